@@ -1,0 +1,7 @@
+"""The wire and the message, pure: framing, delimiters, the message view, paths, escapes, answers.
+
+Bytes and times come in as arguments, values go out. This room refuses to know sockets, files, clocks, the
+store and the channel language. Values of fields are bytes throughout, as they stand on the wire; text is made
+on request, through the message's character set. Every error raised here is a
+`hl7bridge.errors.HL7BridgeError`.
+"""
