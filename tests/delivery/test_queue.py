@@ -1,0 +1,178 @@
+"""The queue of one destination, against a model store: whatever happens in whatever order, order and bounds hold."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from hl7bridge.delivery.queue import DestinationQueue, Entry, Place
+
+PAGE = 3
+
+
+class Row:
+    """What the store knows of a delivery."""
+
+    def __init__(self, position: int, keys: tuple[int, ...]) -> None:
+        self.position, self.keys, self.status = position, keys, "queued"
+
+
+class QueueWithStore(RuleBasedStateMachine):
+    """A queue, a store that commits when told, and a hospital that answers when told."""
+
+    @initialize(
+        strict=st.booleans(),
+        ahead=st.integers(1, 5),
+        window=st.integers(2, 8),
+        left_over=st.lists(st.integers(0, 2), max_size=12),
+    )
+    def begin(self, strict: bool, ahead: int, window: int, left_over: list[int]) -> None:
+        self.strict = strict
+        self.queue = DestinationQueue(strict=strict, ahead=ahead, window=window)
+        self.queue.key_window = min(3, window) if not strict else window
+        self.rows: dict[int, Row] = {}
+        self.next_id = 0
+        self.now = 0.0
+        self.uncommitted: list[tuple[Entry, bool]] = []
+        self.uncommitted_claims: list[Entry] = []
+        self.on_the_way: list[Entry] = []
+        self.uncommitted_results: list[tuple[Entry, str]] = []
+        self.left: dict[int, list[int]] = defaultdict(list)
+        for key in left_over:
+            self.rows[self.next_id] = Row(self.next_id, (0,) if strict else (key,))
+            self.next_id += 1
+        if left_over:
+            self.queue.start_from_store()
+
+    @rule(keys=st.one_of(st.just(()), st.tuples(st.integers(0, 2)), st.sampled_from([(0, 1), (2, 0)])))
+    def decide(self, keys: tuple[int, ...]) -> None:
+        keys = (0,) if self.strict else keys
+        entry = Entry(self.next_id, self.next_id, keys, b"payload", 0)
+        self.next_id += 1
+        self.uncommitted.append((entry, self.queue.admit(entry)))
+
+    @rule(succeeds=st.booleans())
+    def commit(self, succeeds: bool) -> None:
+        results, self.uncommitted_results = self.uncommitted_results, []
+        claims, self.uncommitted_claims = self.uncommitted_claims, []
+        messages, self.uncommitted = self.uncommitted, []
+        if succeeds:
+            for entry, _ in messages:
+                self.rows[entry.id] = Row(entry.position, entry.keys)
+            for entry, licensed in messages:
+                self.rows[entry.id].status = "sending" if licensed else "queued"
+            for entry in claims:
+                self.rows[entry.id].status = "sending"
+        for entry, result in results:
+            self.rows[entry.id].status = result
+            if result == "queued":
+                self.queue.try_again(entry, self.now + 1)
+            else:
+                self.queue.finished(entry, failed=result == "failed")
+        if succeeds:
+            self.queue.claimed(claims)
+        else:
+            self.queue.unclaimed(claims)
+        for entry, _ in messages if succeeds else reversed(messages):
+            (self.queue.committed if succeeds else self.queue.rolled_back)(entry)
+
+    @rule()
+    def claim(self) -> None:
+        self.uncommitted_claims += self.queue.take_claims()
+
+    @rule()
+    def send(self) -> None:
+        entry = self.queue.next_to_send()
+        if entry is None:
+            return
+        assert self.rows[entry.id].status == "sending", "a byte left before the claim was durable"
+        for key in entry.keys:
+            earlier = [
+                row.position
+                for row in self.rows.values()
+                if key in row.keys and row.position < entry.position and row.status in ("queued", "sending")
+            ]
+            assert not earlier, "an earlier delivery of this key is still open"
+            assert not self.left[key] or self.left[key][-1] <= entry.position
+            self.left[key].append(entry.position)
+        self.on_the_way.append(entry)
+
+    @precondition(lambda self: self.on_the_way)
+    @rule(data=st.data(), result=st.sampled_from(["sent", "sent", "queued", "failed"]))
+    def answer(self, data: st.DataObject, result: str) -> None:
+        entry = data.draw(st.sampled_from(self.on_the_way))
+        self.on_the_way.remove(entry)
+        self.uncommitted_results.append((entry, result))
+
+    @rule(seconds=st.floats(0, 2))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.queue.due(self.now)
+
+    @rule(up=st.booleans(), held=st.booleans())
+    def outside(self, up: bool, held: bool) -> None:
+        self.queue.up, self.queue.held = up, held
+
+    @rule()
+    def page(self) -> None:
+        after = self.queue.page_wanted()
+        if after is not None:
+            page = self.open_rows(after)
+            self.queue.loaded(page[:PAGE], exhausted=len(page) < PAGE)
+        wanted = self.queue.key_wanted()
+        if wanted is not None:
+            key, after = wanted
+            page = [entry for entry in self.open_rows(after) if entry.keys[:1] == (key,)]
+            self.queue.key_loaded(key, page[:PAGE], exhausted=len(page) < PAGE)
+
+    @precondition(lambda self: self.queue.entries)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        delivery = data.draw(st.sampled_from(sorted(self.rows) or [0]))
+        if delivery in self.rows and self.rows[delivery].status == "queued" and self.queue.cancellable(delivery):
+            self.rows[delivery].status = "cancelled"
+            self.queue.cancelled(delivery)
+
+    def open_rows(self, after: int) -> list[Entry]:
+        return [
+            Entry(id_, row.position, row.keys, None, 0)
+            for id_, row in sorted(self.rows.items(), key=lambda item: item[1].position)
+            if row.status in ("queued", "sending") and row.position > after
+        ]
+
+    @invariant()
+    def bounded(self) -> None:
+        if not hasattr(self, "queue"):
+            return
+        assert len(self.queue.entries) - self.queue._waiting_count <= self.queue.window + PAGE
+        assert 0 <= self.queue.claims <= self.queue.ahead
+        waiting = [entry for entry in self.queue.entries.values() if entry.place is Place.WAITING]
+        assert len(waiting) == self.queue._waiting_count
+
+    def teardown(self) -> None:
+        """Whatever went before: with a hospital that accepts all, everything that is open leaves."""
+        if not hasattr(self, "queue"):
+            return
+        self.queue.up, self.queue.held, self.queue.stopped = True, False, False
+        for _ in range(10 * (len(self.rows) + len(self.uncommitted)) + 20):
+            self.wait(5)
+            self.page()
+            self.claim()
+            self.commit(True)
+            self.send()
+            for entry in self.on_the_way:
+                self.uncommitted_results.append((entry, "sent"))
+            self.on_the_way = []
+            self.queue.stopped = False
+        still_open = {id_: row.status for id_, row in self.rows.items() if row.status in ("queued", "sending")}
+        assert not still_open, f"forgotten: {still_open}"
+        assert self.queue.idle
+        assert not self.queue.keys
+        assert self.queue._payload_bytes == 0
+
+
+TestQueue = QueueWithStore.TestCase
+TestQueue.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
