@@ -1,7 +1,8 @@
 """The delimiters that a message declares in MSH-1 and MSH-2 (HL7 v2.5.1 chapter 2, 2.5.4).
 
 Holds the frozen `Delimiters` and the rule by which they are read. Refuses to know segments and fields. Raises
-`Unreadable` when what stands there cannot delimit anything.
+`Unreadable` when what stands there cannot delimit anything; defines `BadValue` for
+what the other modules cannot write with the delimiters there are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,13 @@ class Unreadable(HL7BridgeError):
     """Bytes that are no HL7 v2 message: no header segment, or delimiters that cannot be used.
 
     Codes: `no-header`, `bad-delimiters`.
+    """
+
+
+class BadValue(HL7BridgeError):
+    """A value that would not stay where it is put, or that the message has no delimiter to write.
+
+    Codes: `value-breaks-segment`, `value-breaks-field`, `header-delimiters`, `no-delimiter`.
     """
 
 

@@ -16,21 +16,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.charset import Charset, of
-from hl7bridge.hl7.delimiters import STANDARD, Delimiters, Unreadable, declared
+from hl7bridge.hl7.delimiters import STANDARD, BadValue, Delimiters, Unreadable, declared
 
 HEADERS: Final = frozenset({b"MSH", b"BHS", b"FHS"})
 _BEFORE_HEADER = re.compile(rb"(?:\xef\xbb\xbf|[\s\x00])*")
 _HEADER_END = re.compile(rb"[\r\n]")
 _LINE_ENDS = b"\r\n"
-
-
-class BadValue(HL7BridgeError):
-    """A value that would not stay where it is put: it contains a delimiter of a higher level or a line end.
-
-    Codes: `value-breaks-segment`, `value-breaks-field`, `header-delimiters`, `no-delimiter`.
-    """
 
 
 class Segment:
@@ -44,7 +36,7 @@ class Segment:
     __slots__ = ("_end", "_fields", "_line", "_shared", "charset", "delimiters", "name")
 
     def __init__(self, line: bytes, delimiters: Delimiters, charset: Charset | None = None) -> None:
-        """`line` has its line end, if there is one. `charset` is given where it is not delimiter safe."""
+        """`line` has its line end, if there is one. Without a `charset` values are taken to be UTF-8."""
         self._line: bytes | None = line
         self._fields: list[bytes] | None = None
         self._shared = False
@@ -59,7 +51,7 @@ class Segment:
     @classmethod
     def parse(cls, raw: bytes, delimiters: Delimiters = STANDARD, charset: Charset | None = None) -> Segment:
         """The segment that `raw` is, with or without its line end."""
-        return cls(raw, delimiters, charset if charset is not None and not charset.delimiter_safe else None)
+        return cls(raw, delimiters, charset)
 
     @classmethod
     def make(cls, name: bytes, delimiters: Delimiters = STANDARD, charset: Charset | None = None) -> Segment:
@@ -121,7 +113,7 @@ class Segment:
         line = self._line
         assert line is not None
         body = line.rstrip(_LINE_ENDS)
-        if self.charset is not None:
+        if self.charset is not None and not self.charset.delimiter_safe:
             body = self.charset.to_working(body)
         fields = body.split(self.delimiters.field)
         if self.name in HEADERS:
@@ -154,7 +146,7 @@ class Segment:
             body = self.delimiters.field.join([fields[0], *fields[2:]])
         else:
             body = self.delimiters.field.join(fields)
-        if self.charset is not None:
+        if self.charset is not None and not self.charset.delimiter_safe:
             body = self.charset.to_wire(body)
         return body + self._end
 
@@ -383,11 +375,10 @@ class Message:
         header = Segment(lines[0], delimiters)
         charset = of(header.field(18), delimiters.repetition, self.fallback)
         self._charset = charset
+        segments = [Segment(line, delimiters, charset) for line in lines]
         if charset.delimiter_safe:
-            segments = [Segment(line, delimiters) for line in lines]
+            header.charset = charset
             segments[0] = header
-        else:
-            segments = [Segment(line, delimiters, charset) for line in lines]
         self._segments = segments
         return segments
 
