@@ -1,421 +1,148 @@
-"""The store's protocol: what the engine may ask of whatever keeps its messages, and the rows that go in and out.
+"""The store's protocol: what the engine may ask of whatever keeps its messages, and how it may be refused.
 
-Holds the dataclasses of a batch and of the answers to queries, the errors a store may raise, and the two
-protocols `StoreReader` and `Store`. A store is blocking and shaped as batches: the engine has one writer, and
-everything that arrived since its last commit shares the next one.
+A store is blocking and shaped as batches: the engine has one writer, and everything that arrived since its
+last commit shares the next one. The rows are in `rows`, and can be imported from here.
 
-Refuses to know: SQL, files, threads, clocks (every time is an argument, in integer microseconds since 1970-01-01
-UTC), HL7. A store sees bodies as bytes and patients as 64-bit keyed hashes (`keyed_hash` with the store's `key`).
+Refuses to know: SQL, files, threads, clocks (every time is an argument, in integer microseconds since
+1970-01-01 UTC), HL7. A store sees bodies as bytes and patients as 64-bit keyed hashes (`keyed_hash` with the store's `key`).
 
-Identifiers are integers `node << 40 | counter`; the engine hands them out, continuing from `counters()`. No order
-relies on them: deliveries are ordered by `position`, a counter of its own.
+Identifiers are integers `node << 40 | counter`; the engine hands them out, continuing from `counters()`. No
+order relies on them: deliveries are ordered by `position`, a counter of its own.
 
 Raises: nothing itself; stores raise `StoreError` and its kinds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.store.rows import (
+    BODY_BITS,
+    COUNTER_BITS,
+    MAX_NODE,
+    MAX_PAYLOADS,
+    RAW_BODY,
+    Act,
+    Attempt,
+    Batch,
+    ConfigurationVersion,
+    Counters,
+    DeliveryChange,
+    DeliveryQuery,
+    DeliveryRow,
+    DeliveryStatus,
+    Earlier,
+    Hold,
+    MessageDetail,
+    MessageQuery,
+    MessageRow,
+    MessageStatus,
+    NewDelivery,
+    NewMessage,
+    OpenDelivery,
+    Recovered,
+    Removed,
+    RosterEntry,
+    RosterMatch,
+    RosterReport,
+    Stats,
+)
 
-COUNTER_BITS = 40
-"""An identifier is `node << COUNTER_BITS | counter`."""
-BODY_BITS = 16
-"""A reference to a body is `message_id << BODY_BITS | n`; n = 0 is the message as it came, 1.. its payloads."""
-MAX_PAYLOADS = (1 << BODY_BITS) - 1
-MAX_NODE = (1 << (63 - COUNTER_BITS - BODY_BITS)) - 1
-RAW_BODY = -1
-"""`NewDelivery.payload` of a delivery that sends the message exactly as it came."""
-
-
-class MessageStatus(IntEnum):
-    """What became of a message as a whole."""
-
-    RECEIVED = 0
-    FILTERED = 1
-    ERROR = 2
-    DUPLICATE = 3
-    REJECTED = 4
-
-
-class DeliveryStatus(IntEnum):
-    """Where one delivery stands; those below `SENT` are open (work remains)."""
-
-    QUEUED = 0
-    SENDING = 1
-    SENT = 2
-    FAILED = 3
-    CANCELLED = 4
+__all__ = [
+    "BODY_BITS",
+    "COUNTER_BITS",
+    "MAX_NODE",
+    "MAX_PAYLOADS",
+    "RAW_BODY",
+    "Act",
+    "Attempt",
+    "Batch",
+    "ConfigurationVersion",
+    "Counters",
+    "DeliveryChange",
+    "DeliveryQuery",
+    "DeliveryRow",
+    "DeliveryStatus",
+    "Earlier",
+    "Hold",
+    "MessageDetail",
+    "MessageQuery",
+    "MessageRow",
+    "MessageStatus",
+    "NewDelivery",
+    "NewMessage",
+    "OpenDelivery",
+    "Recovered",
+    "Removed",
+    "RosterEntry",
+    "RosterMatch",
+    "RosterReport",
+    "Stats",
+    "Store",
+    "StoreBusy",
+    "StoreError",
+    "StoreFault",
+    "StoreFull",
+    "StoreReader",
+    "StoreUnknown",
+    "StoreUnusable",
+    "keyed_hash",
+]
 
 
 class StoreError(HL7BridgeError):
-    """Anything a store says no with."""
+    """Anything a store says no with. Its code is that of its kind."""
+
+    kind: ClassVar[str] = "store"
+
+    def __init__(self, what: str, *, place: str | None = None, hint: str | None = None) -> None:
+        super().__init__(what, code=self.kind, place=place, hint=hint)
 
 
 class StoreBusy(StoreError):
     """Someone else holds the database: nothing of this call was kept; it may be tried again."""
 
+    kind = "store-busy"
+
 
 class StoreFull(StoreError):
     """There is no room: nothing of this call was kept; it may be tried again once there is room."""
 
+    kind = "store-full"
+
 
 class StoreFault(StoreError):
-    """The content of this call cannot be kept (an identifier used twice, a change of an unknown delivery ...).
+    """The content of this call cannot be kept: an identifier used twice, an unknown delivery changed ...
 
     Nothing of the call was kept. The same content will be refused again; other content will not.
     """
+
+    kind = "store-fault"
 
 
 class StoreUnknown(StoreError):
     """An input/output error: whether the call was kept is unknown, and the store works no more.
 
-    The only safe thing to do is to answer nobody and to end the process; the next opening shows what was kept.
+    The only safe thing to do is to answer nobody and to end the process; the next opening
+    shows what was kept.
     """
+
+    kind = "store-unknown"
 
 
 class StoreUnusable(StoreError):
-    """The store cannot be opened as it is: corrupt, of another version, not durable, or in use by another engine."""
+    """The store cannot be opened as it is: corrupt, of another version, not durable, or in use elsewhere."""
 
-
-@dataclass(slots=True)
-class NewDelivery:
-    """One delivery of a message that is being accepted.
-
-    `payload` is an index into the message's `payloads`, or `RAW_BODY`. `keys` are the 64-bit signed order keys:
-    none (unordered), one, or several (a merge waits for all of them). `reason` tells why it is born CANCELLED
-    or FAILED; low in variety, never a patient's data.
-    """
-
-    id: int
-    position: int
-    destination: str
-    channel: str
-    payload: int
-    keys: tuple[int, ...] = ()
-    status: DeliveryStatus = DeliveryStatus.QUEUED
-    scope: str | None = None
-    reason: str | None = None
-
-
-@dataclass(slots=True)
-class NewMessage:
-    """A message, what was decided about it, and its deliveries: kept together or not at all.
-
-    `sender` is a keyed hash of source, MSH-3 and MSH-4; `fingerprint` one of the raw bytes; `patient_keys` one for
-    each identifier of each patient. `event_date` is YYYYMMDD. `outcomes` are (channel, status, reason) for each
-    channel that looked at it; they and `flags` are low in variety and carry nothing of the message's text.
-    """
-
-    id: int
-    received_us: int
-    source: str
-    type: str
-    control_id: str
-    sender: int
-    fingerprint: int
-    status: MessageStatus
-    answer: str
-    version: str
-    raw: bytes
-    payloads: tuple[bytes, ...] = ()
-    deliveries: tuple[NewDelivery, ...] = ()
-    patient_keys: tuple[int, ...] = ()
-    event_date: int | None = None
-    outcomes: tuple[tuple[str, str, str | None], ...] = ()
-    flags: tuple[str, ...] = ()
-    original: int | None = None
-    operator: str | None = None
-
-
-@dataclass(slots=True)
-class DeliveryChange:
-    """A new state of a delivery.
-
-    `attempts` is the total so far; `code` the answer's code ('AA', 'AE' ..., 'none'); `answer` the hospital's
-    answer, kept where it was not a plain acceptance. `position` moves the delivery (a resend goes last);
-    `next_us` is when it is due again.
-    """
-
-    id: int
-    status: DeliveryStatus
-    attempts: int
-    at_us: int
-    code: str | None = None
-    reason: str | None = None
-    possible_duplicate: bool = False
-    answer: bytes | None = None
-    position: int | None = None
-    next_us: int | None = None
-
-
-@dataclass(slots=True)
-class ConfigurationVersion:
-    """A configuration's whole content under its hash, so that the past can be decided again."""
-
-    version: str
-    at_us: int
-    files: Mapping[str, bytes]
-    secret_names: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Hold:
-    """An operator holds a destination (`held` True) or releases it."""
-
-    destination: str
-    held: bool
-    operator: str
-    at_us: int
-
-
-@dataclass(slots=True)
-class Act:
-    """Something an operator did."""
-
-    at_us: int
-    operator: str
-    verb: str
-    detail: str
-
-
-@dataclass(slots=True)
-class Batch:
-    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, in this order."""
-
-    messages: list[NewMessage] = field(default_factory=list)
-    claims: list[int] = field(default_factory=list)
-    changes: list[DeliveryChange] = field(default_factory=list)
-    versions: list[ConfigurationVersion] = field(default_factory=list)
-    holds: list[Hold] = field(default_factory=list)
-    acts: list[Act] = field(default_factory=list)
-
-
-@dataclass(slots=True, frozen=True)
-class Counters:
-    """The highest counter used so far of each kind (without the node); 0 in a new store."""
-
-    message: int
-    delivery: int
-    position: int
-
-
-@dataclass(slots=True, frozen=True)
-class Recovered:
-    """How many deliveries of a destination were being sent when the engine stopped."""
-
-    destination: str
-    count: int
-
-
-@dataclass(slots=True, frozen=True)
-class Earlier:
-    """A message that came before with the same control ID from the same sender."""
-
-    message_id: int
-    same_bytes: bool
-    answer: str
-    status: MessageStatus
-    received_us: int
-
-
-@dataclass(slots=True)
-class OpenDelivery:
-    """What the engine needs to send a delivery. `payload_ref` is for `body()`; `size` is that body's bytes."""
-
-    id: int
-    position: int
-    message_id: int
-    destination: str
-    channel: str
-    scope: str | None
-    keys: tuple[int, ...]
-    status: DeliveryStatus
-    attempts: int
-    possible_duplicate: bool
-    payload_ref: int
-    size: int
-    received_us: int
-    first_attempt_us: int | None
-    next_us: int | None
-    source: str
-    type: str
-    control_id: str
-    version: str
-    event_date: int | None
-    patient_keys: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class MessageQuery:
-    """Which messages; every given field must hold. `since_us` is inclusive, `until_us` exclusive.
-
-    `delivery_status` and `destination` ask for a message with a delivery that matches both.
-    """
-
-    channel: str | None = None
-    type: str | None = None
-    patient_key: int | None = None
-    control_id: str | None = None
-    status: MessageStatus | None = None
-    delivery_status: DeliveryStatus | None = None
-    destination: str | None = None
-    source: str | None = None
-    original: int | None = None
-    since_us: int | None = None
-    until_us: int | None = None
-
-
-@dataclass(slots=True)
-class DeliveryQuery:
-    """Which deliveries; every given field must hold. `open` True: QUEUED or SENDING."""
-
-    destination: str | None = None
-    channel: str | None = None
-    status: DeliveryStatus | None = None
-    open: bool | None = None
-    message_id: int | None = None
-    since_us: int | None = None
-    until_us: int | None = None
-
-
-@dataclass(slots=True)
-class MessageRow:
-    """A message as lists show it."""
-
-    id: int
-    received_us: int
-    source: str
-    type: str
-    control_id: str
-    status: MessageStatus
-    answer: str
-    version: str
-    event_date: int | None
-    patient_keys: tuple[int, ...]
-    outcomes: tuple[tuple[str, str, str | None], ...]
-    flags: tuple[str, ...]
-    original: int | None
-    operator: str | None
-    size: int
-
-
-@dataclass(slots=True)
-class DeliveryRow:
-    """A delivery as lists show it. `at_us` is when it last changed."""
-
-    id: int
-    position: int
-    message_id: int
-    destination: str
-    channel: str
-    scope: str | None
-    keys: tuple[int, ...]
-    status: DeliveryStatus
-    attempts: int
-    possible_duplicate: bool
-    payload_ref: int
-    received_us: int
-    first_attempt_us: int | None
-    at_us: int
-    next_us: int | None
-    code: str | None
-    reason: str | None
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One change of a delivery other than a first attempt that was plainly accepted."""
-
-    delivery_id: int
-    at_us: int
-    status: DeliveryStatus
-    attempts: int
-    code: str | None
-    reason: str | None
-    answer: bytes | None
-
-
-@dataclass(slots=True)
-class MessageDetail:
-    """Everything kept of one message but its bodies: `bodies` are (reference, bytes) with the raw one first."""
-
-    row: MessageRow
-    deliveries: list[DeliveryRow]
-    attempts: list[Attempt]
-    bodies: list[tuple[int, int]]
-
-
-@dataclass(slots=True)
-class Stats:
-    """Counts since a time: messages by (source, status), deliveries of those messages by (destination, status).
-
-    `open` counts all open deliveries of each destination, whenever they came; `oldest_open_us` is when the
-    message of the first in each queue was received.
-    """
-
-    messages: dict[tuple[str, MessageStatus], int]
-    deliveries: dict[tuple[str, DeliveryStatus], int]
-    open: dict[str, int]
-    oldest_open_us: dict[str, int]
-
-
-@dataclass(slots=True, frozen=True)
-class RosterEntry:
-    """One patient on an affiliate's list; both dates inclusive, YYYYMMDD or None (unbounded).
-
-    `key` is a keyed hash of identifier and authority. `ended` in a delta takes the patient off the list.
-    """
-
-    key: int
-    valid_from: int | None = None
-    valid_through: int | None = None
-    npi: str | None = None
-    opt_out: bool = False
-    ended: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class RosterMatch:
-    """A row of the published rosters."""
-
-    key: int
-    affiliate: str
-    valid_from: int | None
-    valid_through: int | None
-    npi: str | None
-    opt_out: bool
-
-
-@dataclass(slots=True)
-class RosterReport:
-    """What a staged list would change, and after publishing has changed. `before` counts the rows until then."""
-
-    load: int
-    affiliate: str
-    before: int
-    added: int
-    ended: int
-    changed: int
-    unchanged: int
-
-
-@dataclass(slots=True, frozen=True)
-class Removed:
-    """What one step of retention took away; `more` is False where nothing older is left that may go."""
-
-    messages: int
-    bytes: int
-    more: bool
+    kind = "store-unusable"
 
 
 class StoreReader(Protocol):
-    """What can be asked, by the engine or by a command beside it. Blocking; raises StoreBusy, StoreUnusable."""
+    """What can be asked, by the engine or by a command beside it. Blocking; raises StoreBusy,
+    StoreUnusable.
+    """
 
     def close(self) -> None:
         """Close for good; a second call does nothing."""
@@ -425,7 +152,9 @@ class StoreReader(Protocol):
         """32 secret bytes made with the store, for `keyed_hash`."""
 
     def body(self, ref: int) -> bytes:
-        """The body under a reference. Raises StoreFault where there is none (retention may have removed it)."""
+        """The body under a reference. Raises StoreFault where there is none (retention may have removed
+        it).
+        """
 
     def messages(
         self, query: MessageQuery, after_id: int | None = None, limit: int = 100, newest_first: bool = True
@@ -438,7 +167,9 @@ class StoreReader(Protocol):
     def deliveries(
         self, query: DeliveryQuery, after_id: int | None = None, limit: int = 100, newest_first: bool = False
     ) -> list[DeliveryRow]:
-        """A page of deliveries in the order of their identifiers, beginning after (exclusively) `after_id`."""
+        """A page of deliveries in the order of their identifiers, beginning after (exclusively)
+        `after_id`.
+        """
 
     def open_count(self, destination: str) -> int:
         """How many deliveries of a destination are open."""
@@ -473,7 +204,9 @@ class StoreReader(Protocol):
 
 @runtime_checkable
 class Store(StoreReader, Protocol):
-    """The one writer's view. Every verb that writes may raise StoreBusy, StoreFull, StoreFault or StoreUnknown."""
+    """The one writer's view. Every verb that writes may raise StoreBusy, StoreFull, StoreFault or
+    StoreUnknown.
+    """
 
     def counters(self) -> Counters:
         """Where to go on counting."""
@@ -496,18 +229,23 @@ class Store(StoreReader, Protocol):
     def open_deliveries(
         self, destination: str, after_position: int, limit: int, key: int | None = None
     ) -> list[OpenDelivery]:
-        """A page of a destination's open deliveries by position, beginning after `after_position` (exclusively)."""
+        """A page of a destination's open deliveries by position, beginning after `after_position`
+        (exclusively).
+        """
 
     def stage_roster(
         self, affiliate: str, rows: Iterable[RosterEntry], full: bool, at_us: int, chunk: int = 200
     ) -> Iterator[RosterReport]:
-        """Load a list invisibly, in bounded steps: each `next()` is one small transaction; the last report is whole.
+        """Load a list invisibly, in bounded steps: each `next()` is one small transaction; the last report
+        is whole.
 
         `full`: patients not in `rows` end. Later entries of the same patient replace earlier ones.
         """
 
     def publish_roster(self, load: int, at_us: int) -> RosterReport:
-        """Make a staged list the one that counts: one small transaction. Raises StoreFault for an unknown load."""
+        """Make a staged list the one that counts: one small transaction. Raises StoreFault for an unknown
+        load.
+        """
 
     def expire(
         self, before_us: int, limit: int = 100, budget_us: int = 5_000, failed_too: bool = False
@@ -530,9 +268,6 @@ def keyed_hash(key: bytes, *parts: bytes) -> int:
     >>> keyed_hash(b"k" * 32, b"12", b"3") != keyed_hash(b"k" * 32, b"1", b"23")
     True
     """
-    if len(parts) == 1:
-        data = parts[0]
-    else:
-        data = b"".join([len(part).to_bytes(4, "big") + part for part in parts])
+    data = parts[0] if len(parts) == 1 else b"".join([len(part).to_bytes(4, "big") + part for part in parts])
     digest = blake2b(data, digest_size=8, key=key, person=b"parts" if len(parts) != 1 else b"one").digest()
     return int.from_bytes(digest, "big", signed=True)
