@@ -4,7 +4,8 @@ A store is blocking and shaped as batches: the engine has one writer, and everyt
 last commit shares the next one. The rows are in `rows`, and can be imported from here.
 
 Refuses to know: SQL, files, threads, clocks (every time is an argument, in integer microseconds since
-1970-01-01 UTC), HL7. A store sees bodies as bytes and patients as 64-bit keyed hashes (`keyed_hash` with the store's `key`).
+1970-01-01 UTC), HL7. A store sees bodies as bytes and patients as 64-bit keyed hashes (`keyed_hash` with the
+store's `key`).
 
 Identifiers are integers `node << 40 | counter`; the engine hands them out, continuing from `counters()`. No
 order relies on them: deliveries are ordered by `position`, a counter of its own.

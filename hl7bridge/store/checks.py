@@ -1,0 +1,96 @@
+"""What must hold of a row before any store keeps it; what SQL types and constraints cannot say by themselves.
+
+Refuses to know where rows are kept. Raises StoreFault, naming the field and never its value.
+"""
+
+from __future__ import annotations
+
+from hl7bridge.store.base import (
+    BODY_BITS,
+    MAX_PAYLOADS,
+    RAW_BODY,
+    DeliveryChange,
+    DeliveryStatus,
+    MessageStatus,
+    NewMessage,
+    StoreFault,
+)
+
+_I64 = range(-(1 << 63), 1 << 63)
+_IDS = range(1 << (63 - BODY_BITS))
+ACCEPTED = frozenset(("AA", "CA"))
+
+
+def check_message(message: NewMessage) -> None:
+    """Raise StoreFault unless every field of a message and its deliveries can be kept."""
+    _whole("message.id", message.id, _IDS)
+    for name in ("received_us", "sender", "fingerprint"):
+        _whole(f"message.{name}", getattr(message, name), _I64)
+    for name in ("source", "type", "control_id", "answer", "version"):
+        _text(f"message.{name}", getattr(message, name))
+    for name in ("event_date", "original"):
+        if getattr(message, name) is not None:
+            _whole(f"message.{name}", getattr(message, name), _I64)
+    if message.operator is not None:
+        _text("message.operator", message.operator)
+    if message.status not in MessageStatus.__members__.values():
+        raise StoreFault("message.status is not a status")
+    for body in (message.raw, *message.payloads):
+        if not isinstance(body, bytes):
+            raise StoreFault("a body of the message is not bytes")
+    if len(message.payloads) > MAX_PAYLOADS:
+        raise StoreFault(f"the message has more than {MAX_PAYLOADS} payloads")
+    for key in message.patient_keys:
+        _whole("message.patient_keys", key, _I64)
+    for delivery in message.deliveries:
+        _whole("delivery.id", delivery.id, _I64)
+        _whole("delivery.position", delivery.position, _I64)
+        _text("delivery.destination", delivery.destination)
+        _text("delivery.channel", delivery.channel)
+        if delivery.payload not in range(RAW_BODY, len(message.payloads)):
+            raise StoreFault("delivery.payload is no index into the payloads of its message")
+        if delivery.status not in DeliveryStatus.__members__.values():
+            raise StoreFault("delivery.status is not a status")
+        for key in delivery.keys:
+            _whole("delivery.keys", key, _I64)
+
+
+def check_change(change: DeliveryChange) -> None:
+    """Raise StoreFault unless every field of a change can be kept."""
+    for name in ("id", "attempts", "at_us"):
+        _whole(f"change.{name}", getattr(change, name), _I64)
+    for name in ("position", "next_us"):
+        if getattr(change, name) is not None:
+            _whole(f"change.{name}", getattr(change, name), _I64)
+    for name in ("code", "reason"):
+        if getattr(change, name) is not None:
+            _text(f"change.{name}", getattr(change, name))
+    if change.status not in DeliveryStatus.__members__.values():
+        raise StoreFault("change.status is not a status")
+
+
+def is_plain_acceptance(change: DeliveryChange) -> bool:
+    """Whether a change is what nearly all are: accepted at the first attempt. No attempt is recorded for
+    it.
+    """
+    return (
+        change.attempts == 1
+        and change.status == DeliveryStatus.SENT
+        and change.answer is None
+        and change.reason is None
+        and change.code in ACCEPTED
+    )
+
+
+def _whole(name: str, value: object, allowed: range) -> None:
+    if not isinstance(value, int) or value not in allowed:
+        raise StoreFault(f"{name} is not a whole number that fits")
+
+
+def _text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise StoreFault(f"{name} is not text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise StoreFault(f"{name} has characters that cannot be stored (lone surrogates)") from None

@@ -1,0 +1,186 @@
+"""What a store in memory keeps, and how one batch is added to it: wholly or not at all.
+
+`State` is all that survives a crash. `Pending` collects one batch beside it, refusing what cannot be kept,
+and is merged only when all of it has passed. Refuses to know queries. Raises StoreFault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from hl7bridge.store.base import (
+    BODY_BITS,
+    COUNTER_BITS,
+    Act,
+    Attempt,
+    Batch,
+    ConfigurationVersion,
+    Counters,
+    DeliveryChange,
+    DeliveryRow,
+    DeliveryStatus,
+    NewDelivery,
+    NewMessage,
+    StoreFault,
+)
+from hl7bridge.store.checks import check_change, check_message, is_plain_acceptance
+from hl7bridge.store.memory_roster import MemoryRosters
+
+_COUNTER = (1 << COUNTER_BITS) - 1
+
+
+@dataclass
+class State:
+    """All that survives a crash. Rows are replaced, never changed, so a copy may share them."""
+
+    key: bytes
+    messages: dict[int, NewMessage] = field(default_factory=dict)
+    bodies: dict[int, bytes] = field(default_factory=dict)
+    deliveries: dict[int, DeliveryRow] = field(default_factory=dict)
+    attempts: list[Attempt] = field(default_factory=list)
+    versions: dict[str, ConfigurationVersion] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    acts: list[Act] = field(default_factory=list)
+    counters: Counters = field(default_factory=lambda: Counters(0, 0, 0))
+    rosters: MemoryRosters = field(default_factory=MemoryRosters)
+    body_bytes: int = 0
+
+    def copy(self) -> State:
+        """An independent copy, as a restart reads it from a disk."""
+        return State(
+            self.key,
+            dict(self.messages),
+            dict(self.bodies),
+            dict(self.deliveries),
+            list(self.attempts),
+            dict(self.versions),
+            set(self.held),
+            list(self.acts),
+            self.counters,
+            self.rosters.copy(),
+            self.body_bytes,
+        )
+
+
+class Pending:
+    """One batch beside the state it is to join."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.messages: dict[int, NewMessage] = {}
+        self.bodies: dict[int, bytes] = {}
+        self.deliveries: dict[int, DeliveryRow] = {}
+        self.attempts: list[Attempt] = []
+        self.counters = state.counters
+        self.body_bytes = 0
+
+    def add(self, batch: Batch) -> None:
+        """Take in a batch's messages, claims and changes; raises StoreFault where one cannot be kept."""
+        for message in batch.messages:
+            self._add_message(message)
+        for delivery_id in batch.claims:
+            row = self._delivery(delivery_id)
+            if row is None or row.status != DeliveryStatus.QUEUED:
+                raise StoreFault("a delivery was claimed that is not queued")
+            self.deliveries[delivery_id] = replace(row, status=DeliveryStatus.SENDING)
+        for change in batch.changes:
+            self._change(change)
+
+    def merge(self, batch: Batch) -> None:
+        """Make all that was taken in part of the state."""
+        state = self._state
+        for version in batch.versions:
+            state.versions.setdefault(version.version, version)
+        state.messages.update(self.messages)
+        state.bodies.update(self.bodies)
+        state.deliveries.update(self.deliveries)
+        state.attempts.extend(self.attempts)
+        state.counters = self.counters
+        state.body_bytes += self.body_bytes
+        for hold in batch.holds:
+            (state.held.add if hold.held else state.held.discard)(hold.destination)
+        state.acts.extend(batch.acts)
+
+    def _delivery(self, delivery_id: int) -> DeliveryRow | None:
+        return self.deliveries.get(delivery_id) or self._state.deliveries.get(delivery_id)
+
+    def _add_message(self, message: NewMessage) -> None:
+        check_message(message)
+        if message.id in self._state.messages or message.id in self.messages:
+            raise StoreFault("a message identifier was used twice")
+        numbers: dict[bytes, int] = {message.raw: 0}
+        places = [numbers.setdefault(body, n + 1) for n, body in enumerate(message.payloads)]
+        for body, number in numbers.items():
+            self.bodies[message.id << BODY_BITS | number] = body
+            self.body_bytes += len(body)
+        self.messages[message.id] = message
+        self._count(message=message.id & _COUNTER)
+        for new in message.deliveries:
+            if self._delivery(new.id) is not None:
+                raise StoreFault("a delivery identifier was used twice")
+            place = places[new.payload] if new.payload >= 0 else 0
+            self.deliveries[new.id] = _row(message, new, message.id << BODY_BITS | place)
+            self._count(delivery=new.id & _COUNTER, position=new.position)
+
+    def _change(self, change: DeliveryChange) -> None:
+        check_change(change)
+        row = self._delivery(change.id)
+        if row is None:
+            raise StoreFault("a delivery was changed that is not in the store")
+        first_us = row.first_attempt_us
+        if first_us is None and change.attempts > 0:
+            first_us = change.at_us
+        self.deliveries[change.id] = replace(
+            row,
+            status=DeliveryStatus(change.status),
+            attempts=change.attempts,
+            at_us=change.at_us,
+            code=change.code,
+            reason=change.reason,
+            possible_duplicate=row.possible_duplicate or change.possible_duplicate,
+            position=row.position if change.position is None else change.position,
+            next_us=change.next_us,
+            first_attempt_us=first_us,
+        )
+        if change.position is not None:
+            self._count(position=change.position)
+        if not is_plain_acceptance(change):
+            self.attempts.append(
+                Attempt(
+                    delivery_id=change.id,
+                    at_us=change.at_us,
+                    status=DeliveryStatus(change.status),
+                    attempts=change.attempts,
+                    code=change.code,
+                    reason=change.reason,
+                    answer=change.answer,
+                )
+            )
+
+    def _count(self, message: int = 0, delivery: int = 0, position: int = 0) -> None:
+        have = self.counters
+        self.counters = Counters(
+            max(have.message, message), max(have.delivery, delivery), max(have.position, position)
+        )
+
+
+def _row(message: NewMessage, new: NewDelivery, payload_ref: int) -> DeliveryRow:
+    return DeliveryRow(
+        id=new.id,
+        position=new.position,
+        message_id=message.id,
+        destination=new.destination,
+        channel=new.channel,
+        scope=new.scope,
+        keys=new.keys,
+        status=DeliveryStatus(new.status),
+        attempts=0,
+        possible_duplicate=False,
+        payload_ref=payload_ref,
+        received_us=message.received_us,
+        first_attempt_us=None,
+        at_us=message.received_us,
+        next_us=None,
+        code=None,
+        reason=new.reason,
+    )
