@@ -20,6 +20,7 @@ from functools import lru_cache
 from hl7bridge.errors import HL7BridgeError
 
 _LOSSLESS = "hl7bridge-lossless"
+_ISO_2022 = "iso2022_jp_1"
 
 
 class Unencodable(HL7BridgeError):
@@ -40,6 +41,16 @@ def _lossless(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 codecs.register_error(_LOSSLESS, _lossless)
+
+
+def _seven_bit(char: str) -> str:
+    if not "\x80" <= char <= "\xff":
+        return char
+    try:
+        char.encode(_ISO_2022)
+    except UnicodeEncodeError:
+        return chr(0xDC00 + ord(char))
+    return char
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,11 @@ class Charset:
         """A segment as it came, in the form in which it can be split."""
         if self.delimiter_safe:
             return wire
-        return wire.decode(self.codec, _LOSSLESS).encode("utf-8", "surrogatepass")
+        text = wire.decode(self.codec, _LOSSLESS)
+        if self.codec == _ISO_2022 and not wire.isascii():
+            # A seven-bit code: behind a broken escape its decoder lets eight-bit bytes through as characters.
+            text = "".join(map(_seven_bit, text))
+        return text.encode("utf-8", "surrogatepass")
 
     def to_wire(self, working: bytes) -> bytes:
         """The inverse of `to_working`. Raises `Unencodable` for what the character set lacks."""
@@ -109,11 +124,11 @@ _NAMES = {
     "UTF8": "utf-8",
     "LATIN1": "iso8859-1",
     "ISOIR14": "shift_jis",
-    "ISOIR87": "iso2022_jp_1",
-    "ISOIR159": "iso2022_jp_1",
-    "JISX0202": "iso2022_jp_1",
-    "JAS2020": "iso2022_jp_1",
-    "ISO2022JP": "iso2022_jp_1",
+    "ISOIR87": _ISO_2022,
+    "ISOIR159": _ISO_2022,
+    "JISX0202": _ISO_2022,
+    "JAS2020": _ISO_2022,
+    "ISO2022JP": _ISO_2022,
     "SHIFTJIS": "shift_jis",
     "WINDOWS31J": "cp932",
     "EUCJP": "euc_jp",
@@ -124,7 +139,7 @@ _NAMES = {
     "GB180302000": "gb18030",
     "GB18030": "gb18030",
 }
-_UNSAFE = frozenset({"iso2022_jp_1", "shift_jis", "cp932", "big5", "gb18030"})
+_UNSAFE = frozenset({_ISO_2022, "shift_jis", "cp932", "big5", "gb18030"})
 _FAMILIES = (
     (re.compile(r"(?:ISO)?8859([1-9]|1[0134-6])"), "iso8859-{}"),
     (re.compile(r"(?:WINDOWS|CP)?(125[0-8])"), "cp{}"),
@@ -160,7 +175,7 @@ def of(msh_18: bytes, repetition: bytes = b"~", fallback: str = "utf-8") -> Char
         if (charset := named(part.decode("ascii", "replace").strip())) is not None
     ]
     for charset in found:
-        if charset.codec == "iso2022_jp_1":
+        if charset.codec == _ISO_2022:
             return charset
     if found:
         return found[0]

@@ -76,10 +76,16 @@ def test_texts_come_back(text: str, name: str) -> None:
     assert charset.decode(value) == text
 
 
-@given(wire=st.binary(), name=st.sampled_from(TABLE_0211))
+pieces = st.sampled_from(
+    [b"\x1b$B", b"\x1b(B", b"\x1b(J", b"\x1b$(D", b"\x1b", b"!X", b"\x80", b"\xe9", b"\n"]
+)
+
+
+@given(wire=st.binary() | st.lists(pieces).map(b"".join), name=st.sampled_from(TABLE_0211))
 def test_the_working_form_never_fails(wire: bytes, name: str) -> None:
     charset = of(name.encode())
     assert isinstance(charset.decode(charset.to_working(wire)), str)
+    assert isinstance(charset.to_wire(charset.to_working(wire)), bytes)
     if charset.codec in {"utf-8", "ascii"}:
         assert charset.to_wire(charset.to_working(wire)) == wire
 

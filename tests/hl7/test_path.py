@@ -9,8 +9,10 @@ from hl7bridge.hl7.delimiters import STANDARD, BadValue, Delimiters
 from hl7bridge.hl7.message import Message, Segment
 from hl7bridge.hl7.path import Path, PathError
 
-PID = b"PID|1|X|100^^^RETAIL&1.2.3&ISO^PI~E100^^^MEDSTAR^MR~Z9^^^MEDSTAR^AN"
+PID = (
+    b"PID|1|X|100^^^RETAIL&1.2.3&ISO^PI~E100^^^MEDSTAR^MR~Z9^^^MEDSTAR^AN"
     b"||DOE^JO&HN^M|||F||2106-3^White~2028-9^Asian\r"
+)
 MESSAGE = (
     b"MSH|^~\\&|A|B|C|D|20260101||ORU^R01^ORU_R01|1|P|2.5.1\r" + PID + b"OBR|1|P1|F1\r"
     b"OBX|1|NM|8302-2^Height^LN||180|cm\r"
