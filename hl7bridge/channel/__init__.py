@@ -1,0 +1,46 @@
+"""What an interface engineer writes in YAML, and what it decides: loading with file:line:column mistakes, filters, mappings,
+code tables, routing, and `decide`.
+
+Pure: a folder comes in as bytes by name, secrets through a callable, times and rosters as arguments. It knows no socket, no
+store, no clock and opens no file.
+"""
+
+from hl7bridge.channel.configuration import ChannelSettings, Configuration
+from hl7bridge.channel.decide import ChannelOutcome, Decision, Outgoing, decide
+from hl7bridge.channel.filename import file_name
+from hl7bridge.channel.folder import check, load
+from hl7bridge.channel.mistake import ConfigurationErrors, Mistake
+from hl7bridge.channel.settings import (
+    ClientTls,
+    DestinationSettings,
+    EngineSettings,
+    FileTarget,
+    MllpListener,
+    MllpTarget,
+    Retry,
+    ServerTls,
+    SourceSettings,
+)
+
+__all__ = [
+    "ChannelOutcome",
+    "ChannelSettings",
+    "ClientTls",
+    "Configuration",
+    "ConfigurationErrors",
+    "Decision",
+    "DestinationSettings",
+    "EngineSettings",
+    "FileTarget",
+    "Mistake",
+    "MllpListener",
+    "MllpTarget",
+    "Outgoing",
+    "Retry",
+    "ServerTls",
+    "SourceSettings",
+    "check",
+    "decide",
+    "file_name",
+    "load",
+]

@@ -1,0 +1,57 @@
+"""A folder that was read without a mistake: settings and compiled plans, under one version. Never changed. Raises nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hl7bridge.channel.plan import ChannelPlan, SourcePlan
+from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
+from hl7bridge.channel.table import Table
+from hl7bridge.channel.yaml import Node
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """What is to be shown of a channel. `destinations` are those that it may send to."""
+
+    name: str
+    description: str
+    source: str
+    file: str
+    accept: tuple[str, ...] | None
+    destinations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything the engine runs on. `files` are those that decide, by which the version is named."""
+
+    version: str
+    sources: Mapping[str, SourceSettings]
+    channels: Mapping[str, ChannelSettings]
+    destinations: Mapping[str, DestinationSettings]
+    tables: Mapping[str, Table]
+    engine: EngineSettings
+    files: Mapping[str, bytes] = field(repr=False)
+    secret_names: tuple[str, ...]
+    plans: Mapping[str, SourcePlan] = field(repr=False)
+    channel_plans: Mapping[str, ChannelPlan] = field(repr=False)
+    tests: tuple[tuple[str, Node], ...] = field(default=(), repr=False)
+
+    @property
+    def affiliates(self) -> dict[str, DestinationSettings]:
+        """The destinations that are affiliates."""
+        return {
+            name: settings for name, settings in self.destinations.items() if settings.affiliate is not None
+        }
+
+
+def version_of(files: Mapping[str, bytes]) -> str:
+    """The name of a folder's content: SHA-256 over the files that decide, their names included."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(len(path.encode()).to_bytes(4, "big") + path.encode())
+        digest.update(len(files[path]).to_bytes(8, "big") + files[path])
+    return digest.hexdigest()

@@ -1,0 +1,351 @@
+"""Loading a folder: `load` and `check`.
+
+A folder comes in as bytes by relative path: YAML, tables (`tables/*.csv`), Python hooks (`*.py`); rosters need only be listed
+by name. All mistakes are found before any is reported. `load` raises `ConfigurationErrors`, and nothing else.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+
+from hl7bridge.channel.channelfile import CHANNEL, ChannelReader, Folder, declare_in_place
+from hl7bridge.channel.configuration import ChannelSettings, Configuration, version_of
+from hl7bridge.channel.hook import Hooks
+from hl7bridge.channel.language import STEPS
+from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Place, meant
+from hl7bridge.channel.model import Field, Reading, Record, Values
+from hl7bridge.channel.plan import ChannelPlan, SourcePlan
+from hl7bridge.channel.settings import (
+    AFFILIATE_FIELDS,
+    DESTINATION_FIELDS,
+    ENGINE,
+    NAME,
+    SOURCE_FIELDS,
+    DestinationSettings,
+    EngineSettings,
+    SourceSettings,
+    affiliate_of,
+    destination_of,
+    engine_of,
+    source_of,
+    with_defaults,
+)
+from hl7bridge.channel.table import Table, read_table
+from hl7bridge.channel.yaml import Node, Pairs, noun, read, shown
+
+Files = Mapping[str, bytes]
+Secrets = Callable[[str], str]
+ENGINE_FILE = "hl7bridge.yaml"
+
+_OVERLAY = {"map": Field(STEPS, "steps for it alone, after the channel's")}
+#: Every kind of file by the key that names it: its table, and the folder that usually holds it.
+KINDS: dict[str, tuple[Record, str]] = {
+    "channel": (CHANNEL, ""),
+    "affiliate": (
+        Record(
+            "an affiliate",
+            {
+                "affiliate": Field(NAME, "its name in routes and commands", required=True),
+                **AFFILIATE_FIELDS,
+                **DESTINATION_FIELDS,
+                **_OVERLAY,
+            },
+        ),
+        "affiliates",
+    ),
+    "destination": (
+        Record(
+            "a destination",
+            {"destination": Field(NAME, "its name", required=True), **DESTINATION_FIELDS, **_OVERLAY},
+        ),
+        "destinations",
+    ),
+    "source": (
+        Record("a source", {"source": Field(NAME, "its name", required=True), **SOURCE_FIELDS}),
+        "sources",
+    ),
+}
+
+
+def no_secrets(name: str) -> str:
+    """Secrets for a folder that needs none: every name is missing."""
+    raise LookupError(name)
+
+
+def load(files: Files, secrets: Secrets = no_secrets) -> Configuration:
+    """The configuration that a folder holds.
+
+    `files` maps relative paths with '/' to contents; `secrets` gives the text of `env.NAME` and `file./path`, or raises
+    LookupError or OSError. Raises `ConfigurationErrors` with every mistake in the folder.
+    """
+    loader = _Loader(files, secrets)
+    configuration = loader.configuration()
+    if len(loader.mistakes):
+        raise ConfigurationErrors(loader.mistakes.sorted())
+    return configuration
+
+
+def check(files: Files, secrets: Secrets = no_secrets) -> list[Mistake]:
+    """Every mistake in a folder, by file, line and column."""
+    loader = _Loader(files, secrets)
+    loader.configuration()
+    return loader.mistakes.sorted()
+
+
+def is_yaml(path: str) -> bool:
+    """Whether a path is a YAML file of the configuration: not hidden, nor in a hidden folder."""
+    return path.endswith((".yaml", ".yml")) and not any(part.startswith(".") for part in path.split("/"))
+
+
+def is_test(path: str) -> bool:
+    """Whether a path holds tests beside a channel."""
+    return path.endswith((".test.yaml", ".test.yml"))
+
+
+def is_table(path: str) -> bool:
+    """Whether a path holds a code table."""
+    return path.endswith(".csv") and "tables" in path.split("/")[:-1]
+
+
+def decides(path: str) -> bool:
+    """Whether what is in this file bears on decisions, so that it belongs to the version."""
+    return (is_yaml(path) and not is_test(path)) or is_table(path) or path.endswith(".py")
+
+
+class _Loader:
+    """Reads one folder."""
+
+    def __init__(self, files: Files, secrets: Secrets) -> None:
+        self.files = files
+        self.mistakes = Mistakes()
+        self.reading = Reading(self.mistakes, secrets)
+        self.engine = EngineSettings()
+        self.defaults: Values | None = None
+        self.sources: dict[str, SourceSettings] = {}
+        self.source_names: set[str] = set()
+        self.source_places: dict[str, Place] = {}
+        self.found: dict[str, list[tuple[str, Values]]] = {kind: [] for kind in KINDS}
+        self.tests: list[tuple[str, Node]] = []
+        self.channels: dict[str, ChannelSettings] = {}
+        self.plans: dict[str, ChannelPlan] = {}
+
+    def configuration(self) -> Configuration:
+        """Everything that can be read; `mistakes` says whether it can be used."""
+        tables = self._tables()
+        folder = Folder(self.reading, tables, Hooks(self.files, self.mistakes))
+        self._read_files()
+        if self.defaults is not None and isinstance(self.defaults["destination"], Values):
+            folder.defaults = self.defaults["destination"]
+        self._sources()
+        self._destinations(folder)
+        for path, values in self.found["channel"]:
+            declare_in_place(folder, values, path)
+        by_source = self._channels(folder)
+        self._ports()
+        used = {path: data for path, data in self.files.items() if decides(path)}
+        return Configuration(
+            version=version_of(used),
+            sources=self.sources,
+            channels=self.channels,
+            destinations=folder.destinations,
+            tables={name: table for name, table in tables.items() if table is not None},
+            engine=self.engine,
+            files=used,
+            secret_names=tuple(sorted(self.reading.secret_names)),
+            plans={name: SourcePlan(made, by_source.get(name, ())) for name, made in self.sources.items()},
+            channel_plans=self.plans,
+            tests=tuple(self.tests),
+        )
+
+    def _tables(self) -> dict[str, Table | None]:
+        tables: dict[str, Table | None] = {}
+        homes: dict[str, str] = {}
+        for path in sorted(path for path in self.files if is_table(path)):
+            name = posixpath.basename(path).removesuffix(".csv")
+            if name in tables:
+                self.mistakes.add(
+                    Place(path, 1, 1), f"there is a table {name} already", f"it is {homes[name]}; rename one"
+                )
+                continue
+            homes[name] = path
+            tables[name] = read_table(path, self.files[path], self.mistakes)
+        return tables
+
+    def _read_files(self) -> None:
+        paths = sorted(path for path in self.files if is_yaml(path))
+        if ENGINE_FILE in paths:
+            self._engine_file()
+        for path in paths:
+            if path == ENGINE_FILE:
+                continue
+            node = read(path, self.files[path], self.mistakes)
+            if node is None:
+                continue
+            if is_test(path):
+                self.tests.append((path, node))
+                continue
+            kind = self._kind_of(path, node)
+            if kind is not None:
+                values = KINDS[kind][0].read(node, self.reading)
+                if isinstance(values, Values):
+                    self.found[kind].append((path, values))
+
+    def _engine_file(self) -> None:
+        node = read(ENGINE_FILE, self.files[ENGINE_FILE], self.mistakes)
+        if node is None:
+            return
+        values = ENGINE.read(node, self.reading)
+        if isinstance(values, Values):
+            self.engine = engine_of(values)
+            self.defaults = values["defaults"]
+
+    def _kind_of(self, path: str, node: Node) -> str | None:
+        if not isinstance(node, Pairs):
+            self.reading.wrong(
+                node, f"{noun(node)} stands where a channel, a destination or the like belongs"
+            )
+            return None
+        keys = {key.text for key, _ in node.pairs}
+        for kind in KINDS:
+            if kind in keys:
+                return kind
+        home = posixpath.basename(posixpath.dirname(path))
+        for kind, (_, usual) in KINDS.items():
+            if usual and home == usual:
+                return kind
+        likely = [near for key in keys if (near := meant(key, KINDS, "")).startswith("did")]
+        self.reading.wrong(
+            node,
+            "this file does not say what it is",
+            likely[0]
+            if likely
+            else "it begins with channel:, affiliate:, destination: or source: and a name",
+        )
+        return None
+
+    def _defaults_for(self, kind: str) -> Values | None:
+        chosen = self.defaults[kind] if self.defaults is not None else None
+        return chosen if isinstance(chosen, Values) else None
+
+    def _sources(self) -> None:
+        defaults = self._defaults_for("source")
+        for _, values in self.found["source"]:
+            self._source(values["source"], values, values.nodes.get("source"), defaults)
+        for path, values in self.found["channel"]:
+            inline = values["source"]
+            name = values["channel"] or path
+            if isinstance(inline, Values):
+                self._source(name, inline, values.nodes.get("channel"), defaults)
+
+    def _source(self, name: str | None, values: Values, node: Node | None, defaults: Values | None) -> None:
+        if name is None:
+            return
+        if name in self.source_names:
+            if node is not None:
+                hint = "a channel with a source of its own names it after itself"
+                self.reading.wrong(node, f"there is a source {shown(name)} already", hint)
+            return
+        self.source_names.add(name)
+        made = source_of(name, with_defaults(values, defaults))
+        if made is not None:
+            self.sources[name] = made
+            self.source_places[name] = values.place_of("mllp")
+
+    def _destinations(self, folder: Folder) -> None:
+        makers: dict[str, Callable[[str, Values], DestinationSettings | None]] = {
+            "affiliate": affiliate_of,
+            "destination": destination_of,
+        }
+        for kind, make in makers.items():
+            for path, values in self.found[kind]:
+                name = values[kind]
+                if name is None:
+                    continue
+                if name in folder.names:
+                    hint = f"it stands in {folder.files[name]}"
+                    self.reading.wrong(
+                        values.nodes[kind], f"there is a destination {shown(name)} already", hint
+                    )
+                    continue
+                folder.names.add(name)
+                folder.files[name] = path
+                made = make(name, with_defaults(values, folder.defaults))
+                if made is not None:
+                    folder.destinations[name] = made
+                if (overlay := values.nodes.get("map")) is not None:
+                    folder.overlays[name] = overlay
+                if kind == "affiliate":
+                    self._roster_file(values)
+
+    def _roster_file(self, values: Values) -> None:
+        roster = values["roster"]
+        if roster is not None and not roster.startswith("/") and posixpath.normpath(roster) not in self.files:
+            known = [path for path in self.files if path.endswith(".csv") and not is_table(path)]
+            self.reading.wrong(
+                values.nodes["roster"],
+                f"there is no file {shown(roster)}",
+                meant(roster, known, "its path is counted from the folder"),
+            )
+
+    def _channels(self, folder: Folder) -> dict[str, list[ChannelPlan]]:
+        by_source: dict[str, list[ChannelPlan]] = {}
+        used: set[str] = set()
+        for path, values in self.found["channel"]:
+            reader = ChannelReader(folder, values, path)
+            if reader.name in self.channels and values["channel"] is not None:
+                hint = f"it stands in {self.channels[reader.name].file}"
+                self.reading.wrong(
+                    values.nodes["channel"], f"there is a channel {shown(reader.name)} already", hint
+                )
+                continue
+            source = self._source_of(values, reader.name)
+            plan = reader.plan()
+            used |= {each.name for route in plan.routes for each in route.destinations}
+            self.plans[reader.name] = plan
+            self.channels[reader.name] = reader.settings(source or reader.name, plan)
+            if source is not None:
+                by_source.setdefault(source, []).append(plan)
+        self._unused_overlays(folder, used)
+        return by_source
+
+    def _unused_overlays(self, folder: Folder, used: set[str]) -> None:
+        """Maps of destinations that no channel sends to yet are compiled too, so that their mistakes are named."""
+        from hl7bridge.channel.steps import read_steps
+
+        routed = {name for channel in self.channels.values() for name in channel.destinations} | used
+        for name, node in folder.overlays.items():
+            if name not in routed:
+                read_steps(node, folder.setting(name))
+
+    def _source_of(self, values: Values, channel: str) -> str | None:
+        source = values["source"]
+        if isinstance(source, Values):
+            return channel
+        if source is None:
+            return None
+        if source not in self.source_names:
+            node = values.nodes["source"]
+            hint = meant(source, self.source_names, f"write sources/{source}.yaml")
+            self.reading.wrong(node, f"there is no source {shown(source)}", hint)
+            return None
+        name: str = source
+        return name
+
+    def _ports(self) -> None:
+        """Two sources cannot listen on one port of one address."""
+        taken: dict[tuple[str, int], str] = {}
+        for name, settings in self.sources.items():
+            host, port = settings.mllp.host, settings.mllp.port
+            everywhere = host in ("0.0.0.0", "::")
+            for (other_host, other_port), other in taken.items():
+                if port == other_port and (
+                    host == other_host or everywhere or other_host in ("0.0.0.0", "::")
+                ):
+                    place = self.source_places[name]
+                    what = f"port {port} is taken by the source {other} ({self.source_places[other]})"
+                    self.mistakes.add(
+                        place, what, "let one source serve both channels, or choose another port"
+                    )
+                    break
+            taken[(host, port)] = name

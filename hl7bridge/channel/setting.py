@@ -1,0 +1,74 @@
+"""What surrounds a piece of a channel while it is compiled: tables, hooks, the affiliate it is compiled for, and mistakes.
+
+Raises nothing; mistakes go where `Reading` takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hl7bridge.channel.mistake import Place, meant
+from hl7bridge.channel.model import WRONG, Reading, _Wrong, is_secret
+from hl7bridge.channel.table import Table
+from hl7bridge.channel.yaml import Node
+
+Hook = Callable[[Any], object]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`affiliate` is None where a map is compiled for every destination; a `${affiliate.x}` then sets `late`."""
+
+    reading: Reading
+    tables: Mapping[str, Table | None] = field(default_factory=dict)
+    hooks: Callable[[str], Hook | str] = field(default=lambda name: "there are no hooks here")
+    affiliate: Mapping[str, str] | None = None
+    destination: str | None = None
+    binds_it: bool = False
+    in_loop: bool = False
+    in_run: bool = False
+    has_original: bool = False
+    late: list[Place] = field(default_factory=list)
+
+    def wrong(self, node: Node, what: str, hint: str | None = None) -> _Wrong:
+        """Names a mistake."""
+        return self.reading.wrong(node, what, hint)
+
+    def within(self, *, it: bool = False, original: bool = False, run: bool = False) -> Setting:
+        """The same inside `each` (with a run, or with `it`), or behind `new`, where `original` has a meaning."""
+        return replace(
+            self,
+            binds_it=self.binds_it or it,
+            has_original=self.has_original or original,
+            in_run=self.in_run or run,
+            in_loop=self.in_loop or it or run,
+        )
+
+    def variable(self, name: str, node: Node) -> str | _Wrong:
+        """The text of `env.NAME`, `file./path` or `affiliate.x`."""
+        if is_secret(name):
+            return self.reading.secret(name, node.place)
+        if name.startswith("affiliate."):
+            key = name.removeprefix("affiliate.")
+            if self.affiliate is None and self.destination is None:
+                self.late.append(node.place)
+                return "x"
+            if self.affiliate is None:
+                what = f"{self.destination} is not an affiliate, so ${{{name}}} says nothing for it"
+                return self.wrong(node, what, "move the line into the affiliates' own maps")
+            if key not in self.affiliate:
+                what = f"the affiliate {self.destination} has no setting {key}"
+                return self.wrong(
+                    node, what, meant(key, self.affiliate, f"write settings: {{{key}: ...}} in its file")
+                )
+            return self.affiliate[key]
+        return self.wrong(
+            node,
+            f"${{{name}}} is not known",
+            "known: ${affiliate.x}, ${env.NAME}, ${file./path} and paths like ${MSH-10}",
+        )
+
+
+__all__ = ["WRONG", "Hook", "Setting"]

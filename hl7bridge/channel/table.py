@@ -1,0 +1,85 @@
+"""Code tables: CSV files of the folder's `tables/`, with a header; the first column is what is looked up.
+
+Values are text. A table is whole or it is not there: any mistake in the file is named with its line. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hl7bridge.channel.mistake import Mistakes, Place
+from hl7bridge.channel.yaml import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`rows` holds, for each key, the values of all columns in the order of `columns` (the key's own first)."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: Mapping[str, tuple[str, ...]]
+
+    def column(self, name: str) -> dict[str, str]:
+        """Key and value of one column."""
+        index = self.columns.index(name)
+        return {key: row[index] for key, row in self.rows.items()}
+
+
+def read_table(path: str, data: bytes, mistakes: Mistakes) -> Table | None:
+    """The table that a CSV file holds; None where mistakes were named."""
+    name = path.rsplit("/", 1)[-1].removesuffix(".csv")
+    before = len(mistakes)
+    text = _text(path, data, mistakes)
+    if text is None:
+        return None
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    columns: tuple[str, ...] = ()
+    rows: dict[str, tuple[str, ...]] = {}
+    lines: dict[str, int] = {}
+    try:
+        for row in reader:
+            cells = tuple(cell.strip() for cell in row)
+            if not any(cells):
+                continue
+            place = Place(path, reader.line_num, 1)
+            if not columns:
+                columns = cells
+                _check_header(cells, place, mistakes)
+            elif len(cells) != len(columns):
+                short = "too few" if len(cells) < len(columns) else "too many"
+                what = f"this row has {short} cells: {len(cells)} where the header has {len(columns)}"
+                mistakes.add(place, what, "quote a cell that holds a comma")
+            elif cells[0] in rows:
+                what = f"{shown(cells[0])} stands a second time"
+                mistakes.add(place, what, f"it is already in line {lines[cells[0]]}; keep one of them")
+            else:
+                rows[cells[0]] = cells
+                lines[cells[0]] = reader.line_num
+    except csv.Error as fault:
+        mistakes.add(
+            Place(path, reader.line_num or 1, 1), f"this is not CSV: {fault}", "check the quotation marks"
+        )
+        return None
+    if not columns:
+        mistakes.add(Place(path, 1, 1), "the table is empty", "its first row names the columns")
+    return Table(name, columns, rows) if len(mistakes) == before else None
+
+
+def _text(path: str, data: bytes, mistakes: Mistakes) -> str | None:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = data.count(b"\n", 0, fault.start) + 1
+        column = fault.start - (data.rfind(b"\n", 0, fault.start) + 1) + 1
+        mistakes.add(Place(path, line, column), "this byte is not UTF-8", "save the table as CSV UTF-8")
+        return None
+
+
+def _check_header(cells: tuple[str, ...], place: Place, mistakes: Mistakes) -> None:
+    if "" in cells:
+        mistakes.add(place, "a column has no name", "the first row names every column")
+    elif len(set(cells)) != len(cells):
+        mistakes.add(place, "two columns have one name", "give each its own")
