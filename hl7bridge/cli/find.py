@@ -1,0 +1,181 @@
+"""messages, show, stats."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hl7bridge.cli.options import (
+    Moment,
+    data_option,
+    echo_json,
+    filter_options,
+    json_option,
+    local,
+    message_query,
+    query_from,
+)
+from hl7bridge.cli.tables import table
+from hl7bridge.operations import Operations
+from hl7bridge.store.base import MessageRow
+
+
+@click.command()
+@data_option
+@filter_options
+@click.option("--limit", default=50, show_default=True, help="The most rows; 0 for all.")
+@click.option("--oldest-first", is_flag=True, help="In the order in which they came.")
+@json_option
+def messages(data: Path, limit: int, oldest_first: bool, as_json: bool, **given: Any) -> None:
+    """List messages, newest first; filters may be combined."""
+    with Operations(data) as operations:
+        query = message_query(query_from(operations, given))
+        found = operations.messages(query, limit=limit or None, newest_first=not oldest_first)
+        if as_json:
+            for row in found:
+                echo_json(row)
+            return
+        rows = list(found)
+        table(
+            ["id", "received", "source", "type", "control ID", "status", "answer", "because"],
+            [
+                [
+                    str(row.id),
+                    local(row.received_us),
+                    row.source,
+                    row.type,
+                    row.control_id,
+                    row.status.name,
+                    row.answer,
+                    _because(row),
+                ]
+                for row in rows
+            ],
+        )
+        if limit and len(rows) == limit:
+            click.echo(f"the first {limit}; --limit 0 shows all", err=True)
+
+
+def _because(row: MessageRow) -> str:
+    reasons = [f"{channel}: {reason}" if channel else reason for channel, _, reason in row.outcomes if reason]
+    if row.original is not None:
+        reasons.append(f"{'of' if row.status.name == 'DUPLICATE' else 'replays'} {row.original}")
+    return "; ".join([*reasons, *(flag for flag in row.flags if flag != "replay")])
+
+
+@click.command()
+@click.argument("message_id", type=int)
+@data_option
+@click.option("--raw", is_flag=True, help="Only the message, byte for byte as it came.")
+@click.option("--payload", metavar="DESTINATION", help="Only what was made for this destination.")
+@json_option
+def show(message_id: int, data: Path, raw: bool, payload: str | None, as_json: bool) -> None:
+    """Show one message: what was decided, each delivery, each attempt, and the message itself."""
+    with Operations(data) as operations:
+        detail = operations.message(message_id)
+        row = detail.row
+        source_of_bytes = operations.message(row.original) if row.size == 0 and row.original else detail
+        body = operations.body(source_of_bytes.bodies[0][0])
+        out = click.get_binary_stream("stdout")
+        if raw:
+            out.write(body)
+            return
+        if payload is not None:
+            wanted = [each for each in detail.deliveries if each.destination == payload]
+            if not wanted:
+                names = ", ".join(sorted({each.destination for each in detail.deliveries})) or "nobody"
+                raise click.UsageError(f"nothing was made for {payload}; it was decided for {names}")
+            out.write(operations.body(wanted[0].payload_ref))
+            return
+        if as_json:
+            echo_json({"message": row, "deliveries": detail.deliveries, "attempts": detail.attempts, "body": body} | {})
+            return
+        click.echo(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}")
+        click.echo(f"  received   {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}")
+        click.echo(f"  status     {row.status.name}{', ' + ', '.join(row.flags) if row.flags else ''}")
+        click.echo(f"  decided by configuration {row.version[:12]}")
+        if row.original is not None:
+            click.echo(f"  original   {row.original}" + (f", replayed by {row.operator}" if row.operator else ""))
+        for channel, status, reason in row.outcomes:
+            click.echo(f"  channel    {channel or '(none)'}: {status}{' - ' + reason if reason else ''}")
+        if detail.deliveries:
+            table(
+                ["delivery", "destination", "channel", "status", "attempts", "answer", "since", "remark"],
+                [
+                    [
+                        str(each.id),
+                        each.destination,
+                        each.channel,
+                        each.status.name,
+                        each.attempts,
+                        each.code,
+                        local(each.at_us),
+                        "; ".join(
+                            filter(None, [each.reason, "possible duplicate" if each.possible_duplicate else None])
+                        ),
+                    ]
+                    for each in detail.deliveries
+                ],
+            )
+        if detail.attempts:
+            table(
+                ["attempt", "delivery", "at", "answer", "then", "why"],
+                [
+                    [each.attempts, str(each.delivery_id), local(each.at_us), each.code, each.status.name, each.reason]
+                    for each in detail.attempts
+                ],
+            )
+        click.echo()
+        for line in body.decode("utf-8", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n").splitlines():
+            click.echo(line if len(line) <= 2000 else f"{line[:2000]}... ({len(line)} characters)")
+
+
+@click.command()
+@data_option
+@click.option("--since", "since_us", type=Moment(), default="24h", show_default=True, help="Received since.")
+@json_option
+def stats(data: Path, since_us: int, as_json: bool) -> None:
+    """Count what came and what became of it; open deliveries are counted whenever they came."""
+    with Operations(data) as operations:
+        counts = operations.stats(since_us)
+        if as_json:
+            echo_json(
+                {
+                    "messages": [
+                        {"source": source, "status": status, "count": count}
+                        for (source, status), count in sorted(counts.messages.items())
+                    ],
+                    "deliveries": [
+                        {"destination": destination, "status": status, "count": count}
+                        for (destination, status), count in sorted(counts.deliveries.items())
+                    ],
+                    "open": counts.open,
+                    "oldest_open": {key: local(value) for key, value in counts.oldest_open_us.items()},
+                }
+            )
+            return
+        _count_table("source", counts.messages)
+        _count_table("destination", counts.deliveries)
+        if counts.open:
+            now = time.time() * 1e6
+            table(
+                ["destination", "open now", "oldest waits (minutes)"],
+                [
+                    [name, count, round((now - counts.oldest_open_us.get(name, now)) / 6e7, 1)]
+                    for name, count in sorted(counts.open.items())
+                ],
+            )
+
+
+def _count_table(what: str, counts: dict[tuple[str, Any], int]) -> None:
+    statuses = sorted({status for _, status in counts})
+    names = sorted({name for name, _ in counts})
+    table(
+        [what, *[status.name for status in statuses]],
+        [[name, *[counts.get((name, status), 0) for status in statuses]] for name in names],
+    )
+
+

@@ -1,0 +1,138 @@
+"""Options and forms that several commands share: the data folder, filters over messages, times, JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hl7bridge.operations import Operations
+from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+
+
+class Moment(click.ParamType):
+    """A point in time: an age (15m, 2h, 7d) or a date with or without a time, in the local zone. Microseconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        age = _AGE.fullmatch(value.strip())
+        if age:
+            return int((time.time() - float(age[1]) * _SECONDS[age[2]]) * 1e6)
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"'{value}' is neither an age like 2h or 7d nor a date like 2026-11-21 or 2026-11-21T22:00")
+        return int(moment.astimezone(UTC).timestamp() * 1e6)
+
+
+def data_option(command: Command) -> Command:
+    """--data: the engine's folder."""
+    return click.option(
+        "--data",
+        type=click.Path(file_okay=False, path_type=Path),
+        envvar="HL7BRIDGE_DATA",
+        default=Path("data"),
+        show_default=True,
+        help="The engine's data folder (also HL7BRIDGE_DATA).",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """--json: one JSON object a line, for machines."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
+
+
+def filter_options(command: Command) -> Command:
+    """The filters that `messages` and `replay` share."""
+    options = [
+        click.option("--channel", help="A channel that looked at it."),
+        click.option("--source", help="The source that received it."),
+        click.option("--type", "type_", help="Message type, as RDE^O11."),
+        click.option("--patient", help="NUMBER^AUTHORITY of the patient, as in PID-3."),
+        click.option("--control-id", help="MSH-10."),
+        click.option("--status", type=_names(MessageStatus), help="What became of the message."),
+        click.option("--destination", help="A destination that it was decided for."),
+        click.option("--delivery", "delivery_status", type=_names(DeliveryStatus), help="Where a delivery of it stands."),
+        click.option("--since", "since_us", type=Moment(), help="Received since: an age (2h, 7d) or a date."),
+        click.option("--until", "until_us", type=Moment(), help="Received before that."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _names(statuses: Any) -> click.Choice[str]:
+    return click.Choice([each.name for each in statuses], case_sensitive=False)
+
+
+def query_from(operations: Operations, given: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a MessageQuery, statuses by name, from the filter options; only those that were given."""
+    query = {
+        "channel": given["channel"],
+        "source": given["source"],
+        "type": given["type_"],
+        "control_id": given["control_id"],
+        "status": given["status"] and given["status"].upper(),
+        "destination": given["destination"],
+        "delivery_status": given["delivery_status"] and given["delivery_status"].upper(),
+        "since_us": given["since_us"],
+        "until_us": given["until_us"],
+        "patient_key": operations.patient_key(given["patient"]) if given["patient"] else None,
+    }
+    return {key: value for key, value in query.items() if value is not None}
+
+
+def message_query(fields: dict[str, Any]) -> MessageQuery:
+    """The query that these fields name."""
+    fields = dict(fields)
+    if "status" in fields:
+        fields["status"] = MessageStatus[fields["status"]]
+    if "delivery_status" in fields:
+        fields["delivery_status"] = DeliveryStatus[fields["delivery_status"]]
+    return MessageQuery(**fields)
+
+
+def local(us: int | None) -> str:
+    """A time in the local zone, to the second; '' for none."""
+    return "" if us is None else datetime.fromtimestamp(us / 1e6).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def iso(us: int | None) -> str | None:
+    """A time in UTC, for machines."""
+    return None if us is None else datetime.fromtimestamp(us / 1e6, UTC).isoformat()
+
+
+def echo_json(row: Any) -> None:
+    """One object on one line; statuses by name, times in ISO form beside their microseconds."""
+    values = row if isinstance(row, dict) else asdict(row)
+    click.echo(json.dumps(_plain(values), ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        plain = {str(key): _plain(each) for key, each in value.items()}
+        for key in [key for key in plain if key.endswith("_us")]:
+            plain[key[:-3]] = iso(value[key])
+        return plain
+    if isinstance(value, MessageStatus | DeliveryStatus):
+        return value.name
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return value

@@ -1,0 +1,124 @@
+"""queue list, hold, release, resend, cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hl7bridge.cli.options import data_option, echo_json, json_option, local
+from hl7bridge.cli.tables import table
+from hl7bridge.operations import Operations
+from hl7bridge.store.base import DeliveryQuery, DeliveryStatus
+
+
+@click.group()
+def queue() -> None:
+    """Look at what waits for the hospitals, and act on it."""
+
+
+@queue.command("list")
+@data_option
+@click.option("--destination", help="Only this one.")
+@click.option(
+    "--status",
+    type=click.Choice([each.name for each in DeliveryStatus], case_sensitive=False),
+    help="Only these; otherwise what is open or failed.",
+)
+@click.option("--limit", default=50, show_default=True, help="The most rows; 0 for all.")
+@json_option
+def list_(data: Path, destination: str | None, status: str | None, limit: int, as_json: bool) -> None:
+    """List deliveries that wait, are on their way or have failed."""
+    with Operations(data) as operations:
+        queries = [DeliveryQuery(destination=destination, status=DeliveryStatus[status.upper()])] if status else [
+            DeliveryQuery(destination=destination, status=DeliveryStatus.FAILED),
+            DeliveryQuery(destination=destination, open=True),
+        ]
+        rows = [row for query in queries for row in operations.deliveries(query, limit=limit or None)]
+        rows = rows[: limit or None]
+        if as_json:
+            for row in rows:
+                echo_json(row)
+            return
+        held = operations.reader.held()
+        table(
+            ["delivery", "message", "destination", "status", "received", "attempts", "answer", "next", "remark"],
+            [
+                [
+                    str(row.id),
+                    str(row.message_id),
+                    row.destination + (" (held)" if row.destination in held else ""),
+                    row.status.name,
+                    local(row.received_us),
+                    row.attempts,
+                    row.code,
+                    local(row.next_us) if row.status is DeliveryStatus.QUEUED else "",
+                    "; ".join(filter(None, [row.reason, "possible duplicate" if row.possible_duplicate else None])),
+                ]
+                for row in rows
+            ],
+        )
+
+
+@queue.command()
+@click.argument("destination")
+@data_option
+@json_option
+def hold(destination: str, data: Path, as_json: bool) -> None:
+    """Send nothing more to DESTINATION until it is released; what comes is queued."""
+    _say(_done(data, "hold", destination=destination), as_json, f"{destination} is held")
+
+
+@queue.command()
+@click.argument("destination")
+@data_option
+@json_option
+def release(destination: str, data: Path, as_json: bool) -> None:
+    """Let DESTINATION go on: after a hold, after a stop under order 'strict', or at once instead of at the next retry."""
+    _say(_done(data, "release", destination=destination), as_json, f"{destination} goes on")
+
+
+@queue.command()
+@click.argument("deliveries", type=int, nargs=-1)
+@click.option("--all-failed", metavar="DESTINATION", help="Every failed delivery of this destination.")
+@data_option
+@json_option
+def resend(deliveries: tuple[int, ...], all_failed: str | None, data: Path, as_json: bool) -> None:
+    """Send failed DELIVERIES again; they go last in their queues."""
+    ids = list(deliveries)
+    if all_failed:
+        with Operations(data) as operations:
+            query = DeliveryQuery(destination=all_failed, status=DeliveryStatus.FAILED)
+            ids += [row.id for row in operations.deliveries(query)]
+    if not ids and not all_failed:
+        raise click.UsageError("name deliveries, or --all-failed DESTINATION")
+    result = _done(data, "resend", ids=ids) if ids else {"resent": [], "warnings": []}
+    for warning in result["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    _say(result, as_json, f"{_count(ids)} queued again")
+
+
+@queue.command()
+@click.argument("deliveries", type=int, nargs=-1, required=True)
+@data_option
+@json_option
+def cancel(deliveries: tuple[int, ...], data: Path, as_json: bool) -> None:
+    """Give up DELIVERIES that wait or have failed; they stay visible as CANCELLED."""
+    _say(_done(data, "cancel", ids=list(deliveries)), as_json, f"{_count(deliveries)} cancelled")
+
+
+def _done(data: Path, verb: str, **arguments: Any) -> dict[str, Any]:
+    with Operations(data) as operations:
+        return operations.done(verb, **arguments)
+
+
+def _count(ids: Any) -> str:
+    return "1 delivery" if len(ids) == 1 else f"{len(ids)} deliveries"
+
+
+def _say(result: dict[str, Any], as_json: bool, line: str) -> None:
+    if as_json:
+        echo_json(result)
+    else:
+        click.echo(line)

@@ -1,0 +1,110 @@
+"""replay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from hl7bridge.cli.options import data_option, echo_json, filter_options, json_option, message_query, query_from
+from hl7bridge.cli.tables import console
+from hl7bridge.operations import Operations
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@data_option
+@click.option("--id", "ids", type=int, multiple=True, help="This message; may be given again.")
+@filter_options
+@click.option("--as-it-was", is_flag=True, help="Send the stored payloads, without the channel.")
+@click.option("--to", multiple=True, metavar="DESTINATION", help="Only to this destination; may be given again.")
+@click.option("--rate", default=0.0, help="Messages a second; 0: as fast as the engine has time.")
+@click.option("--limit", type=int, help="The most messages.")
+@click.option("--after", "after_id", type=int, help="Go on behind this message, where a replay was stopped.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def replay(
+    files: tuple[Path, ...],
+    data: Path,
+    ids: tuple[int, ...],
+    as_it_was: bool,
+    to: tuple[str, ...],
+    rate: float,
+    limit: int | None,
+    after_id: int | None,
+    yes: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Send messages again: those of the store that match the filters, or those in FILES (batch files too).
+
+    Through the channel again, by today's configuration and consent; or with --as-it-was the stored payload. Messages of FILES are
+    decided as if --source had received them. What is replayed is linked to its original; Ctrl-C stops a replay and says where.
+    """
+    with Operations(data) as operations:
+        query = query_from(operations, given)
+        if files:
+            if not given["source"]:
+                raise click.UsageError("files need --source: the source whose channels decide them")
+            if as_it_was or ids:
+                raise click.UsageError("--as-it-was and --id are for messages of the store")
+            for file in files:
+                request = {"source": given["source"], "path": str(file.resolve()), "rate": rate, "to": list(to) or None}
+                _run(operations, "replay_file", request, None, as_json, f"{file}: ")
+            return
+        if not query and not ids and after_id is None and not yes:
+            raise click.UsageError("this would replay every message there is: give filters, or --yes")
+        if ids:
+            for message_id in ids:
+                operations.message(message_id)  # says so if there is none
+                _run(operations, "replay", _request(query, as_it_was, to, rate, 1, message_id - 1), 1, as_json, "")
+            return
+        count = sum(1 for _ in operations.messages(message_query(query), after_id=after_id, limit=limit, newest_first=False))
+        if not count:
+            click.echo("no message matches")
+            raise SystemExit(1)
+        if count > 1 and not yes:
+            click.confirm(f"replay {count:,} messages?", abort=True, err=True)
+        _run(operations, "replay", _request(query, as_it_was, to, rate, limit, after_id), count, as_json, "")
+
+
+def _request(
+    query: dict[str, Any], as_it_was: bool, to: tuple[str, ...], rate: float, limit: int | None, after_id: int | None
+) -> dict[str, Any]:
+    return {
+        "query": query,
+        "as_it_was": as_it_was,
+        "to": list(to) or None,
+        "rate": rate,
+        "limit": limit,
+        "after_id": after_id,
+    }
+
+
+def _run(
+    operations: Operations, verb: str, request: dict[str, Any], count: int | None, as_json: bool, before: str
+) -> None:
+    last: dict[str, Any] = {}
+    columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+            task = progress.add_task("", total=count)
+            for reply in operations.act(verb, **request):
+                last = reply.get("done") or reply.get("progress") or last
+                progress.update(task, completed=last.get("replayed", 0) + last.get("skipped", 0))
+    except KeyboardInterrupt:
+        where = f"; --after {last['last_id']} goes on" if last.get("last_id") else ""
+        click.echo(f"stopped after about {last.get('replayed', 0):,} messages{where}", err=True)
+        raise SystemExit(1) from None
+    if as_json:
+        echo_json(last)
+    else:
+        skipped = f", {last['skipped']:,} skipped" if last["skipped"] else ""
+        failed = f", {last['failed']:,} could not be kept" if last["failed"] else ""
+        click.echo(
+            f"{before}{last['replayed']:,} replayed, {last['deliveries']:,} deliveries queued{skipped}{failed}"
+        )
+    if last.get("failed"):
+        raise SystemExit(1)

@@ -1,0 +1,93 @@
+"""run, reload, status."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hl7bridge.cli.options import data_option, json_option, local
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.operations import Operations
+from hl7bridge.places import STORE
+
+#: Exit status after the disk left the store in doubt; a supervisor shall start the engine again.
+STORE_LOST = 74
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path), default=Path("channels"))
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), envvar="HL7BRIDGE_DATA", help="Where messages are kept [default: data, or what hl7bridge.yaml says]."
+)
+@click.option("--log-json", is_flag=True, help="Logs as JSON, one object a line.")
+@click.option("--accept-roster-ends", is_flag=True, help="Take a full roster although it ends over 5 % of its patients.")
+def run(config: Path, data: Path | None, log_json: bool, accept_roster_ends: bool) -> None:
+    """Run the engine with the channels in CONFIG (default: channels/).
+
+    Stops in order on SIGTERM and SIGINT, reloads CONFIG on SIGHUP.
+    """
+    from hl7bridge.engine import steady
+
+    reactor = steady.install()  # before anything else imports a reactor
+
+    from hl7bridge.engine.process import run_engine
+    from hl7bridge.observe import logs
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    logs.begin(as_json=log_json)
+    sys.exit(run_engine(reactor, config, data, accept_roster_ends=accept_roster_ends))
+
+
+@click.command()
+@data_option
+@json_option
+@click.option("--accept-roster-ends", is_flag=True, help="Take a full roster although it ends over 5 % of its patients.")
+def reload(data: Path, as_json: bool, accept_roster_ends: bool) -> None:
+    """Make the running engine take its configuration folder as it is now: wholly, or not at all."""
+    from hl7bridge.cli.options import echo_json
+
+    with Operations(data) as operations:
+        result = operations.done("reload", accept_roster_ends=accept_roster_ends)
+    if as_json:
+        echo_json(result)
+    elif result["changed"]:
+        click.echo(f"reloaded: configuration {result['version'][:12]} is in force")
+    else:
+        click.echo(f"nothing has changed: configuration {result['version'][:12]} stays in force")
+
+
+@click.command()
+@data_option
+@json_option
+def status(data: Path, as_json: bool) -> None:
+    """Show the running engine: its connections, queues and links."""
+    from hl7bridge.cli.options import echo_json
+    from hl7bridge.cli.tables import table
+
+    with Operations(data) as operations:
+        state = operations.done("status")
+        if as_json:
+            echo_json(state)
+            return
+        click.echo(f"running since {local(state['started_us'])} with configuration {state['version'][:12]}")
+        click.echo(f"received {state['received']} messages in {state['commits']} transactions")
+        if state["refusing"]:
+            click.echo(f"takes no messages: {state['refusing']}")
+        table(["source", "connections"], [[name, count] for name, count in state["connections"].items()])
+        rows: list[list[Any]] = []
+        for name, each in state["destinations"].items():
+            word = "held" if each["held"] else "stopped" if each["stopped"] else each["link"]
+            rows.append([name, word, each["connections"], operations.reader.open_count(name), each["sent"]])
+        table(["destination", "state", "connections", "open", "sent"], rows)
+    if state["refusing"]:
+        raise SystemExit(1)
+
+

@@ -1,0 +1,93 @@
+"""A destination that is a folder: each message becomes one file.
+
+A file appears under its name only when it is whole and on the disk (written aside, synced, renamed, the folder synced), so
+whoever watches the folder never reads half a message. It knows no queue and no store.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+Run = Callable[..., "Deferred[None]"]
+
+class FileDestination:
+    """Writes one message at a time; the same doors as an MLLP pool.
+
+    `run(function, *arguments)` runs a blocking call elsewhere (Twisted's deferToThread) and gives a Deferred.
+    `name_of(token, payload)` is the file's relative path; a file of that name is replaced by the same delivery's
+    repetition, which makes a repeated write harmless.
+    """
+
+    up = True
+    dial_failures = 0
+    open_connections = 0
+
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        name_of: Callable[[Any, bytes], str],
+        run: Run,
+        *,
+        answered: Callable[[Any, str | None, str | None, bytes | None], None],
+        ready: Callable[[], None],
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self._name_of = name_of
+        self._run = run
+        self._answered = answered
+        self._ready = ready
+        self.busy_connections = 0
+
+    def free(self) -> bool:
+        """Whether `send` may be called now."""
+        return not self.busy_connections
+
+    def want(self, waiting: int) -> None:
+        """Nothing has to be dialled."""
+
+    def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
+        """Writes the file elsewhere and tells `answered` how that ended."""
+        self.busy_connections = 1
+        done = self._run(write_whole, self.folder / self._name_of(token, payload), payload)
+        done.addCallbacks(self._written, self._not_written, callbackArgs=(token,), errbackArgs=(token,))
+
+    def _written(self, _: None, token: Any) -> None:
+        self.busy_connections = 0
+        self._answered(token, "AA", None, None)
+        self._ready()
+
+    def _not_written(self, failure: Failure, token: Any) -> None:
+        self.busy_connections = 0
+        why = failure.value.strerror if isinstance(failure.value, OSError) else type(failure.value).__name__
+        self._answered(token, "AE", f"the file could not be written: {why}", None)
+        self._ready()
+
+    def retire(self) -> None:
+        """A write that is under way ends by itself."""
+
+    def stop(self) -> None:
+        """A write that is under way ends by itself."""
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes `data` to `path` so that it is there wholly or not at all, also after a power cut. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    with open(aside, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,281 @@
+"""The connections to one hospital: send a message, wait for its answer, send the next.
+
+MLLP allows one unanswered message on a connection, so throughput to a slow hospital comes from several connections. They are
+dialled when there is work: one first, the others once it stands. While a hospital is silent or down one connection alone tries,
+with one timer, however many messages wait. ClientService does the dialling; this module knows no queue and no store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.internet import ClientService
+from twisted.internet.defer import CancelledError
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from hl7bridge.hl7 import ack, mllp
+
+log = Logger(namespace="hl7bridge.mllp.destination")
+
+#: The most bytes of an answer that are read; a hospital that sends more sends garbage.
+MAX_ANSWER_BYTES = 1024 * 1024
+
+#: (token given to send, acknowledgment code or None when there was no valid answer, why, the answer's bytes)
+Answered = Callable[[Any, "str | None", "str | None", "bytes | None"], None]
+
+
+class MllpDestination(Protocol):
+    """One connection to a hospital."""
+
+    factory: _Connected
+    closed = False
+
+    def __init__(self, pool: MllpPool, slot: _Slot) -> None:
+        self.pool = pool
+        self.slot = slot
+        self.token: Any = None
+        self.busy = False
+        self._control_id = b""
+        self._answered_before = b""
+        self._timer: Any = None
+
+    def connectionMade(self) -> None:
+        self._framer = mllp.Framer(MAX_ANSWER_BYTES)
+        self.transport.setTcpNoDelay(True)
+        self.pool._connected(self)
+
+    def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
+        """Writes one message; its end is told to the pool's `answered`, exactly once."""
+        self.busy = True
+        self.token = token
+        self._control_id = control_id
+        self.transport.write(mllp.frame(payload))
+        self._timer = self.pool.clock.callLater(self.pool.timeout_s, self._no_answer)
+
+    def dataReceived(self, data: bytes) -> None:
+        for event in self._framer.feed(data):
+            if type(event) is mllp.Frame:
+                self._read(event.payload)
+            elif self.busy and type(event) is mllp.TooLarge:
+                self._end(None, "the answer was larger than 1 MB", None, close=True)
+            if self.closed:
+                return
+
+    def _read(self, payload: bytes) -> None:
+        answer = ack.read(payload, self._control_id if self.busy else b"")
+        if self.busy and answer.code is not None and answer.matches:
+            self._answered_before = self._control_id
+            self._end(answer.code, None, payload)
+        elif answer.control_id and answer.control_id == self._answered_before:
+            # A second answer to the message before: the application acknowledgment of enhanced mode, or a repetition.
+            log.debug("{name}: one more answer to an answered message", name=self.pool.name)
+        elif not self.busy:
+            log.warn("{name}: an answer came though nothing was asked", name=self.pool.name)
+        else:
+            why = "the answer's MSA-2 names another message" if answer.code else "the answer was not an acknowledgment"
+            self._end(None, why, payload, close=True)
+
+    def _no_answer(self) -> None:
+        self._timer = None
+        self._end(None, f"no answer within {self.pool.timeout_s:g} s", None, close=True)
+
+    def _end(self, code: str | None, why: str | None, payload: bytes | None, *, close: bool = False) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        token, self.token, self.busy = self.token, None, False
+        if close:
+            # What the peer would still say on this connection could be taken for the answer to the next message.
+            self.closed = True
+            self.transport.abortConnection()
+        self.pool._ended(self, token, code, why, payload)
+
+    def connectionLost(self, reason: Failure | None = None) -> None:
+        self.closed = True
+        if self.busy:
+            self._end(None, "the connection closed before the answer", None)
+        self.pool._lost(self)
+
+
+class _Connected(Factory):
+    noisy = False
+
+    def __init__(self, pool: MllpPool, slot: _Slot) -> None:
+        self.pool, self.slot = pool, slot
+
+    def buildProtocol(self, addr: object) -> MllpDestination:
+        protocol = MllpDestination(self.pool, self.slot)
+        protocol.factory = self
+        return protocol
+
+
+class _Slot:
+    """One of the pool's connections: its ClientService while it is wanted."""
+
+    def __init__(self) -> None:
+        self.service: ClientService | None = None
+        self.connection: MllpDestination | None = None
+
+
+class MllpPool:
+    """Up to `connections` connections to one endpoint.
+
+    `answered(token, code, why, answer)` tells how a send ended; `ready()` that a connection became free; `link(up)` that the
+    destination went down or came up. `delay_s(failures)` is the back-off between dials, in seconds.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: IStreamClientEndpoint,
+        clock: IReactorTime,
+        *,
+        connections: int,
+        timeout_s: float,
+        delay_s: Callable[[int], float],
+        answered: Answered,
+        ready: Callable[[], None],
+        link: Callable[[bool], None],
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.timeout_s = timeout_s
+        self.up = False
+        self.dial_failures = 0
+        self._endpoint = endpoint
+        self._delay_s = delay_s
+        self._answered = answered
+        self._ready = ready
+        self._link = link
+        self._slots = [_Slot() for _ in range(connections)]
+        self._free: list[MllpDestination] = []
+        self._unanswered = 0
+        self._pause: Any = None
+        self._stopped = False
+        self._retired = False
+
+    @property
+    def open_connections(self) -> int:
+        """How many connections stand."""
+        return sum(slot.connection is not None for slot in self._slots)
+
+    @property
+    def busy_connections(self) -> int:
+        """How many wait for an answer."""
+        return sum(slot.connection is not None and slot.connection.busy for slot in self._slots)
+
+    def free(self) -> bool:
+        """Whether `send` may be called now."""
+        return bool(self._free) and self._pause is None and not (self._silent and self.busy_connections)
+
+    @property
+    def _silent(self) -> bool:
+        return self._unanswered > 1
+
+    def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
+        """Sends on a free connection; `free()` must have been true."""
+        self._free.pop().send(payload, control_id, token)
+
+    def want(self, waiting: int) -> None:
+        """So many messages wait to leave: dial what is missing, one connection first, the rest once it stands."""
+        if self._stopped or self._retired or self._pause is not None or waiting <= len(self._free):
+            return
+        missing = waiting - len(self._free)
+        for number, slot in enumerate(self._slots):
+            if missing <= 0:
+                return
+            if slot.service is None:
+                if number and (not self.up or self._silent):
+                    return
+                self._dial(slot)
+            if slot.connection is None:
+                missing -= 1
+
+    def _dial(self, slot: _Slot) -> None:
+        slot.service = ClientService(
+            self._endpoint,
+            _Connected(self, slot),
+            retryPolicy=self._retry_policy,
+            clock=self.clock,
+        )
+        slot.service.startService()
+        slot.service.whenConnected(failAfterFailures=1).addErrback(self._could_not_connect)
+
+    def _retry_policy(self, failures: int) -> float:
+        self.dial_failures = failures
+        return self._delay_s(failures)
+
+    def _could_not_connect(self, failure: Failure) -> None:
+        if not (self._stopped or self.open_connections or failure.check(CancelledError)):
+            log.warn("{name}: cannot connect: {why}", name=self.name, why=failure.getErrorMessage())
+            self._set_up(False, always=True)
+
+    def _connected(self, connection: MllpDestination) -> None:
+        slot = connection.slot
+        slot.connection = connection
+        self.dial_failures = 0
+        self._free.append(connection)
+        self._set_up(True)
+        self._ready()
+
+    def _ended(self, connection: MllpDestination, token: Any, code: str | None, why: str | None, answer: bytes | None) -> None:
+        if self._retired:
+            self._hang_up(connection.slot)
+        elif not connection.closed:
+            self._free.append(connection)
+        if code is not None:
+            self._unanswered = 0
+        else:
+            self._unanswered += 1
+            # One lost answer is that message's trouble; when every connection has lost one, it is the hospital's.
+            beyond = self._unanswered - len(self._slots)
+            if beyond > 0 and self._pause is None and not self._stopped:
+                self._pause = self.clock.callLater(self._delay_s(beyond), self._go_on)
+        self._answered(token, code, why, answer)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self._ready()
+
+    def _lost(self, connection: MllpDestination) -> None:
+        slot = connection.slot
+        slot.connection = None
+        if connection in self._free:
+            self._free.remove(connection)
+        if self._stopped or self._retired:
+            return
+        # ClientService would dial again at once; a hospital that closes an idle connection is dialled when there is work.
+        self._hang_up(slot)
+        if not self.open_connections:
+            self._set_up(False)
+        self._ready()
+
+    def _hang_up(self, slot: _Slot) -> None:
+        service, slot.service = slot.service, None
+        if service is not None:
+            service.stopService()
+
+    def _set_up(self, up: bool, *, always: bool = False) -> None:
+        if up != self.up or always:
+            self.up = up
+            self._link(up)
+
+    def retire(self) -> None:
+        """Sends no more: connections close as their answers come, so that nothing ends unanswered for a change of settings."""
+        self._retired = True
+        for slot in self._slots:
+            if slot.connection is None or not slot.connection.busy:
+                self._hang_up(slot)
+
+    def stop(self) -> None:
+        """Closes every connection; messages in flight end as unanswered."""
+        self._stopped = True
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        for slot in self._slots:
+            self._hang_up(slot)

@@ -1,0 +1,136 @@
+"""Accepting: a decided message, its deliveries and their places in the queues go to the journal together.
+
+Receiving and replaying both end here. Deliveries are admitted to their queues when decided, so that order is settled before the
+transaction, and taken back if it fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from hl7bridge.channel.decide import Decision, Outgoing
+from hl7bridge.delivery.queue import Entry
+from hl7bridge.engine.deliver import About, Delivery
+from hl7bridge.engine.identity import Hashes, day_number
+from hl7bridge.engine.journal import Journal
+from hl7bridge.engine.numbers import Numbers
+from hl7bridge.store.base import (
+    BODY_BITS,
+    RAW_BODY,
+    DeliveryStatus,
+    MessageStatus,
+    NewDelivery,
+    NewMessage,
+    StoreError,
+)
+
+#: Called once with None when the message is durable, or with the error when it is not.
+Kept = Callable[["StoreError | None"], None]
+
+
+class _Accepting(NamedTuple):
+    entries: list[tuple[Delivery, Entry]]
+    kept: Kept
+
+
+class Acceptor:
+    """Keeps messages with what was decided about them. `deliveries` has one for every destination there is."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        deliveries: Mapping[str, Delivery],
+        numbers: Numbers,
+        hashes: Hashes,
+        generation: Callable[[], int],
+    ) -> None:
+        self._journal = journal
+        self._deliveries = deliveries
+        self._numbers = numbers
+        self._hashes = hashes
+        self._generation = generation
+
+    def accept(self, message: NewMessage, decision: Decision, kept: Kept, *, release_again: bool = False) -> None:
+        """Fills in what was decided, admits the deliveries and hands all to the journal.
+
+        `release_again`: whether each may leave is looked at when it leaves, even if nothing has changed since the decision.
+        """
+        hashes = self._hashes
+        message.type = decision.type
+        message.status = MessageStatus[decision.status]
+        message.event_date = day_number(decision.event_date)
+        message.patient_keys = hashes.patients(decision.identifiers)
+        message.outcomes = tuple([(each.channel, each.status, each.reason) for each in decision.outcomes])
+        message.flags += decision.flags
+        payloads: list[bytes] = []
+        deliveries: list[NewDelivery] = []
+        entries: list[tuple[Delivery, Entry]] = []
+        generation = -1 if release_again else self._generation()
+        for outgoing in decision.outgoing:
+            deliveries.append(self._admit(message, outgoing, payloads, entries, generation))
+        message.payloads = tuple(payloads)
+        message.deliveries = tuple(deliveries)
+        self._journal.message(message, self._done, _Accepting(entries, kept))
+
+    def _admit(
+        self,
+        message: NewMessage,
+        outgoing: Outgoing,
+        payloads: list[bytes],
+        entries: list[tuple[Delivery, Entry]],
+        generation: int,
+    ) -> NewDelivery:
+        payload = self._place(message.raw, outgoing.payload, payloads)
+        row = NewDelivery(
+            self._numbers.delivery(),
+            self._numbers.position(),
+            outgoing.destination,
+            outgoing.channel,
+            payload,
+            tuple([self._hashes.order(key) for key in dict.fromkeys(outgoing.keys)]),
+            DeliveryStatus.QUEUED,
+            outgoing.scope,
+        )
+        if outgoing.error is not None:
+            row.status, row.reason = DeliveryStatus.FAILED, outgoing.error
+            return row
+        if outgoing.refused is not None:
+            row.status, row.reason = DeliveryStatus.CANCELLED, outgoing.refused
+            return row
+        about = About(
+            message.id,
+            message.id << BODY_BITS | (payload + 1),
+            outgoing.scope,
+            message.event_date,
+            message.patient_keys,
+            generation,
+        )
+        entry = Entry(row.id, row.position, row.keys, outgoing.payload, message.received_us, 0, False, about)
+        delivery = self._deliveries[outgoing.destination]
+        if delivery.queue.admit(entry):
+            row.status = DeliveryStatus.SENDING
+        entries.append((delivery, entry))
+        return row
+
+    @staticmethod
+    def _place(raw: bytes, payload: bytes, payloads: list[bytes]) -> int:
+        """The index of a payload among the message's, where it may stand already; the raw message needs no second copy."""
+        if payload is raw or payload == raw:
+            return RAW_BODY
+        for index, known in enumerate(payloads):
+            if known is payload:
+                return index
+        payloads.append(payload)
+        return len(payloads) - 1
+
+    def _done(self, accepting: _Accepting, error: StoreError | None) -> None:
+        if error is None:
+            for delivery, entry in accepting.entries:
+                delivery.queue.committed(entry)
+                delivery.touch()
+        else:
+            for delivery, entry in reversed(accepting.entries):
+                delivery.queue.rolled_back(entry)
+                delivery.touch()
+        accepting.kept(error)

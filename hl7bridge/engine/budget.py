@@ -1,0 +1,68 @@
+"""Back-pressure: all bytes that came and are not yet decided share one budget.
+
+Above it connections that bring more are paused, so that their senders feel it, until what is held has gone down. One connection
+is always favoured and reads on, so that a message can be finished and its bytes leave.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Pausable(Protocol):
+    """A connection; `held` is how many bytes of an unfinished message it has."""
+
+    held: int
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Budget:
+    """`limit_bytes` for unfinished messages and for whole ones that wait for their turn."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.held_bytes = 0
+        self._paused: dict[Pausable, None] = {}
+        self._favoured: Pausable | None = None
+
+    @property
+    def paused(self) -> int:
+        """How many connections are paused."""
+        return len(self._paused)
+
+    def changed(self, connection: Pausable, change_bytes: int) -> None:
+        """A connection brought bytes (of an unfinished message, or a whole one that waits), or holds less than before."""
+        self.held_bytes += change_bytes
+        if change_bytes > 0 and self.held_bytes > self.limit_bytes:
+            if self._favoured is None:
+                self._favoured = connection
+            elif connection is not self._favoured and connection not in self._paused:
+                self._paused[connection] = None
+                connection.pause()
+        elif change_bytes < 0:
+            self._let_go()
+
+    def released(self, size_bytes: int) -> None:
+        """A whole message had its turn."""
+        self.held_bytes -= size_bytes
+        if self._favoured is not None:
+            self._let_go()
+
+    def gone(self, connection: Pausable) -> None:
+        """The connection closed; its bytes were given back before."""
+        self._paused.pop(connection, None)
+        if connection is self._favoured:
+            self._favoured = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self.held_bytes <= self.limit_bytes * 3 // 4:
+            paused, self._paused, self._favoured = self._paused, {}, None
+            for connection in paused:
+                connection.resume()
+        elif self._paused and (self._favoured is None or not self._favoured.held):
+            self._favoured = max(self._paused, key=lambda each: each.held)
+            del self._paused[self._favoured]
+            self._favoured.resume()

@@ -1,0 +1,140 @@
+"""From settings to sockets: listeners for sources, pools and folders for destinations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IStreamClientEndpoint
+from twisted.internet.threads import deferToThread
+
+from hl7bridge.channel.settings import DestinationSettings, SourceSettings
+from hl7bridge.channel.filename import file_name
+from hl7bridge.connectors import tls
+from hl7bridge.connectors.file_destination import FileDestination
+from hl7bridge.connectors.mllp_destination import MllpPool
+from hl7bridge.connectors.mllp_source import Feed, MllpListener
+from hl7bridge.delivery.retry import Backoff
+from hl7bridge.engine.deliver import Delivery, Policy, Pool
+from hl7bridge.delivery.queue import Entry
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7.message import Message
+
+#: Seconds to wait for a connection to be accepted.
+CONNECT_S = 15
+#: Claims that may be out at once for each connection: enough that a free connection never waits for a commit.
+AHEAD = 4
+BACKLOG = 1024
+
+
+class CannotListen(HL7BridgeError):
+    """A port that cannot be opened. Code: `cannot-listen`."""
+
+
+def policy_of(settings: DestinationSettings) -> Policy:
+    """How this destination's answers are taken."""
+    retry = settings.retry
+    backoff = Backoff(retry.first_s, retry.factor, retry.most_s, retry.jitter)
+    return Policy(backoff, retry.give_up_s, dict(settings.answers))
+
+
+def ahead_of(settings: DestinationSettings) -> int:
+    """How many claims may be out at once."""
+    return AHEAD * settings.connections
+
+
+class Connector:
+    """Opens what a configuration names. A simulation replaces `listen` and `endpoint` by transports in memory."""
+
+    def __init__(self, reactor: Any, folder: Path, data: Path, chance: Callable[[], float]) -> None:
+        self.reactor = reactor
+        self.folder = folder
+        self.data = data
+        self.chance = chance
+
+    def listener(self, source: SourceSettings, feed: Feed) -> MllpListener:
+        """The factory of a source's connections."""
+        mllp = source.mllp
+        return MllpListener(
+            source.name,
+            feed,
+            self.reactor,
+            max_message_bytes=mllp.max_message_bytes,
+            max_connections=mllp.max_connections,
+            allow=mllp.allow,
+            idle_after_s=mllp.idle_after_s,
+        )
+
+    def listen(self, source: SourceSettings, factory: MllpListener) -> IListeningPort:
+        """Opens a source's port. Raises CannotListen, TlsError."""
+        mllp = source.mllp
+        try:
+            if mllp.tls is None:
+                return self.reactor.listenTCP(mllp.port, factory, interface=mllp.host, backlog=BACKLOG)
+            options = tls.server(
+                self.folder / mllp.tls.certificate,
+                self.folder / mllp.tls.key,
+                self.folder / mllp.tls.client_ca if mllp.tls.client_ca else None,
+            )
+            return self.reactor.listenSSL(mllp.port, factory, options, interface=mllp.host, backlog=BACKLOG)
+        except CannotListenError as error:
+            raise CannotListen(
+                f"port {mllp.port} cannot be opened: {getattr(error.socketError, 'strerror', error.socketError)}",
+                code="cannot-listen",
+                place=f"source {source.name}",
+                hint="another program may use it: ss -ltnp shows which",
+            ) from None
+
+    def endpoint(self, settings: DestinationSettings) -> IStreamClientEndpoint:
+        """Where a destination is dialled. Raises TlsError."""
+        target = settings.mllp
+        assert target is not None
+        endpoint = HostnameEndpoint(self.reactor, target.host, target.port, timeout=CONNECT_S)
+        if target.tls is None:
+            return endpoint
+        keys = target.tls
+        options = tls.client(
+            keys.name or target.host,
+            self.folder / keys.ca if keys.ca else None,
+            self.folder / keys.certificate if keys.certificate else None,
+            self.folder / keys.key if keys.key else None,
+        )
+        return wrapClientTLS(options, endpoint)
+
+    def run_elsewhere(self, function: Callable[..., None], *arguments: Any) -> Any:
+        """Runs a blocking call in a thread; gives a Deferred."""
+        return deferToThread(function, *arguments)
+
+    def pool(self, settings: DestinationSettings, delivery: Delivery) -> Pool:
+        """What deliveries to this destination leave through. Raises TlsError."""
+        if settings.file is not None:
+            return FileDestination(
+                settings.name,
+                self.data / settings.file.folder,
+                partial(_file_name, settings.file.name, settings.name),
+                self.run_elsewhere,
+                answered=delivery.answered,
+                ready=delivery.pump,
+            )
+        backoff = policy_of(settings).backoff
+        return MllpPool(
+            settings.name,
+            self.endpoint(settings),
+            self.reactor,
+            connections=settings.connections,
+            timeout_s=settings.timeout_s,
+            delay_s=lambda failures: backoff.delay_s(failures, self.chance()),
+            answered=delivery.answered,
+            ready=delivery.pump,
+            link=delivery.link,
+        )
+
+
+def _file_name(template: str, destination: str, entry: Entry, payload: bytes) -> str:
+    received = datetime.fromtimestamp(entry.received_us / 1e6, UTC)
+    return file_name(template, Message(payload), id=str(entry.id), received=received, destination=destination)

@@ -1,0 +1,204 @@
+"""The control socket: how commands reach a running engine without a restart.
+
+A Unix socket in the data folder, readable by its owner only. One JSON object a line each way: a request names a `verb`, an
+`operator` and the verb's arguments; `{"progress": ...}` may follow any number of times, then `{"done": ...}` or
+`{"error": ..., "hint": ...}`. A client that hangs up stops the replay it asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+
+from hl7bridge.engine.operate import Operators
+from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7 import batch
+from hl7bridge.places import SOCKET
+from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
+
+if TYPE_CHECKING:
+    from hl7bridge.engine.service import Engine
+
+log = Logger(namespace="hl7bridge.control")
+
+#: A Unix socket's path may not be longer (sockaddr_un on Linux has 108 bytes, one of them a NUL).
+LONGEST_PATH = 107
+MOST_LINE_BYTES = 64 * 1024 * 1024
+#: Replayed messages between two reports of progress.
+EVERY = 50
+
+
+class Control(LineReceiver):
+    """One command's connection."""
+
+    delimiter = b"\n"
+    MAX_LENGTH = MOST_LINE_BYTES
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._operators = Operators(engine)
+        self._stop: Callable[[], None] | None = None
+
+    def lineReceived(self, line: bytes) -> None:
+        try:
+            request = json.loads(line)
+            verb = VERBS[request.pop("verb")]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self._end(HL7BridgeError("this is no request that the engine knows", code="bad-request"))
+            return
+        try:
+            verb(self, **request)
+        except HL7BridgeError as error:
+            self._end(error)
+        except TypeError:
+            log.failure("a request could not be read")
+            self._end(HL7BridgeError("the request lacks something", code="bad-request"))
+
+    def connectionLost(self, reason: object = None) -> None:
+        if self._stop is not None:
+            self._stop()
+
+    def _say(self, what: dict[str, Any]) -> None:
+        if self.transport.connected:
+            self.sendLine(json.dumps(what).encode())
+
+    def _end(self, result: dict[str, Any] | HL7BridgeError) -> None:
+        if isinstance(result, HL7BridgeError):
+            self._say({"error": str(result), "code": result.code, "hint": result.hint, **_listed(result)})
+        else:
+            self._say({"done": result})
+        self.transport.loseConnection()
+
+    # -- the verbs --------------------------------------------------------------------------------------------------------
+
+    def status(self, operator: str) -> None:
+        self._end(self._operators.status())
+
+    def hold(self, operator: str, destination: str) -> None:
+        self._operators.hold(destination, operator, self._end)
+
+    def release(self, operator: str, destination: str) -> None:
+        self._operators.release(destination, operator, self._end)
+
+    def cancel(self, operator: str, ids: list[int]) -> None:
+        self._operators.cancel(ids, operator, self._end)
+
+    def resend(self, operator: str, ids: list[int]) -> None:
+        self._operators.resend(ids, operator, self._end)
+
+    def reload(self, operator: str, accept_roster_ends: bool = False) -> None:
+        before = self._engine.configuration.version
+        steps = self._engine.reload(accept_roster_ends=accept_roster_ends)
+
+        def ended(error: HL7BridgeError | None) -> None:
+            after = self._engine.configuration.version
+            self._end(error or {"version": after, "changed": after != before})
+
+        self._run(steps, 0, ended)
+
+    def replay(
+        self,
+        operator: str,
+        query: dict[str, Any],
+        as_it_was: bool = False,
+        to: list[str] | None = None,
+        rate: float = 0.0,
+        limit: int | None = None,
+        after_id: int | None = None,
+    ) -> None:
+        order = Order(operator, as_it_was, self._known(to), rate, limit, after_id, query_of(query))
+        self._replay(Replaying(self._engine).from_store(order), rate)
+
+    def replay_file(
+        self, operator: str, source: str, path: str, to: list[str] | None = None, rate: float = 0.0
+    ) -> None:
+        try:
+            found = batch.read_file(Path(path).read_bytes())
+        except OSError as error:
+            raise HL7BridgeError(f"cannot be read: {error.strerror}", code="unreadable-file", place=path) from None
+        order = Order(operator, to=self._known(to), rate=rate)
+        self._replay(Replaying(self._engine).from_messages(source, found.messages, order), rate)
+
+    # -- inside ------------------------------------------------------------------------------------------------------------
+
+    def _known(self, to: list[str] | None) -> tuple[str, ...] | None:
+        for name in to or ():
+            self._operators._delivery(name)
+        return None if to is None else tuple(to)
+
+    def _replay(self, steps: Any, rate: float) -> None:
+        last = Progress()
+
+        def each(progress: Progress) -> None:
+            nonlocal last
+            last = progress
+            if (progress.replayed + progress.skipped) % EVERY == 0:
+                self._say({"progress": asdict(progress)})
+
+        self._run(steps, rate, lambda error: self._end(error or asdict(last)), each)
+
+    def _run(
+        self,
+        steps: Any,
+        rate: float,
+        ended: Callable[[HL7BridgeError | None], None],
+        each: Callable[[Any], None] = lambda step: None,
+    ) -> None:
+        self._stop = run_steps(steps, self._engine.clock, rate, each, ended)
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    name: getattr(Control, name)
+    for name in ("status", "hold", "release", "cancel", "resend", "reload", "replay", "replay_file")
+}
+
+
+def query_of(given: dict[str, Any]) -> MessageQuery:
+    """A query as it came over the socket, with statuses by name."""
+    values = dict(given)
+    if values.get("status"):
+        values["status"] = MessageStatus[values["status"]]
+    if values.get("delivery_status"):
+        values["delivery_status"] = DeliveryStatus[values["delivery_status"]]
+    return MessageQuery(**values)
+
+
+def _listed(error: HL7BridgeError) -> dict[str, Any]:
+    mistakes = getattr(error, "mistakes", None)
+    return {"mistakes": [str(each) for each in mistakes]} if mistakes else {}
+
+
+class ControlFactory(Factory):
+    """Serves one engine."""
+
+    noisy = False
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def buildProtocol(self, addr: object) -> Control:
+        return Control(self._engine)
+
+
+def listen(engine: Engine, data: Path) -> Any:
+    """Opens the socket, in place of one that a killed engine left. Raises HL7BridgeError."""
+    path = os.path.abspath(data / SOCKET)
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        raise HL7BridgeError(
+            "the path of the control socket is too long",
+            code="long-path",
+            place=path,
+            hint=f"choose a --data folder whose path has less than {LONGEST_PATH - len(SOCKET)} characters",
+        )
+    if os.path.exists(path):
+        os.unlink(path)  # the lock on the folder says that nobody listens there
+    return engine.clock.listenUNIX(path, ControlFactory(engine), mode=0o600)

@@ -1,0 +1,362 @@
+"""Delivery to one destination: claims made durable, messages sent, answers kept.
+
+It joins a DestinationQueue (which may leave next), a pool of connections (how it leaves) and the journal (what is durable), and
+looks again at sending whether the delivery may still be released. It knows neither channels nor sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from hl7bridge.delivery.outcome import Next, Outcome, next_step, outcome_of
+from hl7bridge.delivery.queue import DestinationQueue, Entry
+from hl7bridge.delivery.retry import Backoff
+from hl7bridge.engine.journal import Journal
+from hl7bridge.hl7.mllp import END
+from hl7bridge.store.base import (
+    DeliveryChange,
+    DeliveryStatus,
+    OpenDelivery,
+    StoreError,
+)
+
+log = Logger(namespace="hl7bridge.deliver")
+
+#: Deliveries read from the store at a time.
+PAGE = 500
+KEY_PAGE = 16
+
+
+class About(NamedTuple):
+    """What a queue's entry must remember beside its place in the queue."""
+
+    message_id: int
+    payload_ref: int
+    scope: str | None
+    event_date: int | None
+    patient_keys: tuple[int, ...]
+    generation: int  # of configuration and rosters when its release was last looked at; -1: look again
+
+
+class Pool(Protocol):
+    """What deliveries leave through; see connectors."""
+
+    up: bool
+    dial_failures: int
+    open_connections: int
+    busy_connections: int
+
+    def free(self) -> bool: ...
+    def want(self, waiting: int) -> None: ...
+    def send(self, payload: bytes, control_id: bytes, token: Any) -> None: ...
+    def retire(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Release(Protocol):
+    """Looks again, at sending, whether a delivery may leave; a reason means no."""
+
+    def __call__(self, destination: str, about: About, payload: bytes) -> str | None: ...
+
+
+class Policy(NamedTuple):
+    """How a destination's answers are taken."""
+
+    backoff: Backoff
+    give_up_s: float
+    answers: dict[str, str]
+
+
+class Delivery:
+    """Everything that leaves for one destination."""
+
+    def __init__(
+        self,
+        name: str,
+        queue: DestinationQueue,
+        policy: Policy,
+        journal: Journal,
+        clock: IReactorTime,
+        *,
+        wall_us: Callable[[], int],
+        chance: Callable[[], float],
+        release: Release,
+        generation: Callable[[], int],
+        active: dict[Delivery, None],
+    ) -> None:
+        self.name = name
+        self.queue = queue
+        self.policy = policy
+        self.pool: Pool = Nowhere()
+        self.sent = 0
+        self._journal = journal
+        self._clock = clock
+        self._wall_us = wall_us
+        self._chance = chance
+        self._release = release
+        self._generation = generation
+        self._active = active
+        self._timer: Any = None
+        self._stopping = False
+
+    # -- what the journal and the pool call -----------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Something changed here: `gather` and `pump` are wanted in this turn."""
+        self._active[self] = None
+
+    def gather(self) -> None:
+        """Before a commit: claims for what may leave next."""
+        if not self.queue.claimable or self._stopping:
+            return
+        claims = self.queue.take_claims()
+        if claims:
+            self._journal.claim([entry.id for entry in claims], self._claimed, claims)
+
+    def pump(self) -> None:
+        """Sends what is claimed while connections are free, asks for connections and for pages."""
+        if self._stopping:
+            return
+        queue, pool = self.queue, self.pool
+        while queue.ready and pool.free():
+            entry = queue.next_to_send()
+            if entry is None:
+                return
+            self._send(entry)
+        if queue.ready and not queue.held:
+            pool.want(len(queue.ready))
+        if queue.overflow:
+            self._page()
+        if queue.key_wanted() is not None:
+            self._page_keys()
+        if queue.may_claim:
+            self.touch()
+            self._journal.wake()
+
+    def link(self, up: bool) -> None:
+        """The pool lost its last connection, could not dial, or stands again."""
+        self.queue.up = up
+        if up:
+            self.pump()
+
+    def settle(self, policy: Policy, pool: Pool, *, strict: bool, ahead: int) -> None:
+        """New settings: the old connections go as they become free, the queue stays."""
+        self.policy = policy
+        self.queue.strict = strict
+        self.queue.ahead = ahead
+        self.pool.retire()
+        self.pool = pool
+        self.queue.up = True
+        self.touch()
+        self._journal.wake()
+
+    def retry_now(self) -> None:
+        """Ends all waiting for a next attempt."""
+        self.queue.retry_now()
+        self.touch()
+        self._journal.wake()
+
+    def answered(self, entry: Entry, code: str | None, why: str | None, answer: bytes | None) -> None:
+        """A send ended."""
+        now_us = self._wall_us()
+        entry.attempts += 1
+        age_s = (now_us - entry.received_us) / 1e6
+        step = next_step(code, self.policy.answers, age_s=age_s, give_up_s=self.policy.give_up_s)
+        if step is Next.SENT:
+            self.sent += 1
+            change = DeliveryChange(
+                entry.id, DeliveryStatus.SENT, entry.attempts, now_us, code, None, entry.possible_duplicate
+            )
+            self._journal.change(change, self._finished, entry)
+            self.pump()
+            return
+        if outcome_of(code) is Outcome.UNKNOWN:
+            entry.possible_duplicate = True
+        reason = why or f"answered {code}"
+        log.warn(
+            "{name}: message {message}: {reason}; {step}",
+            name=self.name,
+            message=entry.about.message_id,
+            reason=reason,
+            step="will be tried again" if step is Next.RETRY else "failed",
+        )
+        change = DeliveryChange(
+            entry.id,
+            DeliveryStatus.QUEUED if step is Next.RETRY else DeliveryStatus.FAILED,
+            entry.attempts,
+            now_us,
+            code or "none",
+            reason,
+            entry.possible_duplicate,
+            answer,
+        )
+        if step is Next.RETRY:
+            delay_s = self.policy.backoff.delay_s(entry.attempts, self._chance())
+            change.next_us = now_us + int(delay_s * 1e6)
+            self._journal.change(change, self._retry, (entry, delay_s))
+        else:
+            self._journal.change(change, self._failed, entry)
+        self.pump()
+
+    # -- after the commit --------------------------------------------------------------------------------------------------
+
+    def _claimed(self, claims: list[Entry], error: StoreError | None) -> None:
+        if error is None:
+            self.queue.claimed(claims)
+        else:
+            self.queue.unclaimed(claims)
+        self.touch()  # sending happens in pump, after the whole group's results are known
+
+    def _finished(self, entry: Entry, error: StoreError | None) -> None:
+        if not self._refused(entry, error):
+            self.queue.finished(entry)
+            self.touch()
+
+    def _failed(self, entry: Entry, error: StoreError | None) -> None:
+        if not self._refused(entry, error):
+            self.queue.finished(entry, failed=True)
+            self.touch()
+
+    def _retry(self, entry_and_delay: tuple[Entry, float], error: StoreError | None) -> None:
+        entry, delay_s = entry_and_delay
+        if not self._refused(entry, error):
+            self.queue.try_again(entry, self._clock.seconds() + delay_s)
+            self._set_timer()
+            self.touch()
+
+    def _refused(self, entry: Entry, error: StoreError | None) -> bool:
+        """A result that the store will never take: the row is not as we know it, so its key stays closed until a restart."""
+        if error is None:
+            return False
+        log.error("{name}: the result of delivery {id} cannot be kept: {error}", name=self.name, id=entry.id, error=str(error))
+        return True
+
+    def _set_timer(self) -> None:
+        due = self.queue.next_due()
+        if self._timer is not None and self._timer.active():
+            if due is not None and due >= self._timer.getTime():
+                return
+            self._timer.cancel()
+        self._timer = None if due is None else self._clock.callLater(max(0.0, due - self._clock.seconds()), self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self.queue.due(self._clock.seconds())
+        self._set_timer()
+        self.touch()
+        self._journal.wake()
+
+    # -- inside -------------------------------------------------------------------------------------------------------------
+
+    def _send(self, entry: Entry) -> None:
+        about: About = entry.about
+        payload = entry.payload
+        if payload is None:
+            try:
+                payload = self._journal.store.body(about.payload_ref)
+            except StoreError as error:
+                self._refuse(entry, f"its payload cannot be read: {error.code}", DeliveryStatus.FAILED)
+                return
+        generation = self._generation()
+        if about.generation != generation:
+            reason = self._release(self.name, about, payload)
+            if reason is not None:
+                self._refuse(entry, reason, DeliveryStatus.CANCELLED)
+                return
+        if END in payload:
+            self._refuse(entry, "a byte 0x1C in it would end its frame early", DeliveryStatus.FAILED)
+            return
+        self.pool.send(payload, control_id_of(payload), entry)
+
+    def _refuse(self, entry: Entry, reason: str, status: DeliveryStatus) -> None:
+        log.info("{name}: delivery {id} does not leave: {reason}", name=self.name, id=entry.id, reason=reason)
+        change = DeliveryChange(
+            entry.id, status, entry.attempts, self._wall_us(), None, reason, entry.possible_duplicate
+        )
+        failed = status is DeliveryStatus.FAILED
+        self._journal.change(change, self._failed if failed else self._finished, entry)
+
+    def _page(self) -> None:
+        after = self.queue.page_wanted()
+        while after is not None:
+            rows = self._journal.store.open_deliveries(self.name, after, PAGE)
+            self.queue.loaded([loaded_entry(row) for row in rows], exhausted=len(rows) < PAGE)
+            if len(rows) < PAGE:
+                break
+            after = self.queue.page_wanted()
+
+    def _page_keys(self) -> None:
+        for _ in range(KEY_PAGE):
+            wanted = self.queue.key_wanted()
+            if wanted is None:
+                return
+            key, after = wanted
+            rows = self._journal.store.open_deliveries(self.name, after, KEY_PAGE, key)
+            self.queue.key_loaded(key, [loaded_entry(row) for row in rows], exhausted=len(rows) < KEY_PAGE)
+
+    def stop_sending(self) -> None:
+        """Nothing more leaves; answers that are on their way are still taken."""
+        self._stopping = True
+
+    def stop(self) -> None:
+        """Nothing more leaves; claims of which no byte has left are given back."""
+        self._stopping = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        now_us = self._wall_us()
+        unsent = self.queue.unsent()
+        for entry in unsent:
+            change = DeliveryChange(
+                entry.id, DeliveryStatus.QUEUED, entry.attempts, now_us, None, None, entry.possible_duplicate
+            )
+            self._journal.change(change, _ignore, None)
+        self.pool.stop()
+
+
+class Nowhere:
+    """Stands in until a destination has its connector, and for one that the configuration no longer names."""
+
+    up = False
+    dial_failures = 0
+    open_connections = 0
+    busy_connections = 0
+
+    def free(self) -> bool:
+        return False
+
+    def want(self, waiting: int) -> None:
+        pass
+
+    def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
+        raise AssertionError("nothing leaves for nowhere")
+
+    def retire(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        pass
+
+
+def _ignore(about: object, error: StoreError | None) -> None:
+    pass
+
+
+def loaded_entry(row: OpenDelivery) -> Entry:
+    """A queue's entry for a delivery that was read from the store; its release is looked at again when it leaves."""
+    about = About(row.message_id, row.payload_ref, row.scope, row.event_date, row.patient_keys, -1)
+    return Entry(
+        row.id, row.position, row.keys, None, row.received_us, row.attempts, row.possible_duplicate, about
+    )
+
+
+def control_id_of(payload: bytes) -> bytes:
+    """MSH-10 of a message that is about to leave, as the hospital will repeat it in MSA-2."""
+    start = payload.find(b"MSH")
+    if start < 0 or len(payload) < start + 4:
+        return b""
+    fields = payload[start:].split(payload[start + 3 : start + 4], 10) if start else payload.split(payload[3:4], 10)
+    return fields[9].split(b"\r", 1)[0] if len(fields) > 9 else b""

@@ -1,0 +1,244 @@
+"""What operators may do to a running engine: hold, release, resend, cancel, retry, replay, reload.
+
+Every act is durable before it counts, and kept with the operator's name. Raises HL7BridgeError with what to do instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from hl7bridge.delivery.queue import Entry
+from hl7bridge.engine.deliver import About, Delivery
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.store.base import (
+    Act,
+    Batch,
+    DeliveryChange,
+    DeliveryRow,
+    DeliveryStatus,
+    Hold,
+    MessageDetail,
+    MessageQuery,
+    StoreError,
+)
+
+if TYPE_CHECKING:
+    from hl7bridge.engine.service import Engine
+
+#: How many newer messages of the same patient are looked at before a resend.
+NEWER = 50
+
+
+class Refused(HL7BridgeError):
+    """An operator's wish that cannot be met now."""
+
+
+Done = Callable[["dict[str, Any] | HL7BridgeError"], None]
+
+
+class Operators:
+    """Acts on one engine. Each takes `done`, which is told the result when it is durable, or the error."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # -- destinations ---------------------------------------------------------------------------------------------------------
+
+    def hold(self, destination: str, operator: str, done: Done) -> None:
+        """Nothing more leaves for a destination; what comes is queued."""
+        delivery = self._delivery(destination)
+        delivery.queue.held = True
+        now_us = self._engine.wall_us()
+        taken_back = delivery.queue.unsent()
+        batch = Batch(
+            changes=[
+                DeliveryChange(each.id, DeliveryStatus.QUEUED, each.attempts, now_us, None, None, each.possible_duplicate)
+                for each in taken_back
+            ],
+            holds=[Hold(destination, True, operator, now_us)],
+            acts=[Act(now_us, operator, "hold", destination)],
+        )
+
+        def kept(_: object, error: StoreError | None) -> None:
+            if error is None:
+                delivery.queue.unclaimed(taken_back)
+            else:
+                delivery.queue.claimed(taken_back)
+                delivery.queue.held = False
+                delivery.touch()
+            done(error or {"destination": destination, "held": True})
+
+        self._engine.journal.other(batch, kept)
+
+    def release(self, destination: str, operator: str, done: Done) -> None:
+        """A held destination, or one that stopped under order `strict`, goes on, at once."""
+        delivery = self._delivery(destination)
+        now_us = self._engine.wall_us()
+        batch = Batch(
+            holds=[Hold(destination, False, operator, now_us)], acts=[Act(now_us, operator, "release", destination)]
+        )
+
+        def kept(_: object, error: StoreError | None) -> None:
+            if error is None:
+                delivery.queue.held = delivery.queue.stopped = False
+                delivery.retry_now()
+            done(error or {"destination": destination, "held": False})
+
+        self._engine.journal.other(batch, kept)
+
+    # -- deliveries -------------------------------------------------------------------------------------------------------------
+
+    def cancel(self, ids: Sequence[int], operator: str, done: Done) -> None:
+        """Deliveries that wait or have failed are given up."""
+        found = [self._row(id_) for id_ in ids]
+        for row in found:
+            delivery = self._engine.deliveries.get(row.destination)
+            if row.status not in (DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.FAILED):
+                raise Refused(f"delivery {row.id} is {row.status.name} already", code="not-open")
+            if row.status is DeliveryStatus.SENDING or (delivery and not delivery.queue.cancellable(row.id)):
+                raise Refused(
+                    f"delivery {row.id} is on its way",
+                    code="on-its-way",
+                    hint=f"hold {row.destination} first, then cancel what has not left",
+                )
+        now_us = self._engine.wall_us()
+        changes = [
+            DeliveryChange(
+                row.id,
+                DeliveryStatus.CANCELLED,
+                row.attempts,
+                now_us,
+                None,
+                f"cancelled by {operator}",
+                row.possible_duplicate,
+            )
+            for row in found
+        ]
+
+        def kept(_: object, error: StoreError | None) -> None:
+            if error is None:
+                for row in found:
+                    delivery = self._engine.deliveries.get(row.destination)
+                    if delivery is not None:
+                        delivery.queue.cancelled(row.id)
+                        delivery.touch()
+                self._engine.journal.wake()
+            done(error or {"cancelled": [row.id for row in found]})
+
+        acts = [Act(now_us, operator, "cancel", f"delivery {row.id}") for row in found]
+        self._engine.journal.other(Batch(changes=changes, acts=acts), kept)
+
+    def resend(self, ids: Sequence[int], operator: str, done: Done) -> None:
+        """Failed deliveries go again, last in their queues; tells which patients had newer messages meanwhile."""
+        engine = self._engine
+        now_us = engine.wall_us()
+        changes, entries, warnings = [], [], []
+        for id_ in ids:
+            row = self._row(id_)
+            if row.status is not DeliveryStatus.FAILED:
+                raise Refused(
+                    f"delivery {row.id} is {row.status.name}, not FAILED",
+                    code="not-failed",
+                    hint="what was sent goes again with `hl7bridge replay`",
+                )
+            delivery = self._delivery(row.destination)
+            detail = engine.store.message(row.message_id)
+            if detail is None:
+                raise Refused(f"the message of delivery {row.id} is no longer kept", code="no-message")
+            if newer := self._newer_sent(row, detail):
+                warnings.append(f"delivery {row.id}: {newer} newer messages of its patient have reached {row.destination}")
+            about = About(
+                row.message_id, row.payload_ref, row.scope, detail.row.event_date, detail.row.patient_keys, -1
+            )
+            entry = Entry(
+                row.id, engine.numbers.position(), row.keys, None, now_us, row.attempts, row.possible_duplicate, about
+            )
+            licensed = delivery.queue.admit(entry)
+            entries.append((delivery, entry))
+            status = DeliveryStatus.SENDING if licensed else DeliveryStatus.QUEUED
+            changes.append(
+                DeliveryChange(
+                    row.id,
+                    status,
+                    row.attempts,
+                    now_us,
+                    None,
+                    f"resent by {operator}",
+                    row.possible_duplicate,
+                    position=entry.position,
+                )
+            )
+
+        def kept(_: object, error: StoreError | None) -> None:
+            for delivery, entry in entries if error is None else reversed(entries):
+                (delivery.queue.committed if error is None else delivery.queue.rolled_back)(entry)
+                delivery.touch()
+            engine.journal.wake()
+            done(error or {"resent": list(ids), "warnings": warnings})
+
+        acts = [Act(now_us, operator, "resend", f"delivery {id_}") for id_ in ids]
+        engine.journal.other(Batch(changes=changes, acts=acts), kept)
+
+    def _newer_sent(self, row: DeliveryRow, detail: MessageDetail) -> int:
+        newer: set[int] = set()
+        for key in detail.row.patient_keys:
+            query = MessageQuery(
+                patient_key=key, destination=row.destination, delivery_status=DeliveryStatus.SENT
+            )
+            page = self._engine.store.messages(query, row.message_id, NEWER, newest_first=False)
+            newer.update(each.id for each in page)
+        return len(newer)
+
+    # -- everything -------------------------------------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """The engine as it stands, for people and programs."""
+        engine = self._engine
+        return {
+            "version": engine.configuration.version,
+            "started_us": engine.started_us,
+            "received": engine.receiver.received,
+            "refusing": engine.receiver.refusing,
+            "held_bytes": engine.budget.held_bytes,
+            "paused_connections": engine.budget.paused,
+            "connections": engine.connections,
+            "commits": engine.journal.commits,
+            "destinations": {name: _state(each) for name, each in sorted(engine.deliveries.items())},
+        }
+
+    # -- inside -----------------------------------------------------------------------------------------------------------------
+
+    def _delivery(self, destination: str) -> Delivery:
+        delivery = self._engine.deliveries.get(destination)
+        if delivery is None:
+            near = get_close_matches(destination, self._engine.deliveries, 1)
+            raise Refused(
+                f"there is no destination {destination}",
+                code="unknown-destination",
+                hint=f"did you mean {near[0]}?" if near else ", ".join(sorted(self._engine.deliveries)),
+            )
+        return delivery
+
+    def _row(self, delivery_id: int) -> DeliveryRow:
+        row = self._engine.store.delivery(delivery_id)
+        if row is None:
+            raise Refused(
+                f"there is no delivery {delivery_id}", code="unknown-delivery", hint="`hl7bridge queue list` shows them"
+            )
+        return row
+
+
+def _state(delivery: Delivery) -> dict[str, Any]:
+    queue, pool = delivery.queue, delivery.pool
+    return {
+        "link": "up" if pool.up else "down",
+        "held": queue.held,
+        "stopped": queue.stopped,
+        "connections": pool.open_connections,
+        "busy": pool.busy_connections,
+        "in_memory": len(queue.entries),
+        "more_in_store": queue.overflow,
+        "sent": delivery.sent,
+    }

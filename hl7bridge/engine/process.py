@@ -1,0 +1,100 @@
+"""One engine as a process: its data folder, its signals, its exit status."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.task import cooperate
+from twisted.logger import Logger
+
+from hl7bridge.channel.folder import load
+from hl7bridge.engine import control, steady
+from hl7bridge.engine.connect import Connector
+from hl7bridge.engine.folder import read_folder, read_secret
+from hl7bridge.engine.lock import FolderLock
+from hl7bridge.engine.service import Engine
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.places import STORE
+from hl7bridge.store.base import StoreUnknown
+from hl7bridge.store.sqlite import SqliteStore
+
+log = Logger(namespace="hl7bridge.process")
+
+#: The exit status when nobody knows what the disk holds (EX_IOERR): a supervisor shall start the engine again.
+STORE_LOST = 74
+
+
+def run_engine(reactor: Any, folder: Path, data: Path | None, *, accept_roster_ends: bool) -> int:
+    """Runs until a signal stops it; gives the exit status. Raises HL7BridgeError where it cannot start."""
+    if data is None:
+        settings = load(read_folder(folder), lambda reference: read_secret(folder, reference)).engine
+        data = Path(settings.data)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = FolderLock(data)
+    state = {"status": 0}
+
+    def fatal(error: StoreUnknown) -> None:
+        log.critical("the store's disk failed, nothing is answered any more: {error}", error=str(error))
+        state["status"] = STORE_LOST
+        # An orderly stop would touch the store again; what is acknowledged is on the disk.
+        sys.stderr.flush()
+        os._exit(STORE_LOST)
+
+    store = SqliteStore(data / STORE)
+    engine = Engine(
+        folder,
+        store,
+        Connector(reactor, folder, data, random.random),
+        wall_us=steady.wall_us,
+        chance=random.random,
+        fatal=fatal,
+        accept_roster_ends=accept_roster_ends,
+    )
+    engine.start()
+    socket = control.listen(engine, data)
+    _take_signals(reactor, engine, socket)
+    log.info(
+        "ready: process {pid}, configuration {version}, data in {data}",
+        pid=os.getpid(),
+        version=engine.configuration.version[:12],
+        data=str(data),
+    )
+    reactor.run(installSignalHandlers=False)
+    lock.release()
+    return state["status"]
+
+
+def _take_signals(reactor: Any, engine: Engine, socket: Any) -> None:
+    stopping = False
+
+    def stop() -> None:
+        nonlocal stopping
+        if stopping:
+            return
+        stopping = True
+        log.info("stopping")
+        socket.stopListening()
+        engine.stop().addBoth(lambda _: reactor.stop())
+
+    def reload() -> None:
+        def failed(failure: Any) -> None:
+            for mistake in getattr(failure.value, "mistakes", ()):
+                log.error("{mistake}", mistake=str(mistake))
+            if failure.check(HL7BridgeError):
+                log.error("the configuration stays as it was: {error}", error=str(failure.value))
+            else:
+                log.failure("the configuration stays as it was", failure)
+
+        cooperate(engine.reload()).whenDone().addErrback(failed)
+
+    def wake(function: Any) -> Any:
+        return lambda number, frame: reactor.callFromThread(function)
+
+    signal.signal(signal.SIGTERM, wake(stop))
+    signal.signal(signal.SIGINT, wake(stop))
+    signal.signal(signal.SIGHUP, wake(reload))

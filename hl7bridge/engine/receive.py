@@ -1,0 +1,220 @@
+"""The walk of one message, from its frame to its acknowledgement.
+
+A frame is read, a repetition recognised, the channels decide, everything is kept in one durable transaction, and only then the
+answer leaves. Deliveries that may leave at once are already claimed in that transaction.
+
+Raises nothing: whatever is wrong with a message becomes its disposition and its answer.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from twisted.logger import Logger
+
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.decide import decide
+from hl7bridge.channel.settings import SourceSettings
+from hl7bridge.engine.accept import Acceptor
+from hl7bridge.engine.answer import Answering, Connection, refuse_too_large
+from hl7bridge.engine.identity import Hashes, StoredRoster
+from hl7bridge.engine.journal import Journal
+from hl7bridge.engine.numbers import Numbers
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7 import batch
+from hl7bridge.hl7.delimiters import Unreadable
+from hl7bridge.hl7.message import Message
+from hl7bridge.store.base import MessageStatus, NewMessage, StoreError
+
+log = Logger(namespace="hl7bridge.receive")
+
+#: Messages decided between two commits. It bounds how long answers of hospitals wait behind new messages, so that intake
+#: never starves delivery.
+QUANTUM = 16
+#: The flag of a message whose sender used its control ID before, for other bytes.
+REUSED_CONTROL_ID = "control-id-reused"
+
+
+class Frame(NamedTuple):
+    """A message's bytes on their way in."""
+
+    source: str
+    connection: Connection
+    payload: bytes
+
+
+class Receiver:
+    """Receives for every source. `configuration` and `refusing` (why nothing is taken now) are set by the service."""
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        journal: Journal,
+        acceptor: Acceptor,
+        numbers: Numbers,
+        hashes: Hashes,
+        roster: StoredRoster,
+        *,
+        wall_us: Callable[[], int],
+        released: Callable[[int], None],
+    ) -> None:
+        self.configuration = configuration
+        self.refusing: str | None = None
+        self.received = 0
+        self._journal = journal
+        self._acceptor = acceptor
+        self._numbers = numbers
+        self._hashes = hashes
+        self._roster = roster
+        self._wall_us = wall_us
+        self._released = released
+        self._waiting: deque[Frame] = deque()
+        self._in_flight: dict[tuple[int, int], list[Frame]] = {}
+
+    @property
+    def idle(self) -> bool:
+        """No frame waits and none is being made durable."""
+        return not self._waiting and not self._in_flight
+
+    # -- frames --------------------------------------------------------------------------------------------------------------
+
+    def frame(self, frame: Frame) -> None:
+        """A frame came; it is received when its turn comes, before one of the next commits."""
+        self._waiting.append(frame)
+        self._journal.wake()
+
+    def gather(self) -> None:
+        """Before a commit: receives a bounded number of the frames that wait."""
+        waiting = self._waiting
+        for _ in range(min(len(waiting), QUANTUM)):
+            self._receive_frame(waiting.popleft())
+        if waiting:
+            self._journal.wake()
+
+    def _receive_frame(self, frame: Frame) -> None:
+        self._released(len(frame.payload))
+        if not batch.is_batch(frame.payload):
+            self.receive(frame)
+            return
+        parts = batch.split(frame.payload)
+        for error in parts.errors:
+            log.warn("{source}: in a batch: {error}", source=frame.source, error=str(error))
+        for part in parts.messages:
+            self.receive(frame._replace(payload=part))
+
+    def too_large(self, source: str, connection: Connection, head: bytes) -> None:
+        """A message outgrew its source's limit: it is refused for good, since it will not shrink."""
+        log.warn("{source}: refused a message that is larger than the source allows", source=source)
+        with suppress(HL7BridgeError):
+            refuse_too_large(connection, Message(head), self._wall_us, self._numbers.message())
+
+    # -- the walk -------------------------------------------------------------------------------------------------------------
+
+    def receive(self, frame: Frame) -> None:
+        """Takes one message from its bytes to the journal; what was kept is answered by `_answer`."""
+        self.received += 1
+        source = self.configuration.sources[frame.source]
+        try:
+            message = Message(frame.payload, source.mllp.encoding)
+        except Unreadable as error:
+            self._keep_unreadable(frame, source, error)
+            return
+        number = self._numbers.message()
+        answering = Answering(frame.connection, message, source.mllp.commit_bytes, self._wall_us, number)
+        if self.refusing is not None:
+            answering.not_kept()
+            return
+        kept = self._new(frame, source, message, number)
+        repeated = (kept.sender, kept.fingerprint)
+        if source.duplicates_s is not None:
+            copies = self._in_flight.get(repeated)
+            if copies is not None:
+                copies.append(frame)
+                return
+            earlier = self._journal.store.duplicate_of(
+                kept.control_id, kept.sender, kept.fingerprint, kept.received_us - int(source.duplicates_s * 1e6)
+            )
+            if earlier is not None and not earlier.same_bytes:
+                kept.flags = (REUSED_CONTROL_ID,)
+            elif earlier is not None and earlier.answer in ("AA", "CA", ""):
+                self._keep_duplicate(kept, earlier.message_id, answering)
+                return
+            self._in_flight[repeated] = []
+        decision = decide(
+            self.configuration,
+            source.name,
+            message,
+            received=datetime.fromtimestamp(kept.received_us / 1e6, UTC),
+            sequence=kept.id,
+            roster=self._roster,
+        )
+        kept.answer = answering.decided(decision)
+        self._acceptor.accept(kept, decision, lambda error: self._answer(answering, repeated, error))
+
+    def _answer(self, answering: Answering, repeated: tuple[int, int], error: StoreError | None) -> None:
+        """The message is durable, or certainly not: now, and not before, the sender hears of it."""
+        if error is None:
+            answering.send()
+        else:
+            answering.not_kept()
+        for copy in self._in_flight.pop(repeated, ()):
+            self.receive(copy)
+
+    # -- what is kept without a decision -----------------------------------------------------------------------------------------
+
+    def _new(self, frame: Frame, source: SourceSettings, message: Message, number: int) -> NewMessage:
+        sender, fingerprint = self._hashes.of_message(source.name, message)
+        return NewMessage(
+            number,
+            self._wall_us(),
+            source.name,
+            "",
+            message.control_id.decode("ascii", "replace")[:200],
+            sender,
+            fingerprint,
+            MessageStatus.RECEIVED,
+            "",
+            self.configuration.version,
+            frame.payload,
+        )
+
+    def _keep_duplicate(self, new: NewMessage, original: int, answering: Answering) -> None:
+        """The sender lost our answer: it hears it again, and nothing is processed twice."""
+        new.status = MessageStatus.DUPLICATE
+        new.original = original
+        new.raw = b""  # the same bytes lie under the original
+        new.answer = answering.repeated()
+        self._journal.message(new, self._kept, answering)
+
+    def _keep_unreadable(self, frame: Frame, source: SourceSettings, error: Unreadable) -> None:
+        number = self._numbers.message()
+        answering = Answering(frame.connection, None, source.mllp.commit_bytes, self._wall_us, number)
+        if self.refusing is not None:
+            answering.not_kept()
+            return
+        new = NewMessage(
+            number,
+            self._wall_us(),
+            source.name,
+            "",
+            "",
+            0,
+            self._hashes.fingerprint(frame.payload),
+            MessageStatus.REJECTED,
+            answering.unreadable(error),
+            self.configuration.version,
+            frame.payload,
+            outcomes=(("", "ERROR", f"{error.code}: {error}"),),
+        )
+        self._journal.message(new, self._kept, answering)
+
+    @staticmethod
+    def _kept(answering: Answering, error: StoreError | None) -> None:
+        if error is None:
+            answering.send()
+        else:
+            answering.not_kept()

@@ -1,0 +1,272 @@
+"""Replaying: messages of the store, or of files, go their way again, in order, at a limited rate, linked to their originals.
+
+Through the channel a message is decided anew, by today's configuration; as it was, the stored payloads go again. Every release is
+looked at again when it leaves. A replay that is stopped says where, and can go on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from hl7bridge.channel.decide import Decision, Outgoing, decide
+from hl7bridge.channel.decide import patient_keys
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
+from hl7bridge.hl7.message import Message
+from hl7bridge.hl7.types import MERGES
+from hl7bridge.store.base import (
+    DeliveryRow,
+    DeliveryStatus,
+    MessageDetail,
+    MessageQuery,
+    MessageRow,
+    MessageStatus,
+    NewMessage,
+    StoreError,
+)
+
+if TYPE_CHECKING:
+    from hl7bridge.engine.service import Engine
+
+#: Messages between two looks at the reactor.
+STEP = 20
+PAGE = 200
+REPLAY = "replay"
+
+
+@dataclass(slots=True)
+class Order:
+    """What an operator asked for. `to` None means wherever the decision says; `rate` is messages a second, 0 without limit."""
+
+    operator: str
+    as_it_was: bool = False
+    to: tuple[str, ...] | None = None
+    rate: float = 0.0
+    limit: int | None = None
+    after_id: int | None = None
+    query: MessageQuery = field(default_factory=MessageQuery)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a replay has come; `last_id` is where it goes on with `--after`."""
+
+    replayed: int = 0
+    deliveries: int = 0
+    skipped: int = 0
+    failed: int = 0
+    last_id: int | None = None
+
+
+class Replaying:
+    """Replays for one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def from_store(self, order: Order) -> Iterator[Progress]:
+        """One step for each message; oldest first."""
+        progress = Progress(last_id=order.after_id)
+        for row in self._rows(order):
+            if order.limit is not None and progress.replayed + progress.skipped >= order.limit:
+                return
+            self._again(row, order, progress)
+            progress.last_id = row.id
+            yield progress
+
+    def from_messages(self, source: str, messages: Iterable[bytes], order: Order) -> Iterator[Progress]:
+        """Messages from files, decided as if `source` had received them now."""
+        if source not in self._engine.configuration.sources:
+            known = ", ".join(sorted(self._engine.configuration.sources))
+            raise HL7BridgeError(
+                f"there is no source {source}", code="unknown-source", hint=f"the sources are {known}"
+            )
+        progress = Progress()
+        for raw in messages:
+            try:
+                message = Message(raw, self._engine.configuration.sources[source].mllp.encoding)
+            except HL7BridgeError:
+                progress.failed += 1
+            else:
+                self._through_channel(message, source, self._engine.wall_us(), None, order, progress)
+            yield progress
+
+    def _rows(self, order: Order) -> Iterator[MessageRow]:
+        after = order.after_id
+        # What the replay itself adds is not replayed: it stops at the newest message there is now.
+        newest = self._engine.numbers.last_message
+        while True:
+            page = self._engine.store.messages(order.query, after, PAGE, newest_first=False)
+            for row in page:
+                if row.id > newest:
+                    return
+                yield row
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+    def _again(self, row: MessageRow, order: Order, progress: Progress) -> None:
+        if row.status in (MessageStatus.DUPLICATE, MessageStatus.REJECTED):
+            progress.skipped += 1
+            return
+        detail = self._engine.store.message(row.id)
+        if detail is None:
+            progress.skipped += 1
+            return
+        raw = self._engine.store.body(detail.bodies[0][0])
+        source = self._engine.configuration.sources.get(row.source)
+        message = Message(raw, source.mllp.encoding if source is not None else "utf-8")
+        if order.as_it_was:
+            self._as_it_was(message, detail, order, progress)
+        elif source is None:
+            progress.skipped += 1
+        else:
+            self._through_channel(message, row.source, row.received_us, row.id, order, progress)
+
+    def _through_channel(
+        self,
+        message: Message,
+        source: str,
+        received_us: int,
+        original: int | None,
+        order: Order,
+        progress: Progress,
+    ) -> None:
+        engine = self._engine
+        number = engine.numbers.message()
+        decision = decide(
+            engine.configuration,
+            source,
+            message,
+            received=datetime.fromtimestamp(received_us / 1e6, UTC),
+            sequence=number,
+            roster=engine.roster,
+        )
+        if order.to is not None:
+            decision.outgoing = tuple(each for each in decision.outgoing if each.destination in order.to)
+        self._accept(number, message, source, original, decision, order, progress)
+
+    def _as_it_was(self, message: Message, detail: MessageDetail, order: Order, progress: Progress) -> None:
+        engine = self._engine
+        row = detail.row
+        chosen = _chosen(detail.deliveries, order.to)
+        outgoing: list[Outgoing] = []
+        identifiers = (*patient_identifiers(message), *merge_identifiers(message))
+        for delivery, destination in chosen:
+            settings = engine.configuration.destinations.get(destination)
+            if settings is None:
+                progress.skipped += 1
+                continue
+            payload = engine.store.body(delivery.payload_ref)
+            keys = _keys(settings.order, identifiers, row)
+            outgoing.append(Outgoing(destination, delivery.channel, payload, keys, delivery.scope, None, None))
+        decision = Decision(
+            status=row.status.name,
+            outcomes=(),
+            outgoing=tuple(outgoing),
+            answer="",
+            errors=(),
+            type=row.type,
+            event_date=None,
+            identifiers=identifiers,
+            flags=(),
+        )
+        self._accept(engine.numbers.message(), message, row.source, row.id, decision, order, progress)
+
+    def _accept(
+        self,
+        number: int,
+        message: Message,
+        source: str,
+        original: int | None,
+        decision: Decision,
+        order: Order,
+        progress: Progress,
+    ) -> None:
+        engine = self._engine
+        sender, fingerprint = engine.hashes.of_message(source, message)
+        new = NewMessage(
+            number,
+            engine.wall_us(),
+            source,
+            "",
+            message.control_id.decode("ascii", "replace")[:200],
+            sender,
+            fingerprint,
+            MessageStatus.RECEIVED,
+            "",
+            engine.configuration.version,
+            message.raw,
+            flags=(REPLAY,),
+            original=original,
+            operator=order.operator,
+        )
+        progress.deliveries += sum(each.refused is None and each.error is None for each in decision.outgoing)
+
+        def kept(error: StoreError | None) -> None:
+            if error is not None:
+                progress.failed += 1
+
+        engine.acceptor.accept(new, decision, kept, release_again=True)
+        progress.replayed += 1
+
+
+def _keys(order: str, identifiers: Sequence[Identifier], row: MessageRow) -> tuple[bytes, ...]:
+    if order == "none":
+        return ()
+    return (b"*",) if order == "strict" else patient_keys(identifiers, row.type in MERGES, row.source)
+
+
+def _chosen(
+    deliveries: Sequence[DeliveryRow], to: tuple[str, ...] | None
+) -> list[tuple[DeliveryRow, str]]:
+    """Which stored payloads go where: each to its own destination, or to those named; a destination that is new to the message
+    gets the first payload."""
+    left = [each for each in deliveries if each.status is not DeliveryStatus.CANCELLED] or list(deliveries)
+    if to is None:
+        return [(each, each.destination) for each in left]
+    chosen = []
+    for destination in to:
+        own = [each for each in left if each.destination == destination]
+        chosen += [(each, destination) for each in own or left[:1]]
+    return chosen
+
+
+def run_steps(
+    steps: Iterator[Any], clock: Any, rate: float, each: Callable[[Any], None], ended: Callable[[Exception | None], None]
+) -> Callable[[], None]:
+    """Runs a generator beside the engine's work, at most `rate` steps a second (0: as the engine has time).
+
+    `each` is told of every step, `ended` of the end. Gives a callable that stops it.
+    """
+    state = {"stopped": False}
+    started = clock.seconds()
+    done = 0
+
+    def go() -> None:
+        nonlocal done
+        try:
+            for _ in range(STEP):
+                if state["stopped"]:
+                    ended(None)
+                    return
+                if rate and done >= (clock.seconds() - started) * rate + 1:
+                    break
+                each(next(steps))
+                done += 1
+        except StopIteration:
+            ended(None)
+            return
+        except HL7BridgeError as error:
+            ended(error)
+            return
+        clock.callLater(1 / rate if rate else 0, go)
+
+    def stop() -> None:
+        state["stopped"] = True
+
+    clock.callLater(0, go)
+    return stop

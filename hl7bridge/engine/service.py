@@ -1,0 +1,361 @@
+"""The engine's life: start, reload, stop. The one module that sees everything.
+
+At start the data folder is locked, the store opened and what was being sent is marked a possible duplicate; then listeners open.
+A reload takes a new configuration wholly or not at all; connections and queues that it does not touch stay as they are.
+
+Raises HL7BridgeError from `start` and `reload` when the configuration, a port, a certificate or the store cannot be used.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.folder import load
+from hl7bridge.channel.settings import DestinationSettings, SourceSettings
+from hl7bridge.connectors.mllp_source import MllpListener, MllpSource
+from hl7bridge.delivery.queue import DestinationQueue
+from hl7bridge.delivery.retry import Backoff
+from hl7bridge.engine.accept import Acceptor
+from hl7bridge.engine.budget import Budget
+from hl7bridge.engine.connect import Connector, ahead_of, policy_of
+from hl7bridge.engine.deliver import Delivery, Nowhere, Policy
+from hl7bridge.engine.folder import read_folder, read_secret
+from hl7bridge.engine.identity import Hashes, StoredRoster
+from hl7bridge.engine.journal import Journal
+from hl7bridge.engine.lock import FolderLock
+from hl7bridge.engine.numbers import Numbers
+from hl7bridge.engine.receive import Frame, Receiver
+from hl7bridge.engine.release import Releasing
+from hl7bridge.engine.rosters import RosterLoader
+from hl7bridge.engine.upkeep import Upkeep
+from hl7bridge.hl7 import mllp
+from hl7bridge.store.base import Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
+
+log = Logger(namespace="hl7bridge.engine")
+
+#: Seconds an orderly stop waits for answers of hospitals that are on their way.
+GRACE_S = 5.0
+
+
+class Engine:
+    """One engine over one data folder.
+
+    `fatal(error)` is called when nobody knows any more what the disk holds: the process must end with an error.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: Store,
+        connector: Connector,
+        *,
+        wall_us: Callable[[], int],
+        chance: Callable[[], float],
+        fatal: Callable[[StoreUnknown], None],
+        accept_roster_ends: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.store = store
+        self.connector = connector
+        self.clock = connector.reactor
+        self.wall_us = wall_us
+        self._chance = chance
+        self._fatal = fatal
+        self._ports: dict[str, tuple[SourceSettings, IListeningPort, MllpListener]] = {}
+        self._settings: dict[str, DestinationSettings] = {}
+        self._active: dict[Delivery, None] = {}
+        self.deliveries: dict[str, Delivery] = {}
+        self.started_us = wall_us()
+
+        self.hashes = Hashes(store.key)
+        self.roster = StoredRoster(store, self.hashes)
+        self.rosters = RosterLoader(store, self.hashes, connector.data, wall_us)
+        self.configuration = self._read()
+        for step in self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends):
+            _report(step)
+        self.releasing = Releasing(self.configuration, self.roster, wall_us)
+        self.journal = Journal(store, self.clock, self._store_lost)
+        self.numbers = Numbers(store.counters())
+        self.acceptor = Acceptor(self.journal, self.deliveries, self.numbers, self.hashes, self._generation)
+        self.budget = Budget(self.configuration.engine.unacknowledged_bytes)
+        self.receiver = Receiver(
+            self.configuration,
+            self.journal,
+            self.acceptor,
+            self.numbers,
+            self.hashes,
+            self.roster,
+            wall_us=wall_us,
+            released=self.budget.released,
+        )
+        self.journal.gather = [self._gather]
+        self.journal.after = [self._after]
+        self.upkeep = Upkeep(self)
+
+    def _generation(self) -> int:
+        return self.releasing.generation
+
+    def _read(self) -> Configuration:
+        return load(read_folder(self.folder), lambda reference: read_secret(self.folder, reference))
+
+    # -- one turn ---------------------------------------------------------------------------------------------------------------
+
+    def _gather(self) -> None:
+        """Delivery work goes before new messages."""
+        for delivery in list(self._active):
+            delivery.gather()
+        self.receiver.gather()
+
+    def _after(self) -> None:
+        active = list(self._active)
+        self._active.clear()
+        for delivery in active:
+            delivery.pump()
+
+    # -- start --------------------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recovers what the last run left, then opens every port. Raises HL7BridgeError."""
+        for recovered in self.store.recover(self.wall_us()):
+            log.warn(
+                "{name}: {count} deliveries had no answer when the engine stopped; they are sent again as possible duplicates",
+                name=recovered.destination,
+                count=recovered.count,
+            )
+        self._keep_version(self.configuration)
+        for settings in self.configuration.destinations.values():
+            self._settle(settings)
+        for name in self.store.destinations_with_work():
+            if name not in self.deliveries:
+                self.deliveries[name] = self._delivery(name, _NO_POLICY, strict=False, ahead=1)
+            self.deliveries[name].queue.start_from_store()
+            self.deliveries[name].touch()
+        for name in self.store.held():
+            if name in self.deliveries:
+                self.deliveries[name].queue.held = True
+        try:
+            for source in self.configuration.sources.values():
+                self._listen(source)
+        except Exception:
+            self._close_ports()
+            raise
+        self.upkeep.start()
+        self.journal.wake()
+        gc.collect()
+        gc.freeze()
+
+    def _keep_version(self, configuration: Configuration) -> None:
+        version = ConfigurationVersion(
+            configuration.version, self.wall_us(), configuration.files, configuration.secret_names
+        )
+        self.store.commit(Batch(versions=[version]))
+
+    def _settle(self, settings: DestinationSettings) -> None:
+        """Makes a destination be as its settings say."""
+        name = settings.name
+        policy, ahead, strict = policy_of(settings), ahead_of(settings), settings.order == "strict"
+        delivery = self.deliveries.get(name)
+        if delivery is None:
+            delivery = self.deliveries[name] = self._delivery(name, policy, strict=strict, ahead=ahead)
+        if self._settings.get(name) != settings:
+            delivery.settle(policy, self.connector.pool(settings, delivery), strict=strict, ahead=ahead)
+            self._settings[name] = settings
+
+    def _delivery(self, name: str, policy: Policy, *, strict: bool, ahead: int) -> Delivery:
+        return Delivery(
+            name,
+            DestinationQueue(strict=strict, ahead=ahead),
+            policy,
+            self.journal,
+            self.clock,
+            wall_us=self.wall_us,
+            chance=self._chance,
+            release=self.releasing.look_again,
+            generation=self._generation,
+            active=self._active,
+        )
+
+    def _listen(self, source: SourceSettings) -> None:
+        factory = self.connector.listener(source, _Feed(source.name, self.receiver, self.budget))
+        self._ports[source.name] = (source, self.connector.listen(source, factory), factory)
+        log.info("{name}: listening on {host}:{port}", name=source.name, host=source.mllp.host, port=source.mllp.port)
+
+    # -- reload --------------------------------------------------------------------------------------------------------------------
+
+    def reload(self, *, accept_roster_ends: bool = False) -> Iterator[None]:
+        """Takes the folder's configuration as it is now, in bounded steps; raises HL7BridgeError and changes nothing otherwise."""
+        new = self._read()
+        for step in self.rosters.load(self.folder, new, accept_ends=accept_roster_ends):
+            _report(step)
+            yield
+        opened = self._open_new_ports(new)
+        try:
+            pools = {
+                name: self.connector.pool(settings, self._known(settings))
+                for name, settings in new.destinations.items()
+                if self._settings.get(name) != settings
+            }
+            self._keep_version(new)
+        except Exception:
+            for _, port, _ in opened.values():
+                port.stopListening()
+            raise
+        self._take(new, opened, pools)
+
+    def _known(self, settings: DestinationSettings) -> Delivery:
+        delivery = self.deliveries.get(settings.name)
+        if delivery is None:
+            delivery = self.deliveries[settings.name] = self._delivery(
+                settings.name, policy_of(settings), strict=settings.order == "strict", ahead=ahead_of(settings)
+            )
+        return delivery
+
+    def _open_new_ports(self, new: Configuration) -> dict[str, tuple[SourceSettings, IListeningPort, MllpListener]]:
+        opened: dict[str, tuple[SourceSettings, IListeningPort, MllpListener]] = {}
+        try:
+            for name, source in new.sources.items():
+                old = self._ports.get(name)
+                if old is not None and old[0].mllp == source.mllp:
+                    continue
+                if old is not None and old[0].mllp.port == source.mllp.port:
+                    old[1].stopListening()  # the port cannot be opened twice; what is connected stays
+                factory = self.connector.listener(source, _Feed(name, self.receiver, self.budget))
+                opened[name] = (source, self.connector.listen(source, factory), factory)
+        except Exception:
+            for _, port, _ in opened.values():
+                port.stopListening()
+            for name, (source, port, factory) in list(self._ports.items()):
+                if not getattr(port, "connected", True):
+                    self._ports[name] = (source, self.connector.listen(source, factory), factory)
+            raise
+        return opened
+
+    def _take(self, new: Configuration, opened: dict[str, Any], pools: dict[str, Any]) -> None:
+        for name in set(self._ports) - set(new.sources):
+            _, port, factory = self._ports.pop(name)
+            port.stopListening()
+            for connection in list(factory.connections):
+                connection.close()
+        for name, entry in opened.items():
+            old = self._ports.get(name)
+            if old is not None:
+                old[1].stopListening()
+            self._ports[name] = entry
+        for name, pool in pools.items():
+            settings = new.destinations[name]
+            self.deliveries[name].settle(
+                policy_of(settings), pool, strict=settings.order == "strict", ahead=ahead_of(settings)
+            )
+            self._settings[name] = settings
+        for name in set(self._settings) - set(new.destinations):
+            del self._settings[name]
+            self.deliveries[name].settle(_NO_POLICY, Nowhere(), strict=False, ahead=1)
+        self.configuration = self.receiver.configuration = self.releasing.configuration = new
+        self.budget.limit_bytes = new.engine.unacknowledged_bytes
+        self.releasing.generation += 1
+        log.info("configuration {version} is in force", version=new.version[:12])
+
+    # -- stop -----------------------------------------------------------------------------------------------------------------------
+
+    @inlineCallbacks
+    def stop(self) -> Iterator[Deferred[Any]]:
+        """Takes no more, lets what is on its way end, keeps every result, closes the store."""
+        self.upkeep.stop()
+        self._close_ports()
+        self.receiver.refusing = "the engine is stopping"
+        for delivery in self.deliveries.values():
+            delivery.stop_sending()
+        deadline = self.clock.seconds() + GRACE_S
+        while self.clock.seconds() < deadline and not self._quiet():
+            yield _pause(self.clock, 0.02)
+        for delivery in self.deliveries.values():
+            delivery.stop()
+        self.journal.flush()
+        for _, _, factory in self._ports.values():
+            for connection in list(factory.connections):
+                connection.close()
+        yield _pause(self.clock, 0.05)  # the last answers leave
+        with suppress(StoreError):
+            self.store.checkpoint()
+        self.store.close()
+
+    def _quiet(self) -> bool:
+        return self.receiver.idle and not any(each.pool.busy_connections for each in self.deliveries.values())
+
+    def _close_ports(self) -> None:
+        for _, port, _ in self._ports.values():
+            port.stopListening()
+
+    def _store_lost(self, error: StoreUnknown) -> None:
+        """Nothing may be answered any more: every connection closes, and the process ends."""
+        for _, port, factory in self._ports.values():
+            port.stopListening()
+            for connection in list(factory.connections):
+                connection.transport.abortConnection()
+        self._fatal(error)
+
+    @property
+    def connections(self) -> dict[str, int]:
+        """Open connections of each source."""
+        return {name: len(factory.connections) for name, (_, _, factory) in self._ports.items()}
+
+
+class _Feed:
+    """What one source's connections hand their frames to."""
+
+    def __init__(self, source: str, receiver: Receiver, budget: Budget) -> None:
+        self._source = source
+        self._receiver = receiver
+        self._budget = budget
+
+    def frame(self, connection: MllpSource, payload: bytes) -> None:
+        self._budget.changed(connection, len(payload))
+        self._receiver.frame(Frame(self._source, connection, payload))
+
+    def too_large(self, connection: MllpSource, head: bytes) -> None:
+        self._receiver.too_large(self._source, connection, head)
+
+    def held(self, connection: MllpSource, change_bytes: int) -> None:
+        self._budget.changed(connection, change_bytes)
+
+    def gone(self, connection: MllpSource) -> None:
+        self._budget.gone(connection)
+
+
+_NO_POLICY = Policy(Backoff(), 0.0, {})
+
+
+def _pause(clock: Any, seconds: float) -> Deferred[None]:
+    waited: Deferred[None] = Deferred()
+    clock.callLater(seconds, waited.callback, None)
+    return waited
+
+
+def _report(step: Any) -> None:
+    if step is not None:
+        log.info(
+            "roster of {affiliate}: {added} added, {ended} ended, {changed} changed, {unchanged} unchanged",
+            affiliate=step.affiliate,
+            added=step.added,
+            ended=step.ended,
+            changed=step.changed,
+            unchanged=step.unchanged,
+        )
+
+
+def open_data(data: Path) -> FolderLock:
+    """Makes the data folder where it is missing and locks it. Raises FolderInUse, HL7BridgeError."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return FolderLock(data)
+
+
+__all__ = ["Engine", "open_data"]

@@ -1,0 +1,97 @@
+"""What an engine does beside messages: watch the disk, checkpoint, delete what is old, notice that the day has changed.
+
+Every step is bounded and runs between two commits. Intake stops before the disk is full, so that results, deletions and
+checkpoints still have room.
+"""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from hl7bridge.store.base import StoreBusy, StoreError, StoreFull
+
+if TYPE_CHECKING:
+    from hl7bridge.engine.service import Engine
+
+log = Logger(namespace="hl7bridge.upkeep")
+
+#: Seconds between two looks at the disk and the calendar.
+EVERY_S = 1.0
+#: Seconds between two steps of retention while there is something to delete, and while there is not.
+RETENTION_BUSY_S = 0.02
+RETENTION_IDLE_S = 60.0
+DAY_US = 86_400_000_000
+LOW = "the disk is nearly full"
+
+
+class Upkeep:
+    """For one engine; `start` and `stop`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = engine.clock
+        self._day = engine.wall_us() // DAY_US
+        self._retention: Any = None
+        self.removed_messages = 0
+        self.removed_bytes = 0
+
+    def start(self) -> None:
+        """Begins at once."""
+        self._loop.start(EVERY_S, now=True)
+        self._retention = self._engine.clock.callLater(RETENTION_BUSY_S, self._expire)
+
+    def stop(self) -> None:
+        """Ends."""
+        if self._loop.running:
+            self._loop.stop()
+        if self._retention is not None and self._retention.active():
+            self._retention.cancel()
+
+    def _look(self) -> None:
+        engine = self._engine
+        day = engine.wall_us() // DAY_US
+        if day != self._day:
+            # Agreements and roster rows end at midnight: every release is looked at again.
+            self._day = day
+            engine.releasing.generation += 1
+        self._look_at_disk()
+
+    def _look_at_disk(self) -> None:
+        engine = self._engine
+        settings = engine.configuration.engine
+        try:
+            free = engine.store.free_bytes()
+            total = shutil.disk_usage(engine.connector.data).total
+        except (OSError, StoreError):
+            return
+        low = free < min(settings.free_bytes, settings.free_share * total)
+        refusing = engine.receiver.refusing
+        if low and refusing is None:
+            log.critical(
+                "{free} MB are free: no messages are taken until there is more room (see store.free)",
+                free=free // 1_000_000,
+            )
+            engine.receiver.refusing = LOW
+        elif not low and refusing == LOW:
+            log.info("there is room again: messages are taken")
+            engine.receiver.refusing = None
+
+    def _expire(self) -> None:
+        engine = self._engine
+        keep_s = engine.configuration.engine.retention_s
+        again = RETENTION_IDLE_S
+        if keep_s is not None:
+            try:
+                removed = engine.store.expire(engine.wall_us() - int(keep_s * 1e6))
+                self.removed_messages += removed.messages
+                self.removed_bytes += removed.bytes
+                if removed.more:
+                    again = RETENTION_BUSY_S
+            except (StoreBusy, StoreFull) as error:
+                log.warn("nothing was deleted: {error}", error=str(error))
+        self._retention = engine.clock.callLater(again, self._expire)

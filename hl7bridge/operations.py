@@ -1,0 +1,184 @@
+"""What an operator may ask and do, for every face (command line, console): search, show, count; and acts on a running engine.
+
+Reading opens the store beside the engine, read only. Acting goes through the engine's control socket. Faces know neither SQL nor
+sockets. Raises HL7BridgeError, with what to do, for a data folder without a store or an engine that does not run.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hl7bridge.engine.identity import Hashes
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.places import SOCKET, STORE
+from hl7bridge.store.base import (
+    DeliveryQuery,
+    DeliveryRow,
+    MessageDetail,
+    MessageQuery,
+    MessageRow,
+    Stats,
+    StoreReader,
+)
+from hl7bridge.store.sqlite import open_reader
+
+PAGE = 500
+#: Seconds without a word after which an engine counts as stuck.
+PATIENCE_S = 600.0
+
+
+class NotRunning(HL7BridgeError):
+    """No engine runs on this data folder. Code: `not-running`."""
+
+
+class Operations:
+    """On one data folder. Close it, or use it in a `with`."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self._reader: StoreReader | None = None
+
+    def __enter__(self) -> Operations:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the store."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    # -- reading -------------------------------------------------------------------------------------------------------------
+
+    @property
+    def reader(self) -> StoreReader:
+        """The store, read only."""
+        if self._reader is None:
+            path = self.data / STORE
+            if not path.exists():
+                raise HL7BridgeError(
+                    "there is no store in this folder",
+                    code="no-store",
+                    place=str(self.data),
+                    hint="name the engine's folder with --data",
+                )
+            self._reader = open_reader(path)
+        return self._reader
+
+    def patient_key(self, text: str) -> int:
+        """The search key of a patient given as NUMBER^AUTHORITY or NUMBER^^^AUTHORITY. Raises HL7BridgeError."""
+        number, _, authority = text.partition("^")
+        authority = authority.lstrip("^")
+        if not number or not authority:
+            raise HL7BridgeError(
+                "a patient is named by number and authority", code="bad-patient", hint="--patient 12345^MEDSTAR"
+            )
+        return Hashes(self.reader.key).patient(authority.encode(), number.encode())
+
+    def messages(
+        self, query: MessageQuery, *, after_id: int | None = None, limit: int | None = None, newest_first: bool = True
+    ) -> Iterator[MessageRow]:
+        """Messages that match, page by page."""
+        left = limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = self.reader.messages(query, after_id, size, newest_first)
+            yield from page
+            if len(page) < size:
+                return
+            after_id = page[-1].id
+            left = None if left is None else left - len(page)
+
+    def message(self, message_id: int) -> MessageDetail:
+        """One message with its deliveries and attempts."""
+        detail = self.reader.message(message_id)
+        if detail is None:
+            raise HL7BridgeError(
+                f"there is no message {message_id}", code="unknown-message", hint="`hl7bridge messages` lists them"
+            )
+        return detail
+
+    def body(self, ref: int) -> bytes:
+        """The bytes of a message or of a payload."""
+        return self.reader.body(ref)
+
+    def deliveries(self, query: DeliveryQuery, *, limit: int | None = None) -> Iterator[DeliveryRow]:
+        """Deliveries that match, page by page, oldest first."""
+        after, left = None, limit
+        while left is None or left > 0:
+            size = PAGE if left is None else min(PAGE, left)
+            page = self.reader.deliveries(query, after, size)
+            yield from page
+            if len(page) < size:
+                return
+            after = page[-1].id
+            left = None if left is None else left - len(page)
+
+    def stats(self, since_us: int) -> Stats:
+        """Counts since a time."""
+        return self.reader.stats(since_us)
+
+    # -- acting --------------------------------------------------------------------------------------------------------------
+
+    def act(self, verb: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Asks the engine; yields its progress, and at last its result under `done`. Raises HL7BridgeError."""
+        request = {"verb": verb, "operator": operator(), **arguments}
+        with self._connected() as connection, connection.makefile("rb") as lines:
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            for line in lines:
+                reply = json.loads(line)
+                if "error" in reply:
+                    raise ActRefused(reply)
+                yield reply
+                if "done" in reply:
+                    return
+        raise HL7BridgeError("the engine hung up before it was done", code="hung-up", hint="see the engine's log")
+
+    def done(self, verb: str, **arguments: Any) -> dict[str, Any]:
+        """`act` without its progress."""
+        result: dict[str, Any] = {}
+        for reply in self.act(verb, **arguments):
+            result = reply.get("done", result)
+        return result
+
+    def _connected(self) -> socket.socket:
+        path = os.path.abspath(self.data / SOCKET)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(PATIENCE_S)
+        try:
+            connection.connect(path)
+        except OSError:
+            connection.close()
+            raise NotRunning(
+                "no engine runs on this data folder",
+                code="not-running",
+                place=str(self.data),
+                hint="start it with `hl7bridge run`, or name its folder with --data",
+            ) from None
+        return connection
+
+
+class ActRefused(HL7BridgeError):
+    """The engine's no, in its own words; `mistakes` are those of a configuration."""
+
+    def __init__(self, reply: dict[str, Any]) -> None:
+        super().__init__(reply["error"], code=reply.get("code", "error"))
+        self.mistakes: list[str] = reply.get("mistakes", [])
+
+
+def operator() -> str:
+    """Who acts: the user behind sudo, or the user."""
+    name = os.environ.get("SUDO_USER", "")
+    if not name:
+        with suppress(KeyError, OSError):
+            name = getpass.getuser()
+    return name or f"uid {os.getuid()}"

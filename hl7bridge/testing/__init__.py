@@ -1,0 +1,1 @@
+"""What plays the other ends: scripted hospitals, feeds, transports in memory. Used by commands, the demo and the tests."""
