@@ -212,15 +212,16 @@ class MllpPool:
     def _could_not_connect(self, failure: Failure) -> None:
         if not (self._stopped or self.open_connections or failure.check(CancelledError)):
             log.warn("{name}: cannot connect: {why}", name=self.name, why=failure.getErrorMessage())
-            self._set_up(False, always=True)
+            self.up = False
+            self._link(False)
 
     def _connected(self, connection: MllpDestination) -> None:
         slot = connection.slot
         slot.connection = connection
         self.dial_failures = 0
         self._free.append(connection)
-        self._set_up(True)
-        self._ready()
+        self.up = True
+        self._link(True)
 
     def _ended(self, connection: MllpDestination, token: Any, code: str | None, why: str | None, answer: bytes | None) -> None:
         if self._retired:
@@ -250,19 +251,14 @@ class MllpPool:
             return
         # ClientService would dial again at once; a hospital that closes an idle connection is dialled when there is work.
         self._hang_up(slot)
-        if not self.open_connections:
-            self._set_up(False)
+        # Whether the hospital is down is known only when it cannot be dialled again.
+        self.up = bool(self.open_connections)
         self._ready()
 
     def _hang_up(self, slot: _Slot) -> None:
         service, slot.service = slot.service, None
         if service is not None:
             service.stopService()
-
-    def _set_up(self, up: bool, *, always: bool = False) -> None:
-        if up != self.up or always:
-            self.up = up
-            self._link(up)
 
     def retire(self) -> None:
         """Sends no more: connections close as their answers come, so that nothing ends unanswered for a change of settings."""

@@ -127,8 +127,8 @@ class Delivery:
             if entry is None:
                 return
             self._send(entry)
-        if queue.ready and not queue.held:
-            pool.want(len(queue.ready))
+        if not queue.held and (queue.ready or queue.claimable):
+            pool.want(len(queue.ready) or 1)
         if queue.overflow:
             self._page()
         if queue.key_wanted() is not None:
@@ -138,10 +138,10 @@ class Delivery:
             self._journal.wake()
 
     def link(self, up: bool) -> None:
-        """The pool lost its last connection, could not dial, or stands again."""
+        """The hospital cannot be dialled (claims wait until it can), or a connection stands."""
         self.queue.up = up
-        if up:
-            self.pump()
+        self.touch()
+        self._journal.wake()
 
     def settle(self, policy: Policy, pool: Pool, *, strict: bool, ahead: int) -> None:
         """New settings: the old connections go as they become free, the queue stays."""

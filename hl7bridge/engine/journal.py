@@ -126,11 +126,11 @@ class Journal:
             self.clock.callLater(pause, self.wake)
             change_done = []
         for done, about in change_done:
-            done(about, None)
+            _tell(done, about, None)
         for done, about in claim_done:
-            done(about, error)
+            _tell(done, about, error)
         for done, about in message_done:
-            done(about, error)
+            _tell(done, about, error)
 
     def _one_by_one(
         self,
@@ -143,15 +143,15 @@ class Journal:
     ) -> None:
         """The store refused the content of a group: whoever is at fault must not take the neighbours along."""
         for change, (done, about) in zip(changes, change_done, strict=True):
-            done(about, self._commit(Batch(changes=[change])))
+            _tell(done, about, self._commit(Batch(changes=[change])))
         if claim_done:
             error = self._commit(Batch(claims=claims))
             for done, about in claim_done:
-                done(about, error)
+                _tell(done, about, error)
         for message, (done, about) in zip(messages, message_done, strict=True):
             if self.stopped:
                 return
-            done(about, self._commit(Batch(messages=[message])))
+            _tell(done, about, self._commit(Batch(messages=[message])))
 
     def _commit_others(self) -> None:
         others, self._others = self._others, []
@@ -159,7 +159,7 @@ class Journal:
             error = self._commit(batch)
             if self.stopped:
                 return
-            done(about, error)
+            _tell(done, about, error)
 
     def _commit(self, batch: Batch) -> StoreError | None:
         self.commits += 1
@@ -183,3 +183,11 @@ class Journal:
             self._commit_group()
         if not self.stopped and self._others:
             self._commit_others()
+
+
+def _tell(done: Done, about: Any, error: StoreError | None) -> None:
+    """A fault of ours behind one result must not keep the neighbours from theirs."""
+    try:
+        done(about, error)
+    except Exception:
+        log.failure("what should follow a transaction failed")

@@ -91,7 +91,11 @@ class Receiver:
         """Before a commit: receives a bounded number of the frames that wait."""
         waiting = self._waiting
         for _ in range(min(len(waiting), QUANTUM)):
-            self._receive_frame(waiting.popleft())
+            frame = waiting.popleft()
+            try:
+                self._receive_frame(frame)
+            except Exception:  # a fault of ours: this sender hears nothing and sends again; the others go on
+                log.failure("{source}: a frame could not be received", source=frame.source)
         if waiting:
             self._journal.wake()
 
@@ -144,16 +148,20 @@ class Receiver:
                 self._keep_duplicate(kept, earlier.message_id, answering)
                 return
             self._in_flight[repeated] = []
-        decision = decide(
-            self.configuration,
-            source.name,
-            message,
-            received=datetime.fromtimestamp(kept.received_us / 1e6, UTC),
-            sequence=kept.id,
-            roster=self._roster,
-        )
-        kept.answer = answering.decided(decision)
-        self._acceptor.accept(kept, decision, lambda error: self._answer(answering, repeated, error))
+        try:
+            decision = decide(
+                self.configuration,
+                source.name,
+                message,
+                received=datetime.fromtimestamp(kept.received_us / 1e6, UTC),
+                sequence=kept.id,
+                roster=self._roster,
+            )
+            kept.answer = answering.decided(decision)
+            self._acceptor.accept(kept, decision, lambda error: self._answer(answering, repeated, error))
+        except Exception:
+            self._in_flight.pop(repeated, None)
+            raise
 
     def _answer(self, answering: Answering, repeated: tuple[int, int], error: StoreError | None) -> None:
         """The message is durable, or certainly not: now, and not before, the sender hears of it."""

@@ -42,7 +42,7 @@ class Upkeep:
 
     def start(self) -> None:
         """Begins at once."""
-        self._loop.start(EVERY_S, now=True)
+        self._loop.start(EVERY_S, now=True).addErrback(lambda failure: log.failure("upkeep ended", failure))
         self._retention = self._engine.clock.callLater(RETENTION_BUSY_S, self._expire)
 
     def stop(self) -> None:
