@@ -172,6 +172,9 @@ class StoreReader(Protocol):
         `after_id`.
         """
 
+    def delivery(self, delivery_id: int) -> DeliveryRow | None:
+        """One delivery, or None."""
+
     def open_count(self, destination: str) -> int:
         """How many deliveries of a destination are open."""
 
@@ -230,8 +233,10 @@ class Store(StoreReader, Protocol):
     def open_deliveries(
         self, destination: str, after_position: int, limit: int, key: int | None = None
     ) -> list[OpenDelivery]:
-        """A page of a destination's open deliveries by position, beginning after `after_position`
-        (exclusively).
+        """A page of a destination's open deliveries by position, beginning after `after_position` (not
+        with it).
+
+        With `key`, only what is QUEUED under that order key.
         """
 
     def stage_roster(

@@ -164,10 +164,11 @@ class MemoryStore:
         rows = [
             row
             for row in self._state.deliveries.values()
-            if row.status < _SENT
-            and row.destination == destination
+            if row.destination == destination
             and row.position > after_position
-            and (key is None or key in row.keys)
+            and (
+                row.status < _SENT if key is None else row.status == DeliveryStatus.QUEUED and key in row.keys
+            )
         ]
         rows.sort(key=lambda row: row.position)
         return [self._open_delivery(row) for row in rows[:limit]]
@@ -301,6 +302,10 @@ class MemoryStore:
                 continue
             found.append(row)
         return found[:limit]
+
+    def delivery(self, delivery_id: int) -> DeliveryRow | None:
+        """One delivery."""
+        return self._state.deliveries.get(delivery_id)
 
     def configuration(self, version: str) -> ConfigurationVersion | None:
         """The content of a version."""

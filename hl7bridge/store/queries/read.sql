@@ -1,0 +1,103 @@
+-- name: setting
+-- One value of the store itself.
+SELECT value FROM setting WHERE name = ?;
+
+-- name: name_by_text
+-- The identifier of a word that recurs.
+SELECT id FROM name WHERE text = ?;
+
+-- name: name_by_id
+-- The word behind an identifier.
+SELECT text FROM name WHERE id = ?;
+
+-- name: names
+-- The words known so far, the oldest first: enough of them to fill a cache.
+SELECT text, id FROM name ORDER BY id LIMIT 20000;
+
+-- name: last_name
+-- The highest identifier of a word.
+SELECT coalesce(max(id), 0) FROM name;
+
+-- name: any_bytes
+-- Whether any message had this control ID and sender: for most, none had.
+SELECT 1 FROM message WHERE control_id = ? AND sender = ? LIMIT 1;
+
+-- name: same_bytes
+-- The newest message with this control ID, sender and content.
+SELECT id, answer, status, received_us, original FROM message
+WHERE control_id = ? AND sender = ? AND fingerprint = ? ORDER BY id DESC LIMIT 1;
+
+-- name: other_bytes
+-- The newest of some messages with this control ID and sender and other content; a sender that always says the
+-- same control ID must not make every look-up longer.
+SELECT id, answer, status, received_us FROM (
+    SELECT id, answer, status, received_us FROM message
+    WHERE control_id = ?1 AND sender = ?2 AND fingerprint <> ?3 LIMIT 200
+) WHERE received_us >= ?4 AND status <> 3 ORDER BY id DESC LIMIT 1;
+
+-- name: one_message
+-- The answer that a message got, in the columns of same_bytes.
+SELECT id, answer, status, received_us, original FROM message WHERE id = ?;
+
+-- name: queued_by_destination
+-- How many deliveries wait at each destination.
+SELECT destination, count(*) FROM delivery INDEXED BY delivery_queued WHERE status = 0 GROUP BY destination;
+
+-- name: sending_by_destination
+-- How many deliveries are being sent to each destination.
+SELECT destination, count(*) FROM delivery INDEXED BY delivery_sending WHERE status = 1 GROUP BY destination;
+
+-- name: open_count
+-- How many deliveries of one destination wait or are being sent.
+SELECT
+    (SELECT count(*) FROM delivery INDEXED BY delivery_queued WHERE status = 0 AND destination = ?1)
+    + (SELECT count(*) FROM delivery INDEXED BY delivery_sending WHERE status = 1 AND destination = ?1);
+
+-- name: open_deliveries
+-- A page of a queue, in the order in which it will be sent.
+WITH page (id, position) AS (
+    SELECT id, position FROM (
+        SELECT id, position FROM delivery INDEXED BY delivery_queued
+        WHERE status = 0 AND destination = ?1 AND position > ?2 ORDER BY position LIMIT ?3
+    )
+    UNION ALL
+    SELECT id, position FROM (
+        SELECT id, position FROM delivery INDEXED BY delivery_sending
+        WHERE status = 1 AND destination = ?1 AND position > ?2 ORDER BY position LIMIT ?3
+    )
+    ORDER BY 2 LIMIT ?3
+)
+SELECT
+    d.id, d.position, d.message_id, d.channel, d.scope, d.key, d.more_keys, d.status, d.attempts,
+    d.possible_duplicate, d.payload, d.size, d.first_us, d.next_us,
+    m.received_us, m.source, m.type, m.control_id, m.version, m.event_date, m.patient_keys
+FROM page p CROSS JOIN delivery d ON d.id = p.id CROSS JOIN message m ON m.id = d.message_id
+ORDER BY p.position;
+
+-- name: queued_of_key
+-- A page of what waits under one order key, in the order in which it will be sent.
+WITH page (id, position) AS (
+    SELECT id, position FROM (
+        SELECT id, position FROM delivery INDEXED BY delivery_key
+        WHERE status = 0 AND key IS NOT NULL AND destination = ?1 AND key = ?4 AND position > ?2
+        ORDER BY position LIMIT ?3
+    )
+    UNION ALL
+    SELECT d.id, d.position FROM several_keys s CROSS JOIN delivery d ON d.id = s.delivery_id
+    WHERE s.key = ?4 AND d.status = 0 AND d.destination = ?1 AND d.position > ?2
+    ORDER BY 2 LIMIT ?3
+)
+SELECT
+    d.id, d.position, d.message_id, d.channel, d.scope, d.key, d.more_keys, d.status, d.attempts,
+    d.possible_duplicate, d.payload, d.size, d.first_us, d.next_us,
+    m.received_us, m.source, m.type, m.control_id, m.version, m.event_date, m.patient_keys
+FROM page p CROSS JOIN delivery d ON d.id = p.id CROSS JOIN message m ON m.id = d.message_id
+ORDER BY p.position;
+
+-- name: body
+-- Bytes by their own row.
+SELECT data FROM body WHERE id = ?;
+
+-- name: held
+-- The destinations that an operator holds.
+SELECT destination FROM hold;

@@ -1,0 +1,76 @@
+-- name: rows
+-- A patient's rows as the published lists have them; a list that is being loaded changes nothing yet.
+SELECT affiliate, valid_from, valid_through, npi, opt_out FROM roster
+WHERE key = ?
+    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    AND (
+        recorded_through IS NULL
+        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    )
+ORDER BY affiliate, valid_from;
+
+-- name: generation
+-- How many lists were published.
+SELECT coalesce(max(generation), 0) FROM roster_load;
+
+-- name: begin_load
+-- A list begins to be staged; its identifier is the load's number.
+INSERT INTO roster_load (affiliate, is_full, staged_us, complete, before, added, ended, changed, unchanged)
+VALUES (?, ?, ?, 0, ?, 0, 0, 0, 0);
+
+-- name: count_published
+-- The published rows of an affiliate.
+SELECT count(*) FROM roster INDEXED BY roster_affiliate WHERE affiliate = ?
+    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    AND (
+        recorded_through IS NULL
+        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    );
+
+-- name: published_of_patient
+-- A patient's published rows at one affiliate.
+SELECT valid_from, recorded_from, valid_through, npi, opt_out FROM roster
+WHERE key = ? AND affiliate = ?
+    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    AND (
+        recorded_through IS NULL
+        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    );
+
+-- name: published_page
+-- A run of an affiliate's published rows in the order of their keys.
+SELECT key, valid_from, recorded_from, recorded_through FROM roster INDEXED BY roster_affiliate
+WHERE affiliate = ?1 AND key > ?2
+    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    AND (
+        recorded_through IS NULL
+        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    )
+ORDER BY key LIMIT ?3;
+
+-- name: insert_row
+-- A row that a list brings; the last word of the list counts.
+INSERT OR REPLACE INTO roster (
+    key, affiliate, valid_from, recorded_from, recorded_through, valid_through, npi, opt_out
+) VALUES (?, ?, ?, ?, NULL, ?, ?, ?);
+
+-- name: end_row
+-- A list ends a row that an earlier list brought.
+UPDATE roster SET recorded_through = ?1 WHERE key = ?2 AND affiliate = ?3 AND valid_from = ?4 AND recorded_from = ?5;
+
+-- name: complete_load
+-- A list is wholly staged.
+UPDATE roster_load SET complete = 1, added = ?2, ended = ?3, changed = ?4, unchanged = ?5 WHERE id = ?1;
+
+-- name: load
+-- A list that may be published.
+SELECT affiliate, before, added, ended, changed, unchanged, complete, generation FROM roster_load WHERE id = ?;
+
+-- name: newer_load
+-- A list of the same affiliate that was staged after this one.
+SELECT 1 FROM roster_load WHERE affiliate = ?1 AND id > ?2 LIMIT 1;
+
+-- name: publish
+-- From now on the list counts.
+UPDATE roster_load SET generation = (SELECT coalesce(max(generation), 0) + 1 FROM roster_load), published_us = ?2
+WHERE id = ?1;

@@ -1,0 +1,52 @@
+-- name: oldest
+-- The oldest messages after a mark, with what of their deliveries would keep them.
+SELECT m.id, m.received_us, m.first_delivery, m.last_delivery, m.size, EXISTS (
+    SELECT 1 FROM delivery d
+    WHERE d.id BETWEEN m.first_delivery AND m.last_delivery AND d.message_id = m.id
+        AND (d.status < 2 OR (d.status = 3 AND NOT ?3))
+)
+FROM message m WHERE m.id > ?1 ORDER BY m.id LIMIT ?2;
+
+-- name: delete_attempts
+-- What happened to the deliveries of a message that goes.
+DELETE FROM attempt WHERE delivery_id BETWEEN ?1 AND ?2
+    AND EXISTS (SELECT 1 FROM delivery d WHERE d.id = delivery_id AND d.message_id = ?3);
+
+-- name: delete_several_keys
+-- The order keys of a delivery that goes.
+DELETE FROM several_keys WHERE delivery_id = ?2 AND key = ?1;
+
+-- name: several_keys
+-- Deliveries of a message that have several order keys.
+SELECT id, more_keys FROM delivery
+WHERE id BETWEEN ?1 AND ?2 AND message_id = ?3 AND more_keys IS NOT NULL;
+
+-- name: delete_deliveries
+-- The deliveries of a message that goes.
+DELETE FROM delivery WHERE id BETWEEN ?1 AND ?2 AND message_id = ?3;
+
+-- name: body_bytes
+-- How long the rows of a message's bodies are.
+SELECT coalesce(sum(length(data)), 0) FROM body WHERE id BETWEEN ?1 AND ?2;
+
+-- name: delete_bodies
+-- The bodies of a message that goes.
+DELETE FROM body WHERE id BETWEEN ?1 AND ?2;
+
+-- name: delete_message
+-- A message that goes.
+DELETE FROM message WHERE id = ?;
+
+-- name: empty_slices
+-- Slices before a mark of which no message is left; the newest slice stays, for the counters.
+SELECT s.id FROM slice s WHERE s.id < ?1 AND s.id < (SELECT max(id) FROM slice)
+    AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id BETWEEN s.id << 10 AND (s.id << 10) + 1023)
+ORDER BY s.id LIMIT ?2;
+
+-- name: delete_patients
+-- A slice's part of the patient index.
+DELETE FROM patient WHERE slice = ?;
+
+-- name: delete_slice
+-- A slice of which nothing is left.
+DELETE FROM slice WHERE id = ?;

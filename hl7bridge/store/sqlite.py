@@ -1,0 +1,334 @@
+"""The store in one SQLite file: the engine's, durable at every commit.
+
+`SqliteStore` is the one writer. Each batch is one transaction of sqlite-utils' `atomic()`, its rows
+written by `executemany`. Nothing is checkpointed behind our back: `checkpoint()` is called between
+commits, by the engine when `checkpoint_due()` says so, and by `commit` itself when the engine did not.
+
+After an error that leaves an outcome unknown the store is *lost*: every later call raises the same
+StoreUnknown, and nothing is synced again.
+
+Refuses to know clocks (but for how long its own steps take), networks and HL7. Raises the kinds of
+`StoreError`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+from hl7bridge.store import sql
+from hl7bridge.store.base import (
+    Batch,
+    ConfigurationVersion,
+    Counters,
+    DeliveryChange,
+    Earlier,
+    MessageStatus,
+    OpenDelivery,
+    Recovered,
+    Removed,
+    RosterEntry,
+    RosterReport,
+    StoreBusy,
+    StoreFault,
+    StoreUnknown,
+)
+from hl7bridge.store.checks import is_plain_acceptance
+from hl7bridge.store.names import Names
+from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
+from hl7bridge.store.sqlite_reader import SqliteReader, said
+from hl7bridge.store.sqlite_roster import RosterLoads
+from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, open_delivery
+from hl7bridge.store.sqlite_search import open_counts
+from hl7bridge.store.sqlite_upkeep import Upkeep
+
+_COMMIT = sql.load("commit.sql")
+_READ = sql.load("read.sql")
+_DUPLICATE = int(MessageStatus.DUPLICATE)
+#: Deliveries looked up in one statement.
+_MANY = 200
+#: What rows of a wrong shape raise before SQLite sees them.
+_WRONG = (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_STANDING = "SELECT id, destination, status FROM delivery WHERE id IN ("
+
+
+class SqliteStore(SqliteReader):
+    """The protocol `Store` on a file that it creates where there is none."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._lost: StoreUnknown | None = None
+        self._lock = WriterLock(self._path)
+        try:
+            self._database = open_writer(self._path)
+            try:
+                self._begin()
+            except BaseException:
+                self._database.conn.close()
+                raise
+        except BaseException:
+            self._lock.release()
+            raise
+
+    @said
+    def _begin(self) -> None:
+        conn = self._database.conn
+        with self._database.atomic():
+            conn.execute(_COMMIT["make_key"], (secrets.token_bytes(32),))
+        self._ask(conn)
+        self._names = Names(conn)
+        self._open = open_counts(conn)
+        self._upkeep = Upkeep(conn, self.transaction)
+        self._rosters = RosterLoads(conn, self._names, self._words, self.transaction)
+
+    def close(self) -> None:
+        """Close, after which the file is whole by itself; a second call does nothing."""
+        self._conn.close()
+        self._lock.release()
+
+    # Writing
+
+    def commit(self, batch: Batch) -> None:
+        """Keep all of a batch in one durable transaction, or nothing of it."""
+        opened, size = self.transaction(self._keep, batch)
+        counts = self._open
+        for destination, more in opened.items():
+            counts[destination] = counts.get(destination, 0) + more
+        self._upkeep.wrote(len(batch.messages), len(batch.changes) + len(batch.claims), size)
+        if self._upkeep.overdue:
+            self.checkpoint()
+
+    def transaction(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `work` in one durable transaction; what fails is said in the store's words."""
+        if self._lost is not None:
+            raise self._lost
+        try:
+            with self._database.atomic():
+                done = work(*args, **kwargs)
+                if self._names.pending:
+                    self._conn.executemany(_COMMIT["insert_name"], self._names.pending)
+        except BaseException as raised:
+            self._names.forget()
+            error = self._said(raised)
+            if error is raised:
+                raise
+            raise error from None
+        self._names.settle()
+        return done
+
+    def _said(self, raised: BaseException) -> BaseException:
+        """What to raise for what a transaction or a checkpoint raised; notes where the store is lost."""
+        error = raised
+        if isinstance(raised, sqlite3.Error):
+            error = refused(raised, self.place)
+        elif isinstance(raised, MemoryError):
+            error = StoreBusy("the process has no memory for this transaction", place=self.place)
+        elif isinstance(raised, _WRONG):
+            error = StoreFault(
+                f"a row has a value of the wrong shape ({type(raised).__name__})", place=self.place
+            )
+        if self._conn.in_transaction and not isinstance(error, StoreUnknown):
+            error = StoreUnknown("a transaction could be neither kept nor undone", place=self.place)
+        if isinstance(error, StoreUnknown):
+            self._lost = error
+        return error
+
+    def _keep(self, batch: Batch) -> tuple[dict[int, int], int]:
+        """The statements of a batch. Returns what they add to the open deliveries, and the bytes of
+        bodies.
+        """
+        opened: dict[int, int] = {}
+        size = 0
+        for version in batch.versions:
+            self._keep_version(version)
+        if batch.messages:
+            rows = message_rows(batch.messages, self._names)
+            self._keep_messages(rows)
+            opened, size = rows.opened, rows.size
+        if batch.claims:
+            claimed = self._conn.executemany(_COMMIT["claim"], [(each,) for each in batch.claims])
+            if claimed.rowcount != len(batch.claims):
+                raise StoreFault("a delivery was claimed that is not queued", place=self.place)
+        if batch.changes:
+            self._keep_changes(batch.changes, opened)
+        for hold in batch.holds:
+            if hold.held:
+                self._conn.execute(_COMMIT["insert_hold"], (hold.destination, hold.operator, hold.at_us))
+            else:
+                self._conn.execute(_COMMIT["delete_hold"], (hold.destination,))
+        for act in batch.acts:
+            self._conn.execute(_COMMIT["insert_act"], (act.at_us, act.operator, act.verb, act.detail))
+        return opened, size
+
+    def _keep_messages(self, rows: MessageRows) -> None:
+        many = self._conn.executemany
+        many(_COMMIT["insert_message"], rows.messages)
+        many(_COMMIT["insert_body"], rows.bodies)
+        if rows.deliveries:
+            many(_COMMIT["insert_delivery"], rows.deliveries)
+        if rows.several_keys:
+            many(_COMMIT["insert_several_keys"], rows.several_keys)
+        if rows.patients:
+            many(_COMMIT["insert_patient"], rows.patients)
+        many(_COMMIT["upsert_slice"], list(rows.slices.values()))
+
+    def _keep_changes(self, changes: list[DeliveryChange], opened: dict[int, int]) -> None:
+        before = self._standing([change.id for change in changes])
+        updates: list[tuple[Any, ...]] = []
+        attempts: list[tuple[Any, ...]] = []
+        names = self._names
+        for c in changes:
+            destination, status = before[c.id]
+            after = int(c.status)
+            if (status < 2) != (after < 2):
+                opened[destination] = opened.get(destination, 0) + (1 if after < 2 else -1)
+            before[c.id] = (destination, after)
+            reason = names[c.reason]
+            code = NO_CODE if c.code is None else c.code
+            updates.append(
+                (after, c.at_us, c.attempts, code, reason, bool(c.possible_duplicate), c.next_us, c.id)
+            )
+            if not is_plain_acceptance(c):
+                attempts.append((c.id, c.at_us, after, c.attempts, c.code, reason, c.answer))
+        many = self._conn.executemany
+        many(_COMMIT["change"], updates)
+        if attempts:
+            many(_COMMIT["insert_attempt"], attempts)
+        moves = [(c.id, c.position) for c in changes if c.position is not None]
+        if moves:
+            many(_COMMIT["move"], moves)
+            many(_COMMIT["raise_position"], [(position,) for _, position in moves])
+
+    def _standing(self, ids: list[int]) -> dict[int, tuple[int, int]]:
+        """Destination and status of deliveries before they change. Raises StoreFault for one that is not
+        there.
+        """
+        found: dict[int, tuple[int, int]] = {}
+        for start in range(0, len(ids), _MANY):
+            some = ids[start : start + _MANY]
+            question = _STANDING + ",".join("?" * len(some)) + ")"
+            for delivery_id, destination, status in self._conn.execute(question, some):
+                found[delivery_id] = (destination, status)
+        if len(found) != len(ids) and not found.keys() >= set(ids):
+            raise StoreFault("a delivery was changed that is not in the store", place=self.place)
+        return found
+
+    def _keep_version(self, version: ConfigurationVersion) -> None:
+        secret_names = "\n".join(version.secret_names)
+        self._conn.execute(_COMMIT["insert_configuration"], (version.version, version.at_us, secret_names))
+        for path, data in version.files.items():
+            digest = sha256(data).digest()
+            self._conn.execute(_COMMIT["insert_configuration_content"], (digest, data))
+            self._conn.execute(_COMMIT["insert_configuration_file"], (version.version, path, digest))
+
+    def recover(self, at_us: int) -> list[Recovered]:
+        """What was being sent is queued again, marked as a possible duplicate; durable when it returns."""
+        counts = self.transaction(self._recover, at_us)
+        return sorted(
+            (Recovered(self._words[number], count) for number, count in counts),
+            key=lambda each: each.destination,
+        )
+
+    def _recover(self, at_us: int) -> list[tuple[int, int]]:
+        counts: list[tuple[int, int]] = self._conn.execute(_READ["sending_by_destination"]).fetchall()
+        self._conn.execute(_COMMIT["recover"], (at_us,))
+        return counts
+
+    # Asking what only the writer needs
+
+    @said
+    def counters(self) -> Counters:
+        """Where to go on counting."""
+        return Counters(*self._conn.execute(_COMMIT["counters"]).fetchone())
+
+    @said
+    def duplicate_of(self, control_id: str, sender: int, fingerprint: int, since_us: int) -> Earlier | None:
+        """The newest exact copy since then, else one of the newer messages with other bytes."""
+        execute = self._conn.execute
+        if execute(_READ["any_bytes"], (control_id, sender)).fetchone() is None:
+            return None
+        row = execute(_READ["same_bytes"], (control_id, sender, fingerprint)).fetchone()
+        while row is not None and row[2] == _DUPLICATE:
+            # A copy of a copy: what counts is the one that was processed.
+            row = None if row[4] is None else execute(_READ["one_message"], (row[4],)).fetchone()
+        if row is not None and row[3] >= since_us:
+            return Earlier(row[0], True, row[1], MessageStatus(row[2]), row[3])
+        row = execute(_READ["other_bytes"], (control_id, sender, fingerprint, since_us)).fetchone()
+        return None if row is None else Earlier(row[0], False, row[1], MessageStatus(row[2]), row[3])
+
+    @said
+    def open_deliveries(
+        self, destination: str, after_position: int, limit: int, key: int | None = None
+    ) -> list[OpenDelivery]:
+        """A page of a destination's open deliveries by position; with `key`, of those queued under it."""
+        number = self._number_of(destination)
+        if number is None:
+            return []
+        if key is None:
+            found = self._conn.execute(_READ["open_deliveries"], (number, after_position, limit))
+        else:
+            found = self._conn.execute(_READ["queued_of_key"], (number, after_position, limit, key))
+        words = self._words
+        return [open_delivery(row, destination, words) for row in found.fetchall()]
+
+    def _number_of(self, name: str) -> int | None:
+        known = self._names.get(name)
+        if known is None:
+            row = self._conn.execute(_READ["name_by_text"], (name,)).fetchone()
+            known = None if row is None else int(row[0])
+        return known
+
+    @said
+    def open_count(self, destination: str) -> int:
+        """How many deliveries of a destination are open; counted as they change, so this is immediate."""
+        return self._open.get(self._number_of(destination) or 0, 0)
+
+    @said
+    def destinations_with_work(self) -> list[str]:
+        """The destinations with open deliveries."""
+        return sorted(self._words[number] for number, count in self._open.items() if count)
+
+    # Rosters
+
+    def stage_roster(
+        self, affiliate: str, rows: Iterable[RosterEntry], full: bool, at_us: int, chunk: int = 200
+    ) -> Iterator[RosterReport]:
+        """Load a list invisibly, in bounded steps."""
+        return self._rosters.stage(affiliate, rows, full, at_us, chunk)
+
+    def publish_roster(self, load: int, at_us: int) -> RosterReport:
+        """Make a staged list the one that counts."""
+        return self.transaction(self._rosters.publish, load, at_us)
+
+    # Upkeep
+
+    def expire(
+        self, before_us: int, limit: int = 1000, budget_us: int = 5_000, failed_too: bool = False
+    ) -> Removed:
+        """One bounded step of retention; once nothing old is left, steps that give free pages back."""
+        return self._upkeep.expire(before_us, limit, budget_us, failed_too)
+
+    def checkpoint_due(self) -> bool:
+        """Whether a checkpoint between two commits is now worth its few milliseconds."""
+        return self._upkeep.due
+
+    def checkpoint(self) -> None:
+        """Copy what the WAL holds into the file and sync it, so that the WAL begins again."""
+        if self._lost is not None:
+            raise self._lost
+        try:
+            self._upkeep.checkpoint()
+        except BaseException as raised:
+            error = self._said(raised)
+            if error is raised:
+                raise
+            raise error from None

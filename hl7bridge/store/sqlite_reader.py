@@ -1,0 +1,217 @@
+"""Everything that can be asked of an SQLite store, on a read-only connection beside the engine or on the
+writer's.
+
+Refuses to write. Raises StoreUnusable where there is no store that it can read, StoreBusy while somebody
+holds it exclusively, StoreFault for a body that is not there, StoreUnknown where the file is damaged.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar, cast
+
+from hl7bridge.store import sql
+from hl7bridge.store.base import (
+    BODY_BITS,
+    Act,
+    Attempt,
+    ConfigurationVersion,
+    DeliveryQuery,
+    DeliveryRow,
+    DeliveryStatus,
+    MessageDetail,
+    MessageQuery,
+    MessageRow,
+    RosterMatch,
+    Stats,
+    StoreFault,
+)
+from hl7bridge.store.bodies import sizes, unpack
+from hl7bridge.store.names import Words
+from hl7bridge.store.sqlite_connect import open_reader, refused
+from hl7bridge.store.sqlite_rows import delivery_row, message_row
+from hl7bridge.store.sqlite_search import Search, open_counts
+
+_READ = sql.load("read.sql")
+_SEARCH = sql.load("search.sql")
+_ROSTER = sql.load("roster.sql")
+_NUMBER = (1 << BODY_BITS) - 1
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="SqliteReader")
+
+
+def said(verb: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """A verb whose errors of SQLite are said in the store's words."""
+
+    @functools.wraps(verb)
+    def saying(self: S, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return verb(self, *args, **kwargs)
+        except sqlite3.Error as error:
+            raise refused(error, self.place) from None
+
+    return cast(Callable[Concatenate[S, P], R], saying)
+
+
+class SqliteReader:
+    """The protocol `StoreReader` on a file. Each verb is a read transaction of its own, or several short
+    ones.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._ask(open_reader(self._path))
+
+    def _ask(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+        self._words = Words(conn)
+        self._search = Search(conn, self._words)
+        self._key: bytes = conn.execute(_READ["setting"], ("key",)).fetchone()[0]
+
+    @property
+    def place(self) -> str:
+        """The file, for errors."""
+        return str(self._path)
+
+    @property
+    def key(self) -> bytes:
+        """32 secret bytes made with the store."""
+        return self._key
+
+    def close(self) -> None:
+        """Close the connection; a second call does nothing."""
+        self._conn.close()
+
+    @said
+    def body(self, ref: int) -> bytes:
+        """A body by its reference."""
+        for row_id in dict.fromkeys((ref, ref & ~_NUMBER)):
+            row = self._conn.execute(_READ["body"], (row_id,)).fetchone()
+            found = None if row is None else unpack(row[0], ref & _NUMBER, own_row=row_id == ref)
+            if found is not None:
+                return found
+        raise StoreFault("there is no such body", place=self.place, hint="retention may have removed it")
+
+    @said
+    def messages(
+        self, query: MessageQuery, after_id: int | None = None, limit: int = 100, newest_first: bool = True
+    ) -> list[MessageRow]:
+        """A page of messages in the order of their identifiers."""
+        return self._search.messages(query, after_id, limit, newest_first)
+
+    @said
+    def message(self, message_id: int) -> MessageDetail | None:
+        """One message with its deliveries, attempts and the sizes of its bodies."""
+        row = self._conn.execute(_SEARCH["message"], (message_id,)).fetchone()
+        if row is None:
+            return None
+        deliveries: list[DeliveryRow] = []
+        attempts: list[Attempt] = []
+        first, last = self._conn.execute(_SEARCH["delivery_range"], (message_id,)).fetchone()
+        if first is not None:
+            deliveries = self._search.deliveries(DeliveryQuery(message_id=message_id), None, 1 << 31, False)
+            deliveries.sort(key=lambda delivery: delivery.position)
+            found = self._conn.execute(_SEARCH["attempts"], (first, last, message_id)).fetchall()
+            attempts = [self._attempt(each) for each in found]
+        low = message_id << BODY_BITS
+        heads = self._conn.execute(_SEARCH["body_sizes"], (low, low | _NUMBER)).fetchall()
+        return MessageDetail(message_row(row, self._words), deliveries, attempts, sizes(heads))
+
+    def _attempt(self, row: tuple[Any, ...]) -> Attempt:
+        delivery_id, at_us, status, attempts, code, reason, answer = row
+        return Attempt(
+            delivery_id, at_us, DeliveryStatus(status), attempts, code, self._words[reason], answer
+        )
+
+    @said
+    def deliveries(
+        self, query: DeliveryQuery, after_id: int | None = None, limit: int = 100, newest_first: bool = False
+    ) -> list[DeliveryRow]:
+        """A page of deliveries in the order of their identifiers."""
+        return self._search.deliveries(query, after_id, limit, newest_first)
+
+    @said
+    def delivery(self, delivery_id: int) -> DeliveryRow | None:
+        """One delivery."""
+        values = {"low": delivery_id, "high": delivery_id}
+        row = self._conn.execute(_SEARCH["deliveries"], values).fetchone()
+        return None if row is None else delivery_row(row, self._words)
+
+    @said
+    def open_count(self, destination: str) -> int:
+        """How many deliveries of a destination are open."""
+        row = self._conn.execute(_READ["name_by_text"], (destination,)).fetchone()
+        return 0 if row is None else int(self._conn.execute(_READ["open_count"], row).fetchone()[0])
+
+    @said
+    def destinations_with_work(self) -> list[str]:
+        """The destinations with open deliveries."""
+        return sorted(self._words[number] for number in open_counts(self._conn))
+
+    @said
+    def held(self) -> set[str]:
+        """The destinations that an operator holds."""
+        return {row[0] for row in self._conn.execute(_READ["held"]).fetchall()}
+
+    @said
+    def acts(self, after_us: int = 0, limit: int = 100) -> list[Act]:
+        """What operators did, oldest first."""
+        return [Act(*row) for row in self._conn.execute(_SEARCH["acts"], (after_us, limit)).fetchall()]
+
+    @said
+    def configuration(self, version: str) -> ConfigurationVersion | None:
+        """The content of a version."""
+        row = self._conn.execute(_SEARCH["configuration"], (version,)).fetchone()
+        if row is None:
+            return None
+        files = dict(self._conn.execute(_SEARCH["configuration_files"], (version,)).fetchall())
+        return ConfigurationVersion(version, row[0], files, tuple(row[1].split("\n")) if row[1] else ())
+
+    @said
+    def versions(self) -> list[tuple[str, int]]:
+        """Every version, oldest first."""
+        return self._conn.execute(_SEARCH["versions"]).fetchall()
+
+    @said
+    def stats(self, since_us: int) -> Stats:
+        """Counts of what was received since a time."""
+        return self._search.stats(since_us)
+
+    @said
+    def roster_rows(self, keys: Sequence[int]) -> list[RosterMatch]:
+        """The published rows of these patients."""
+        found: list[RosterMatch] = []
+        execute, words = self._conn.execute, self._words
+        for key in dict.fromkeys(keys):
+            for affiliate, valid_from, valid_through, npi, opt_out in execute(_ROSTER["rows"], (key,)):
+                found.append(
+                    RosterMatch(
+                        key,
+                        words[affiliate],
+                        valid_from or None,
+                        None if valid_through == UNBOUNDED else valid_through,
+                        npi,
+                        bool(opt_out),
+                    )
+                )
+        return found
+
+    @said
+    def roster_generation(self) -> int:
+        """How many rosters were published."""
+        return int(self._conn.execute(_ROSTER["generation"]).fetchone()[0])
+
+    def free_bytes(self) -> int:
+        """Room left for this process's user on the disk that holds the store."""
+        disk = os.statvfs(self._path.parent)
+        return disk.f_bavail * disk.f_frsize
+
+
+#: The latest date, in place of "without end".
+UNBOUNDED = 99_999_999
