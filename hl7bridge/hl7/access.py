@@ -208,33 +208,12 @@ def compile_equals(texts: tuple[str, ...]) -> Test:
 def compile_first(target: Target) -> First:
     """Reads the first part that the path means; b"" if there is none."""
     number, choice = target.field, target.repetition
-    part = compile_part(target.component, target.subcomponent)
     if target.atomic:
         return lambda segment, delimiters: segment.field(number)
     if isinstance(choice, Any | Each):
-        plain = target.component is None
-
-        def first(segment: Segment, delimiters: Delimiters) -> bytes:
-            fields = segment.split()
-            if number >= len(fields):
-                return b""
-            value = fields[number]
-            separator = delimiters.repetition
-            if separator and separator in value:
-                value = value[: value.index(separator)]
-            return value if plain else part(value, delimiters)
-
-        return first
+        return _compile_plain_first(target)
     if isinstance(choice, Where):
-        test = compile_test(choice.conditions)
-
-        def first_where(segment: Segment, delimiters: Delimiters) -> bytes:
-            for value in repetitions(segment.field(number), delimiters):
-                if test(value, segment):
-                    return part(value, delimiters)
-            return b""
-
-        return first_where
+        return _compile_first_where(target, choice)
     values = compile_values(target)
 
     def first_at(segment: Segment, delimiters: Delimiters) -> bytes:
@@ -242,6 +221,63 @@ def compile_first(target: Target) -> First:
         return found[0] if found else b""
 
     return first_at
+
+
+def _compile_plain_first(target: Target) -> First:
+    number, part = target.field, compile_part(target.component, target.subcomponent)
+
+    def value_of(segment: Segment, delimiters: Delimiters) -> bytes:
+        fields = segment.split()
+        if number >= len(fields):
+            return b""
+        value = fields[number]
+        separator = delimiters.repetition
+        return value[: value.index(separator)] if separator and separator in value else value
+
+    if target.component is None:
+        return value_of
+    if target.component == 1 and target.subcomponent is None:
+
+        def first_component(segment: Segment, delimiters: Delimiters) -> bytes:
+            value = value_of(segment, delimiters)
+            separator = delimiters.component
+            return value[: value.index(separator)] if separator and separator in value else value
+
+        return first_component
+    return lambda segment, delimiters: part(value_of(segment, delimiters), delimiters)
+
+
+def _compile_first_where(target: Target, choice: Where) -> First:
+    number, part = target.field, compile_part(target.component, target.subcomponent)
+    test = compile_test(choice.conditions)
+
+    def first_where(segment: Segment, delimiters: Delimiters) -> bytes:
+        for value in repetitions(segment.field(number), delimiters):
+            if test(value, segment):
+                return part(value, delimiters)
+        return b""
+
+    condition = choice.conditions[0]
+    if len(choice.conditions) > 1 or len(condition.position) > 1 or target.subcomponent is not None:
+        return first_where
+    # `PID-3[4=X].1` stands in nearly every channel: one split of each repetition, and one look.
+    wanted = frozenset(text.encode("utf-8") for text in condition.values if text and text.isascii())
+    asked, given = condition.position[0] - 1, (target.component or 0) - 1
+
+    def first_known(segment: Segment, delimiters: Delimiters) -> bytes:
+        fields = segment.split()
+        field = fields[number] if number < len(fields) else b""
+        separator = delimiters.component
+        if not separator or not field or not delimiters.repetition:
+            return first_where(segment, delimiters)
+        for value in field.split(delimiters.repetition):
+            parts = value.split(separator)
+            found = parts[asked] if asked < len(parts) else b""
+            if found in wanted or ((not found or not found.isalnum()) and test(value, segment)):
+                return value if given < 0 else parts[given] if given < len(parts) else b""
+        return b""
+
+    return first_known
 
 
 def compile_values(target: Target) -> Values:
@@ -300,20 +336,9 @@ def compile_assign(target: Target) -> Assign:
     number, choice, place = target.field, target.repetition, target.place
     if target.atomic:
         return lambda segment, delimiters, value: segment.set_field(number, value)
-    put, check = compile_put(target), compile_check(target)
-
-    def assign_first(segment: Segment, delimiters: Delimiters, value: bytes) -> None:
-        check(value, delimiters)
-        old = segment.field(number)
-        separator = delimiters.repetition
-        if separator and separator in old:
-            head, mark, rest = old.partition(separator)
-            segment.set_field(number, put(head, delimiters, value) + mark + rest)
-        else:
-            segment.set_field(number, put(old, delimiters, value))
-
     if isinstance(choice, Any):
-        return assign_first
+        return _compile_plain_assign(target)
+    put, check = compile_put(target), compile_check(target)
     choose = compile_choice(choice)
     whole = target.component is None
 
@@ -331,6 +356,28 @@ def compile_assign(target: Target) -> Assign:
                 found.extend([b""] * (choice.number - 1 - len(found)))
             found.append(put(new, delimiters, value))
         segment.set_field(number, joined(found, delimiters, place))
+
+    return assign
+
+
+def _compile_plain_assign(target: Target) -> Assign:
+    """Writes into the first repetition."""
+    number, whole = target.field, target.component is None
+    put, check = compile_put(target), compile_check(target)
+
+    def assign(segment: Segment, delimiters: Delimiters, value: bytes) -> None:
+        fields = segment.split()
+        old = fields[number] if number < len(fields) else b""
+        rest = b""
+        separator = delimiters.repetition
+        if separator and separator in old:
+            at = old.index(separator)
+            old, rest = old[:at], old[at:]
+        if not whole:
+            if not value.isalnum():
+                check(value, delimiters)
+            value = put(old, delimiters, value)
+        segment.set_field(number, value + rest if rest else value)
 
     return assign
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from hl7bridge.hl7.delimiters import STANDARD, Delimiters
 from hl7bridge.hl7.escape import escape
@@ -42,6 +43,7 @@ CONDITIONS: Final = {
 }
 
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:\[([0-9]+)\])?(?:-([0-9]+)(?:\[([0-9]+)\])?(?:\.([0-9]+))?)?")
+_NO_MARKS = str.maketrans("", "", "-T:")
 _VERSION = re.compile(rb"([0-9]{1,3})(?:\.([0-9]{1,3}))?(?:\.([0-9]{1,3}))?")
 # What an answer says whose message names no version, so that it is still readable by someone.
 _DEFAULT_VERSION = b"2.5.1"
@@ -62,8 +64,7 @@ class AckError:
     severity: str = "E"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a hospital said. `code` is None where it is no acknowledgment at all.
 
     `matches` tells whether MSA-2 is the control ID that was asked about. `condition` is the first code of
@@ -107,11 +108,9 @@ def build(
     else:
         header = message.header.split()
         delimiters = message.delimiters
-        picked = tuple([header[at] if at < len(header) else b"" for at in _PICKED])
-        if sum(map(len, picked)) <= _HEADER_BYTES:
-            opening, middle, closing, version = _header(delimiters, picked)
-        else:
-            opening, middle, closing, version = _written_header(delimiters, picked)
+        picked = _picked(header if len(header) > 18 else header + [b""] * 18)
+        write = _header if sum(map(len, picked)) <= _HEADER_BYTES else _written_header
+        opening, middle, closing, version = write(None if delimiters is STANDARD else delimiters, picked)
         asked = header[10] if len(header) > 10 else b""
         charset = message.charset
         if not charset.delimiter_safe:
@@ -125,23 +124,27 @@ def build(
 
 def timestamp(now: datetime) -> bytes:
     """A time to the second as HL7 writes it (YYYYMMDDHHMMSS and the offset, if the time has one)."""
-    text = b"%04d%02d%02d%02d%02d%02d" % (now.year, now.month, now.day, now.hour, now.minute, now.second)
-    if now.tzinfo is UTC:
-        return text + b"+0000"
-    offset = now.utcoffset()
-    if offset is None:
-        return text
-    minutes = round(offset.total_seconds() / 60)
-    return text + b"%c%02d%02d" % (b"+" if minutes >= 0 else b"-", *divmod(abs(minutes), 60))
+    return _compact(now.isoformat(timespec="seconds"))
+
+
+@lru_cache(maxsize=64)
+def _compact(iso: str) -> bytes:
+    # 2026-11-21T20:47:01-05:00; an offset's own seconds, which only history has, are left out.
+    moment, offset = iso[:19], iso[19:25]
+    return (moment.translate(_NO_MARKS) + offset.replace(":", "")).encode("ascii")
 
 
 # MSH-3 to 6, 9, 11, 12 and 18.
-_PICKED: Final = (3, 4, 5, 6, 9, 11, 12, 18)
+_picked: Final = itemgetter(3, 4, 5, 6, 9, 11, 12, 18)
 _Header = tuple[bytes, bytes, bytes, bytes]
 
 
-def _written_header(delimiters: Delimiters, picked: tuple[bytes, ...]) -> _Header:
-    """The constant parts of an answer: up to MSH-7, MSH-8 and 9, MSH-11 up to MSA-1; and the version."""
+def _written_header(delimiters: Delimiters | None, picked: tuple[bytes, ...]) -> _Header:
+    """The constant parts of an answer: up to MSH-7, MSH-8 and 9, MSH-11 up to MSA-1; and the version.
+
+    None stands for the standard delimiters: it is the quicker key to remember an answer by.
+    """
+    delimiters = delimiters or STANDARD
     application, facility, to_application, to_facility, type_, processing, version, charset = picked
     field, component = delimiters.field, delimiters.component
     version = version or _DEFAULT_VERSION
@@ -275,6 +278,14 @@ def read(raw: bytes, expected_control_id: bytes) -> Answer:
     Any message with an MSA segment is an answer, whatever its type: RRE, RRD, ORR and ACK are all in use.
     Blanks around the code and the control ID are overlooked.
     """
+    if raw.startswith(b"MSH|"):
+        # The answer that nearly every hospital gives, read without a regular expression.
+        at = raw.find(b"\rMSA|A")
+        if at > 0 and raw.find(b"\n") < 0:
+            stop = raw.find(b"\r", at + 1)
+            said = raw[at + 5 : stop if stop > 0 else len(raw)].split(b"|", 2)
+            if len(said) > 1 and said[0] == b"AA" and said[1] == expected_control_id:
+                return Answer("AA", True, expected_control_id)
     start = _START.match(raw)
     found = _msa(start[1]).search(raw, start.end()) if start else None
     if found is None or start is None:

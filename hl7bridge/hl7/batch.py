@@ -18,6 +18,7 @@ from hl7bridge.hl7.mllp import START, Broken, Frame, Framer, Junk
 _PART = re.compile(
     rb"(?:^|(?<=[\r\n]))(?:(MSH|FHS|BHS)(?=[!-/:-@\[-`{-~\t])|(BTS|FTS)(?=[\r\n!-/:-@\[-`{-~\t]|$))"
 )
+_TRAILER_BYTES = 256
 _BLANK = b" \t\r\n\x00\xef\xbb\xbf\x1a"
 
 
@@ -44,7 +45,10 @@ class Batch:
 def is_batch(raw: bytes) -> bool:
     """True if `raw` is not simply one message: it begins with a batch header, or has a second MSH."""
     if raw.startswith(b"MSH"):
-        return b"\rMSH" in raw or b"\nMSH" in raw or b"\rBTS" in raw or b"\nBTS" in raw
+        # Asked of every message that comes: one search from behind, and one of the end, where a trailer
+        # stands.
+        another = raw.rfind(b"MSH") > 0 or raw.rfind(b"BTS", -_TRAILER_BYTES) > 0
+        return another and len(_PART.findall(raw)) > 1
     inner = raw.lstrip(_BLANK)
     if len(inner) < len(raw) and inner.startswith(b"MSH"):
         return is_batch(inner)

@@ -12,6 +12,8 @@ from hl7bridge.hl7.delimiters import Delimiters
 from hl7bridge.hl7.escape import unescape
 from hl7bridge.hl7.message import Message, Segment
 
+# What a named tuple's own constructor does, at half the price: this is asked of every message.
+_identifier = tuple.__new__
 _NULL = b'""'
 
 
@@ -80,18 +82,15 @@ def identifiers(value: bytes, delimiters: Delimiters) -> list[Identifier]:
         escape = delimiters.escape
         if escape and escape in repetition:
             number, authority, kind = (unescape(part, delimiters) for part in (number, authority, kind))
-        found.append(Identifier(number, authority, kind))
+        found.append(_identifier(Identifier, (number, authority, kind)))
     return found
 
 
 def _distinct(message: Message, name: bytes, number: int) -> tuple[Identifier, ...]:
-    segments = message.all(name)
-    if len(segments) == 1:
-        found = identifiers(segments[0].field(number), message.delimiters)
-    else:
-        found = [
-            identifier
-            for segment in segments
-            for identifier in identifiers(segment.field(number), message.delimiters)
-        ]
-    return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
+    found: list[Identifier] = []
+    for segment in message.segments:
+        if segment.name == name:
+            found += identifiers(segment.field(number), message.delimiters)
+    if len(found) > 1 and len(set(found)) < len(found):
+        return tuple(dict.fromkeys(found))
+    return tuple(found)

@@ -91,15 +91,17 @@ class Segment:
         Raises `BadValue` if the value holds the field separator or a line end, or the field is one of the
         header's two that declare the delimiters.
         """
-        if self.delimiters.field in value or b"\r" in value or b"\n" in value:
+        if not value.isalnum() and (self.delimiters.field in value or b"\r" in value or b"\n" in value):
             raise _breaks(self.name, number)
-        if number < 1 or (number < 3 and self.name in HEADERS):
+        if number < 3 and (number < 1 or self.name in HEADERS):
             raise BadValue(
                 "this field declares the message and cannot be changed",
                 code="header-delimiters",
                 place=f"{self.name.decode('ascii', 'replace')}-{number}",
             )
-        fields = self.own_fields()
+        fields = self._fields
+        if fields is None or self._shared or self._line is not None:
+            fields = self.own_fields()
         if number < len(fields):
             fields[number] = value
         elif value:
@@ -113,6 +115,7 @@ class Segment:
         line = self._line
         assert line is not None
         body = line.rstrip(_LINE_ENDS)
+        self._end = line[len(body) :]
         if self.charset is not None and not self.charset.delimiter_safe:
             body = self.charset.to_working(body)
         fields = body.split(self.delimiters.field)
@@ -130,9 +133,7 @@ class Segment:
         elif self._shared:
             fields = self._fields = fields.copy()
         self._shared = False
-        if self._line is not None:
-            self._end = self.end
-            self._line = None
+        self._line = None
         return fields
 
     def emit(self) -> bytes:
@@ -152,10 +153,10 @@ class Segment:
 
     def end_with(self, end: bytes) -> None:
         """Gives the segment another line end; its fields stay as they are."""
-        if self._line is None:
-            self._end = end
-        else:
+        if self._line is not None:
             self._line = self._line.rstrip(_LINE_ENDS) + end
+        if self._fields is not None:
+            self._end = end
 
     def copy(self) -> Segment:
         """An independent segment; fields already split are shared until either is changed."""
@@ -166,7 +167,7 @@ class Segment:
         new._line = self._line
         new._fields = self._fields
         new._shared = self._shared = True
-        if self._line is None:
+        if self._fields is not None:
             new._end = self._end
         return new
 

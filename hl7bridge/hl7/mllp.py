@@ -128,6 +128,12 @@ class Framer:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes, in order."""
+        if not self._inside and data[:1] == START and data[-2:] == TRAILER:
+            # Nearly always a packet is one message, and nothing else.
+            payload = data[1:-2]
+            if END not in payload and START not in payload and 1 < len(payload) <= self._limit:
+                self._after_end = False
+                return [Frame(payload)]
         events: list[Event] = []
         at, size = 0, len(data)
         while at < size:

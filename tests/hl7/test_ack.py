@@ -156,6 +156,8 @@ def test_answers_are_understood(end: bytes, code: str) -> None:
     answer = ack.read(raw, b"C1")
     assert (answer.code, answer.matches, answer.control_id, answer.garbage) == (code, True, b"C1", False)
     assert not ack.read(raw, b"C2").matches
+    assert not ack.read(raw.strip() + b"2", b"C1").matches
+    assert ack.read(raw.strip(), b"C1").matches
     assert ack.read(raw, b"C2").code == code
 
 
