@@ -1,4 +1,6 @@
-"""The affiliation programme's rules: who may receive what. Pure: no store, no clock, no files; dates and rows are arguments."""
+"""The affiliation programme's rules: who may receive what. Pure: no store, no clock, no files; dates and rows
+are arguments.
+"""
 
 from hl7bridge.affiliation.agreement import Agreement, Entitlement, covered, entitled
 from hl7bridge.affiliation.roster import (

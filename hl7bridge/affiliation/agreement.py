@@ -1,4 +1,5 @@
-"""Whether an affiliate may receive a message: its agreement covers the scope, and its roster holds the patient, on the day.
+"""Whether an affiliate may receive a message: its agreement covers the scope, and its roster holds the
+patient, on the day.
 
 Pure rules over dates and roster rows. Knows no message, no store, no clock. Raises nothing.
 """
@@ -44,8 +45,8 @@ def covered(agreement: Agreement, scope: str, on: date) -> Entitlement:
 def entitled(agreement: Agreement, scope: str, rows: Iterable[RosterRow], on: date) -> Entitlement:
     """Whether the affiliate may receive an event of `scope` that happened on `on`.
 
-    It needs an active row on that date (from and through are inclusive) that is no opt-out, and an agreement that covers
-    the scope then. An opt-out in any active row weighs more than the other rows.
+    It needs an active row on that date (from and through are inclusive) that is no opt-out, and an agreement
+    that covers the scope then. An opt-out in any active row weighs more than the other rows.
     """
     mine = [row for row in rows if row.affiliate == agreement.affiliate]
     return entitled_by(agreement, scope, mine, on)

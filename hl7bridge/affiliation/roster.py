@@ -1,8 +1,9 @@
 """Rosters: which patients are assigned to which affiliate, from when and through when.
 
-Holds the row that routing sees, the protocol that a roster is asked through, a roster in memory, and the reader of roster
-files (CSV with the header `id,authority,from,through,npi,opt_out`; `type` may be there too). Refuses to know messages and
-stores. Raises `RosterErrors` when a file is read to its end and had mistakes: a list counts as a whole or not at all.
+Holds the row that routing sees, the protocol that a roster is asked through, a roster in memory, and the
+reader of roster files (CSV with the header `id,authority,from,through,npi,opt_out`; `type` may be there too).
+Refuses to know messages and stores. Raises `RosterErrors` when a file is read to its end and had mistakes: a
+list counts as a whole or not at all.
 """
 
 from __future__ import annotations
@@ -60,7 +61,9 @@ class Roster(Protocol):
     """All affiliates' rosters, asked once for a message."""
 
     def rows(self, identifiers: Sequence[Identifier]) -> Sequence[RosterRow]:
-        """The rows of every affiliate that hold any of these identifiers (id and authority; type where both have one)."""
+        """The rows of every affiliate that hold any of these identifiers (id and authority; type where both
+        have one).
+        """
         ...
 
 
@@ -100,7 +103,9 @@ class RosterMistake(NamedTuple):
 
 
 class RosterErrors(HL7BridgeError):
-    """A roster file that cannot be taken; `mistakes` names the first hundred reasons. Code: `roster-mistakes`."""
+    """A roster file that cannot be taken; `mistakes` names the first hundred reasons. Code:
+    `roster-mistakes`.
+    """
 
     def __init__(self, mistakes: Sequence[RosterMistake], more: bool = False) -> None:
         self.mistakes = tuple(mistakes)
@@ -117,8 +122,8 @@ class RosterErrors(HL7BridgeError):
 def read_roster(data: bytes | Iterable[bytes], place: str) -> Iterator[RosterEntry]:
     """The rows of a roster file, one by one, however long it is; `data` may come in chunks of any size.
 
-    Rows with mistakes are left out of what is yielded, and `RosterErrors` is raised at the end (or at once where reading
-    on makes no sense): who loads a list publishes it only after the last row.
+    Rows with mistakes are left out of what is yielded, and `RosterErrors` is raised at the end (or at once
+    where reading on makes no sense): who loads a list publishes it only after the last row.
     """
     mistakes: list[RosterMistake] = []
     chunks = (data,) if isinstance(data, bytes) else data
@@ -158,8 +163,8 @@ def _lines(chunks: Iterable[bytes], place: str) -> Iterator[str]:
             text = rest + decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError as fault:
             what = "a byte here is not UTF-8"
-            line = number + fault.object.count(b"\n", 0, fault.start)
-            raise RosterErrors([RosterMistake(place, line, what, "save the list as CSV UTF-8")]) from None
+            at = number + fault.object.count(b"\n", 0, fault.start)
+            raise RosterErrors([RosterMistake(place, at, what, "save the list as CSV UTF-8")]) from None
         lines = text.split("\n")
         rest = lines.pop()
         if len(rest) > _LONGEST_LINE:

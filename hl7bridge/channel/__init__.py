@@ -1,8 +1,8 @@
-"""What an interface engineer writes in YAML, and what it decides: loading with file:line:column mistakes, filters, mappings,
-code tables, routing, and `decide`.
+"""What an interface engineer writes in YAML, and what it decides: loading with file:line:column mistakes,
+filters, mappings, code tables, routing, and `decide`.
 
-Pure: a folder comes in as bytes by name, secrets through a callable, times and rosters as arguments. It knows no socket, no
-store, no clock and opens no file.
+Pure: a folder comes in as bytes by name, secrets through a callable, times and rosters as arguments. It knows
+no socket, no store, no clock and opens no file.
 """
 
 from hl7bridge.channel.configuration import ChannelSettings, Configuration

@@ -1,15 +1,16 @@
 """Assignments: `target: value`, paired where both sides have `[*]`.
 
-Compiled from YAML into one function of a scope. The function raises `MappingError` and `BadValue`; mistakes are named while
-compiling.
+Compiled from YAML into one function of a scope. The function raises `MappingError` and `BadValue`; mistakes
+are named while compiling.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from hl7bridge.channel.function import run_functions
 from hl7bridge.channel.mistake import Place
-from hl7bridge.channel.model import WRONG, _Wrong
+from hl7bridge.channel.model import WRONG, Wrong
 from hl7bridge.channel.reference import (
     Reference,
     assigner,
@@ -20,7 +21,7 @@ from hl7bridge.channel.reference import (
 )
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
-from hl7bridge.channel.value import Source, read_source, run_functions, settle
+from hl7bridge.channel.value import Source, read_source, settle
 from hl7bridge.channel.yaml import Node, Scalar
 from hl7bridge.hl7.delimiters import STANDARD
 from hl7bridge.hl7.message import Segment
@@ -28,10 +29,10 @@ from hl7bridge.hl7.message import Segment
 Run = Callable[[Scope], None]
 
 
-def read_assignment(key: Scalar, value: Node, setting: Setting, added: bool = False) -> Run | _Wrong:
+def read_assignment(key: Scalar, value: Node, setting: Setting, added: bool = False) -> Run | Wrong:
     """The function that sets a field; with `added` that of the segment that a step has just added."""
     target = read_reference(key, setting)
-    if isinstance(target, _Wrong):
+    if isinstance(target, Wrong):
         return WRONG
     if target.original:
         return setting.wrong(key, "the original is only read", "name the field of the new message")
@@ -40,7 +41,7 @@ def read_assignment(key: Scalar, value: Node, setting: Setting, added: bool = Fa
     if is_header(target):
         return setting.wrong(key, f"{key.text} declares the delimiters of the message", "it stays as it came")
     source = read_source(value, target, setting)
-    if isinstance(source, _Wrong):
+    if isinstance(source, Wrong):
         return WRONG
     if added:
         if not target.plain_segment:

@@ -16,32 +16,36 @@ from hl7bridge.channel.language import CONDITIONS, STEPS, Written
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import (
     WRONG,
-    Field,
-    ListOf,
-    OneOf,
     Reading,
-    Record,
     Schema,
     Text,
     Truth,
-    Values,
-    _Wrong,
+    Wrong,
     scalar,
 )
 from hl7bridge.channel.plan import Accept, ChannelPlan, DestinationPlan, Route
+from hl7bridge.channel.program import Program, Step
+from hl7bridge.channel.record import (
+    Field,
+    ListOf,
+    OneOf,
+    Record,
+    Values,
+)
 from hl7bridge.channel.setting import Setting
-from hl7bridge.channel.settings import (
+from hl7bridge.channel.settings import DestinationSettings
+from hl7bridge.channel.settingtable import (
     DESTINATION_FIELDS,
     ERRORS,
     NAME,
     SOURCE_FIELDS,
-    DestinationSettings,
     destination_of,
     with_defaults,
 )
 from hl7bridge.channel.split import Split
-from hl7bridge.channel.steps import Program, Step, read_steps, segment_name
+from hl7bridge.channel.steps import read_steps
 from hl7bridge.channel.table import Table
+from hl7bridge.channel.verbs import segment_name
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 
 
@@ -49,9 +53,9 @@ from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 class MessageType:
     """`RDE^O11`, `ADT^*`, or `*`."""
 
-    def read(self, node: Node, reading: Reading) -> str | _Wrong:
+    def read(self, node: Node, reading: Reading) -> str | Wrong:
         text = scalar(node, reading, "a message type such as RDE^O11")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if text != "*" and not re.fullmatch(r"(?:[A-Z][A-Z0-9]{2}|\*)\^(?:[A-Z0-9]{3}|\*)", text):
             upper = text.upper()
@@ -168,7 +172,7 @@ class ChannelReader:
         """The compiled channel; where mistakes were named, what is left of it."""
         place = str(self.values.place_of("channel"))
         fixed = self.folder.setting(f"the channel {self.name}")
-        clauses: list[Clause] | _Wrong = []
+        clauses: list[Clause] | Wrong = []
         if (node := self.values.nodes.get("filter")) is not None:
             clauses = read_clauses(node, fixed)
         steps = self._map()
@@ -176,7 +180,7 @@ class ChannelReader:
             self.name,
             place,
             Accept(self.values["accept"], self.values["lenient"]),
-            () if isinstance(clauses, _Wrong) else tuple(clauses),
+            () if isinstance(clauses, Wrong) else tuple(clauses),
             self._split(fixed),
             Program(steps),
             tuple(self._routes()),
@@ -199,11 +203,13 @@ class ChannelReader:
         )
 
     def _map(self) -> list[Step]:
-        """The steps that are the same for every destination; from the first that names an affiliate's setting on, late ones."""
+        """The steps that are the same for every destination; from the first that names an affiliate's setting
+        on, late ones.
+        """
         node = self.values.nodes.get("map")
         if node is None:
             return []
-        items = node.items if isinstance(node, Items) else [node]
+        items: list[Node] = node.items if isinstance(node, Items) else [node]
         setting = self.folder.setting(None)
         steps: list[Step] = []
         for at, item in enumerate(items):
@@ -212,7 +218,7 @@ class ChannelReader:
                 self.late = items[at:]
                 self.late_after_new = setting.has_original
                 break
-            if not isinstance(found, _Wrong):
+            if not isinstance(found, Wrong):
                 steps += found
             if isinstance(item, Pairs) and item.get("new") is not None:
                 setting = setting.within(original=True)
@@ -227,9 +233,9 @@ class ChannelReader:
         node = values["with"]
         for name in node.items if isinstance(node, Items) else [] if node is None else [node]:
             found = segment_name(name, setting)
-            if not isinstance(found, _Wrong):
+            if not isinstance(found, Wrong):
                 accompanied.add(found)
-        return None if isinstance(each, _Wrong) else Split(each, frozenset(accompanied))
+        return None if isinstance(each, Wrong) else Split(each, frozenset(accompanied))
 
     def _routes(self) -> list[Route]:
         node = self.values.nodes.get("send_to")
@@ -248,7 +254,7 @@ class ChannelReader:
         route = Route()
         if (when := value.nodes.get("when")) is not None:
             condition = read_condition(when, self.folder.setting(f"the channel {self.name}"))
-            route.when = None if isinstance(condition, _Wrong) else condition
+            route.when = None if isinstance(condition, Wrong) else condition
         if (to := value.nodes.get("to")) is not None:
             route.destinations = self._named(to.items if isinstance(to, Items) else [to])
         elif "affiliates" in value and value["affiliates"] is not None:
@@ -304,10 +310,10 @@ class ChannelReader:
                 Items(self.late[0].place, self.late),
                 setting.within(original=True) if self.late_after_new else setting,
             )
-            steps += [] if isinstance(late, _Wrong) else late
+            steps += [] if isinstance(late, Wrong) else late
         if (node := self.folder.overlays.get(name)) is not None:
             own = read_steps(node, self.folder.setting(name))
-            steps += [] if isinstance(own, _Wrong) else own
+            steps += [] if isinstance(own, Wrong) else own
         place = self.folder.files.get(name, self.path)
         return DestinationPlan(settings, self.name, Program(steps), place)
 
@@ -335,5 +341,5 @@ def declare_in_place(folder: Folder, values: Values, path: str) -> None:
         made = destination_of(name, with_defaults(value, folder.defaults))
         if made is not None:
             folder.destinations[name] = made
-        if (node := value.nodes.get("map")) is not None:
-            folder.overlays[name] = node
+        if (overlay := value.nodes.get("map")) is not None:
+            folder.overlays[name] = overlay

@@ -1,4 +1,5 @@
-"""Dates and times of day in conditions: what a bound writes, and how a value of a message is compared with it.
+"""Dates and times of day in conditions: what a bound writes, and how a value of a message is compared with
+it.
 
 A value without an offset is in the zone of its source; one with an offset is converted to it. Raises nothing.
 """
@@ -21,7 +22,9 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """From when to when the text stretches: a day, a minute or a second; for a time of day, seconds since midnight."""
+    """From when to when the text stretches: a day, a minute or a second; for a time of day, seconds since
+    midnight.
+    """
 
     begin: datetime | None
     end: datetime | None

@@ -1,6 +1,7 @@
 """Which fields have components, for the segments that channels work on most (HL7 v2.5.1, chapters 2 to 10).
 
-Only facts; text functions on these without naming a component would eat delimiters. Time stamps count as text.
+Only facts; text functions on these without naming a component would eat delimiters. Time stamps count as
+text.
 """
 
 from __future__ import annotations
@@ -47,3 +48,8 @@ COMPOSITE: Final = {
         "TXA": "5 9-16 22 23",
     }.items()
 }
+
+
+def is_composite(segment: bytes, field: int) -> bool:
+    """Whether the standard gives a field components. Unknown fields, Z segments and OBX-5 count as text."""
+    return field in COMPOSITE.get(segment.decode("ascii"), ())

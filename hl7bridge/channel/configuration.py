@@ -1,4 +1,6 @@
-"""A folder that was read without a mistake: settings and compiled plans, under one version. Never changed. Raises nothing."""
+"""A folder that was read without a mistake: settings and compiled plans, under one version. Never changed.
+Raises nothing.
+"""
 
 from __future__ import annotations
 

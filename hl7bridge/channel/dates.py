@@ -1,7 +1,7 @@
 """Formats of dates in mappings: `YYYYMMDD`, `YYYY-MM-DD HH:MM`, `MM/DD/YYYY`.
 
-A value that is less exact than the format gives what it has where only its end is missing (1948 as YYYYMMDD is 1948), and
-nothing where a part in the middle is. Raises nothing.
+A value that is less exact than the format gives what it has where only its end is missing (1948 as YYYYMMDD
+is 1948), and nothing where a part in the middle is. Raises nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ _TOKENS: Final = (("YYYY", 0), ("YY", -1), ("MM", 1), ("DD", 2), ("HH", 3), ("mm
 
 
 def date_function(form: str) -> Callable[[bytes], str | None] | str:
-    """A function from an HL7 timestamp to its text in a format, None for what is no date; or what is wrong with `form`."""
+    """A function from an HL7 timestamp to its text in a format, None for what is no date; or what is wrong
+    with `form`.
+    """
     parts: list[int | str] = []
     rest = form
     while rest:

@@ -1,7 +1,9 @@
-"""`decide`: what becomes of one message. The heart, and pure: the same message, configuration, time and roster give the same.
+"""`decide`: what becomes of one message. The heart, and pure: the same message, configuration, time and
+roster give the same.
 
-Knows plans that were compiled when the folder loaded; it does no look-up but tables and the roster. A fault in a channel's
-own filter or map is an error of that channel, one in a destination's overlay an error of that delivery; nothing is raised.
+Knows plans that were compiled when the folder loaded; it does no look-up but tables and the roster. A fault
+in a channel's own filter or map is an error of that channel, one in a destination's overlay an error of that
+delivery; nothing is raised.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.ack import AckError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message
-from hl7bridge.hl7.types import MERGES, canonical
+from hl7bridge.hl7.types import MERGES
 
 if TYPE_CHECKING:
     from hl7bridge.channel.configuration import Configuration
@@ -85,8 +87,8 @@ def decide(
 ) -> Decision:
     """What becomes of a message that came through a source.
 
-    `received` is an aware datetime; `sequence` a number that no other message has (of it `control_id: own` is made). Raises
-    `KeyError` for an unknown source.
+    `received` is an aware datetime; `sequence` a number that no other message has (of it `control_id: own` is
+    made). Raises `KeyError` for an unknown source.
     """
     plan = configuration.plans[source_name]
     delimiters = message.delimiters

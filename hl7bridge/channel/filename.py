@@ -1,7 +1,7 @@
 """Names of files that messages are written to, from a template such as `${date}/${id}-${MSH-10}.hl7`.
 
-What a message supplies can never leave the folder: everything but letters, digits, '.', '_' and '-' becomes '_'. Opens
-nothing. Raises nothing once `template_fault` has found nothing.
+What a message supplies can never leave the folder: everything but letters, digits, '.', '_' and '-' becomes
+'_'. Opens nothing. Raises nothing once `template_fault` has found nothing.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def file_name(
     destination: str = "",
     source: str = "",
 ) -> str:
-    """The relative path for a message. `id` is the delivery's; `${date}` and `${time}` come from `received`."""
+    """The relative path for a message. `id` is the delivery's, `${date}` and `${time}` of `received`."""
     words = {
         "date": received.strftime("%Y-%m-%d"),
         "time": received.strftime("%H%M%S"),

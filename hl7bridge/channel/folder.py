@@ -1,7 +1,8 @@
 """Loading a folder: `load` and `check`.
 
-A folder comes in as bytes by relative path: YAML, tables (`tables/*.csv`), Python hooks (`*.py`); rosters need only be listed
-by name. All mistakes are found before any is reported. `load` raises `ConfigurationErrors`, and nothing else.
+A folder comes in as bytes by relative path: YAML, tables (`tables/*.csv`), Python hooks (`*.py`); rosters
+need only be listed by name. All mistakes are found before any is reported. `load` raises
+`ConfigurationErrors`, and nothing else.
 """
 
 from __future__ import annotations
@@ -11,23 +12,27 @@ from collections.abc import Callable, Mapping
 
 from hl7bridge.channel.channelfile import CHANNEL, ChannelReader, Folder, declare_in_place
 from hl7bridge.channel.configuration import ChannelSettings, Configuration, version_of
+from hl7bridge.channel.enginetable import ENGINE, engine_of
 from hl7bridge.channel.hook import Hooks
 from hl7bridge.channel.language import STEPS
 from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Place, meant
-from hl7bridge.channel.model import Field, Reading, Record, Values
+from hl7bridge.channel.model import (
+    Reading,
+)
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
-from hl7bridge.channel.settings import (
+from hl7bridge.channel.record import (
+    Field,
+    Record,
+    Values,
+)
+from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
+from hl7bridge.channel.settingtable import (
     AFFILIATE_FIELDS,
     DESTINATION_FIELDS,
-    ENGINE,
     NAME,
     SOURCE_FIELDS,
-    DestinationSettings,
-    EngineSettings,
-    SourceSettings,
     affiliate_of,
     destination_of,
-    engine_of,
     source_of,
     with_defaults,
 )
@@ -76,8 +81,8 @@ def no_secrets(name: str) -> str:
 def load(files: Files, secrets: Secrets = no_secrets) -> Configuration:
     """The configuration that a folder holds.
 
-    `files` maps relative paths with '/' to contents; `secrets` gives the text of `env.NAME` and `file./path`, or raises
-    LookupError or OSError. Raises `ConfigurationErrors` with every mistake in the folder.
+    `files` maps relative paths with '/' to contents; `secrets` gives the text of `env.NAME` and `file./path`,
+    or raises LookupError or OSError. Raises `ConfigurationErrors` with every mistake in the folder.
     """
     loader = _Loader(files, secrets)
     configuration = loader.configuration()
@@ -310,7 +315,9 @@ class _Loader:
         return by_source
 
     def _unused_overlays(self, folder: Folder, used: set[str]) -> None:
-        """Maps of destinations that no channel sends to yet are compiled too, so that their mistakes are named."""
+        """Maps of destinations that no channel sends to yet are compiled too, so that their mistakes are
+        named.
+        """
         from hl7bridge.channel.steps import read_steps
 
         routed = {name for channel in self.channels.values() for name in channel.destinations} | used

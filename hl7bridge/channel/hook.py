@@ -1,7 +1,8 @@
 """Python hooks: `python: module:function`, the way out for what YAML should not say.
 
-A hook is a function of a `.py` file in the channels' folder; it is called with a `HookMessage` and changes that. Loading
-executes the site's own file. Named mistakes: no such file or function, a syntax error, a fault while loading.
+A hook is a function of a `.py` file in the channels' folder; it is called with a `HookMessage` and changes
+that. Loading executes the site's own file. Named mistakes: no such file or function, a syntax error, a fault
+while loading.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ class HookMessage:
         self.message = message
 
     def get(self, path: str) -> str:
-        """The first text that a path means; '' if there is none. A whole field is HL7 text with its delimiters."""
+        """The first text that a path means; '' if there is none. A whole field is HL7 text with its
+        delimiters.
+        """
         parsed = Path.parse(path)
         return self._text(parsed.get(self.message), parsed)
 
@@ -35,7 +38,9 @@ class HookMessage:
         return [self._text(value, parsed) for value in parsed.get_all(self.message)]
 
     def set(self, path: str, text: str) -> None:
-        """Writes a text to the first place that a path means; a whole field takes HL7 text with its delimiters."""
+        """Writes a text to the first place that a path means; a whole field takes HL7 text with its
+        delimiters.
+        """
         parsed = Path.parse(path)
         raw = self.message.charset.encode(text)
         parsed.set(

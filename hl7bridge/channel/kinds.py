@@ -1,4 +1,5 @@
-"""Kinds of value that know something of the world: networks, days, time zones, character sets, paths of files.
+"""Kinds of value that know something of the world: networks, days, time zones, character sets, paths of
+files.
 
 Raises nothing; mistakes go where `Reading` takes them.
 """
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from hl7bridge.channel.filename import template_fault
 from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.model import WRONG, Reading, Schema, _Wrong, scalar
+from hl7bridge.channel.model import WRONG, Reading, Schema, Wrong, scalar
 from hl7bridge.channel.yaml import Node, Scalar, noun
 from hl7bridge.hl7 import charset
 
@@ -22,9 +23,9 @@ from hl7bridge.hl7 import charset
 class Cidr:
     """An address or a network: `10.1.0.0/16`, `192.0.2.7`."""
 
-    def read(self, node: Node, reading: Reading) -> str | _Wrong:
+    def read(self, node: Node, reading: Reading) -> str | Wrong:
         text = scalar(node, reading, "a network like 10.1.0.0/16")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         try:
             return str(ipaddress.ip_network(text, strict=False))
@@ -41,9 +42,9 @@ class Cidr:
 class Day:
     """A date, `2026-12-01`."""
 
-    def read(self, node: Node, reading: Reading) -> date | _Wrong:
+    def read(self, node: Node, reading: Reading) -> date | Wrong:
         text = scalar(node, reading, "a date like 2026-12-01")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         found = day(text)
         return (
@@ -70,9 +71,9 @@ def day(text: str) -> date | None:
 class Zone:
     """A time zone of the IANA database."""
 
-    def read(self, node: Node, reading: Reading) -> ZoneInfo | _Wrong:
+    def read(self, node: Node, reading: Reading) -> ZoneInfo | Wrong:
         text = scalar(node, reading, "a time zone")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         try:
             return ZoneInfo(text)
@@ -90,9 +91,9 @@ class Zone:
 class Encoding:
     """The name of a character set, HL7's or the usual one."""
 
-    def read(self, node: Node, reading: Reading) -> str | _Wrong:
+    def read(self, node: Node, reading: Reading) -> str | Wrong:
         text = scalar(node, reading, "a character set")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if charset.named(text) is None:
             known = [
@@ -117,9 +118,9 @@ class Encoding:
 class Path:
     """The path of a file or folder."""
 
-    def read(self, node: Node, reading: Reading) -> str | _Wrong:
+    def read(self, node: Node, reading: Reading) -> str | Wrong:
         text = scalar(node, reading, "a path")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if not text or "\0" in text or "\n" in text:
             return reading.wrong(node, f"{noun(node)} is not a path")
@@ -133,7 +134,7 @@ class Path:
 class FileName:
     """The template of a file's name: `${date}/${id}-${MSH-10}.hl7`. It is filled when a file is written."""
 
-    def read(self, node: Node, reading: Reading) -> str | _Wrong:
+    def read(self, node: Node, reading: Reading) -> str | Wrong:
         if not isinstance(node, Scalar):
             return reading.wrong(node, f"{noun(node)} stands where a file name belongs")
         fault = template_fault(node.text)

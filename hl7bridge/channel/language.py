@@ -1,7 +1,7 @@
 """The kinds that stand for the language itself in the tables of keys: conditions and steps.
 
-They are compiled later, when tables, affiliates and hooks are known; here they are only passed on, and described for
-editors. Raises nothing.
+They are compiled later, when tables, affiliates and hooks are known; here they are only passed on, and
+described for editors. Raises nothing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A mistake in what an engineer wrote: where it stands, what is wrong, what to do. All of a folder are named at once.
+"""A mistake in what an engineer wrote: where it stands, what is wrong, what to do. All of a folder are named
+at once.
 
 Raises `ConfigurationErrors` when somebody asks for a configuration that has any.
 """
@@ -80,7 +81,7 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
         return folded[found[0]]
     for low, choice in folded.items():  # 'dest' for 'destination', 'seconds' for 's'
         if len(word) >= 3 and (
-            low.startswith(word.lower()) or word.lower().startswith(low) and len(low) >= 3
+            low.startswith(word.lower()) or (word.lower().startswith(low) and len(low) >= 3)
         ):
             return choice
     return None

@@ -1,23 +1,25 @@
-"""The kinds of value that stand in a channel's folder, as tables: the loader, `check` and the JSON Schema all come from them.
+"""The kinds of value that stand in a channel's folder, as tables: the loader, `check` and the JSON Schema all
+come from them.
 
-A kind reads a node into a value and describes itself as JSON Schema. `WRONG` is what it returns after it has named a mistake,
-so that reading goes on and finds the next one. Knows YAML nodes and secrets, but no message. Raises nothing.
+A kind reads a node into a value and describes itself as JSON Schema. `WRONG` is what it returns after it has
+named a mistake, so that reading goes on and finds the next one. Knows YAML nodes and secrets, but no message.
+Raises nothing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from hl7bridge.channel.mistake import Mistakes, Place, meant
-from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
+from hl7bridge.channel.yaml import Node, Scalar, noun
 
 Schema = dict[str, Any]
 
 
-class _Wrong:
+class Wrong:
     """The value of what could not be read."""
 
     def __repr__(self) -> str:
@@ -27,24 +29,24 @@ class _Wrong:
         return False
 
 
-WRONG: Final = _Wrong()
+WRONG: Final = Wrong()
 REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 
 
 class Reading:
-    """What a kind needs beside the node: where mistakes go, and how `${env.X}` and `${file.X}` become text."""
+    """What a kind needs beside the node: where mistakes go, and how `${env.X}` becomes text."""
 
     def __init__(self, mistakes: Mistakes, secrets: Callable[[str], str]) -> None:
         self.mistakes = mistakes
         self.secret_names: set[str] = set()
         self._secrets = secrets
 
-    def wrong(self, node: Node, what: str, hint: str | None = None) -> _Wrong:
+    def wrong(self, node: Node, what: str, hint: str | None = None) -> Wrong:
         self.mistakes.add(node.place, what, hint)
         return WRONG
 
-    def secret(self, name: str, place: Place) -> str | _Wrong:
-        """The text of `env.NAME` or `file./path`. What cannot be read is a mistake; its value is never shown."""
+    def secret(self, name: str, place: Place) -> str | Wrong:
+        """The text of `env.NAME` or `file./path`. Its value is never shown, not in a mistake either."""
         self.secret_names.add(name)
         try:
             return self._secrets(name)
@@ -55,7 +57,7 @@ class Reading:
             self.mistakes.add(place, what, hint)
             return WRONG
 
-    def text(self, node: Scalar) -> str | _Wrong:
+    def text(self, node: Scalar) -> str | Wrong:
         """A scalar of the settings with its secrets put in."""
         if "${" not in node.text:
             return node.text
@@ -68,7 +70,7 @@ class Reading:
                     node, f"${{{name}}} means nothing here", "settings know ${env.NAME} and ${file./path}"
                 )
             value = self.secret(name, node.place)
-            if isinstance(value, _Wrong):
+            if isinstance(value, Wrong):
                 return WRONG
             parts += [node.text[end : match.start()], value]
             end = match.end()
@@ -87,7 +89,7 @@ class Kind(Protocol):
     def schema(self) -> Schema: ...
 
 
-def scalar(node: Node, reading: Reading, wanted: str) -> str | _Wrong:
+def scalar(node: Node, reading: Reading, wanted: str) -> str | Wrong:
     """The text of a node that must be one, secrets put in; `wanted` says in a mistake what belongs here."""
     if not isinstance(node, Scalar):
         return reading.wrong(node, f"{noun(node)} stands where {wanted} belongs")
@@ -103,9 +105,9 @@ class Text:
     wanted: str = "a text"
     pattern: str | None = None
 
-    def read(self, node: Node, reading: Reading) -> str | _Wrong:
+    def read(self, node: Node, reading: Reading) -> str | Wrong:
         text = scalar(node, reading, self.wanted)
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if self.pattern is not None and not re.fullmatch(self.pattern, text):
             return reading.wrong(node, f"{noun(node)} is not {self.wanted}")
@@ -126,9 +128,9 @@ class Whole:
     most: int
     wanted: str = "a whole number"
 
-    def read(self, node: Node, reading: Reading) -> int | _Wrong:
+    def read(self, node: Node, reading: Reading) -> int | Wrong:
         text = scalar(node, reading, self.wanted)
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if not re.fullmatch(r"-?[0-9]{1,18}", text):
             return reading.wrong(node, f"{noun(node)} is not {self.wanted}")
@@ -154,9 +156,9 @@ class Decimal:
     least: float
     most: float
 
-    def read(self, node: Node, reading: Reading) -> float | _Wrong:
+    def read(self, node: Node, reading: Reading) -> float | Wrong:
         text = scalar(node, reading, "a number")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
             return reading.wrong(node, f"{noun(node)} is not a number")
@@ -173,13 +175,15 @@ _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w
 
 @dataclass(frozen=True)
 class Duration:
-    """A span of time in seconds, written with its unit: `200ms`, `5s`, `10m`, `24h`, `3d`; `off` where that is allowed."""
+    """A span of time in seconds, written with its unit: `200ms`, `5s`, `10m`, `24h`, `3d`; `off` where that
+    is allowed.
+    """
 
     off: bool = False
 
-    def read(self, node: Node, reading: Reading) -> float | None | _Wrong:
+    def read(self, node: Node, reading: Reading) -> float | Wrong | None:
         text = scalar(node, reading, "a time like 30s")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if self.off and text == "off":
             return None
@@ -203,9 +207,9 @@ class Size:
 
     least: int = 0
 
-    def read(self, node: Node, reading: Reading) -> int | _Wrong:
+    def read(self, node: Node, reading: Reading) -> int | Wrong:
         text = scalar(node, reading, "a size like 64 MB")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         match = re.fullmatch(r"([0-9]{1,12}) ?([KMGT]?B|)", text, re.IGNORECASE)
         if match is None:
@@ -223,9 +227,9 @@ class Size:
 class Percent:
     """A share between 0 and 1, written `10%`."""
 
-    def read(self, node: Node, reading: Reading) -> float | _Wrong:
+    def read(self, node: Node, reading: Reading) -> float | Wrong:
         text = scalar(node, reading, "a share like 10%")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?) ?%", text)
         if match is None or float(match.group(1)) > 100:
@@ -242,9 +246,9 @@ class Choice:
 
     words: tuple[str, ...]
 
-    def read(self, node: Node, reading: Reading) -> str | _Wrong:
+    def read(self, node: Node, reading: Reading) -> str | Wrong:
         text = scalar(node, reading, "one of " + ", ".join(self.words))
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if text not in self.words:
             return reading.wrong(
@@ -266,9 +270,9 @@ def _near(text: str, words: Iterable[str]) -> str | None:
 class Truth:
     """`true` or `false`; `on`, `off`, `yes` and `no` are read too."""
 
-    def read(self, node: Node, reading: Reading) -> bool | _Wrong:
+    def read(self, node: Node, reading: Reading) -> bool | Wrong:
         text = scalar(node, reading, "true or false")
-        if isinstance(text, _Wrong):
+        if isinstance(text, Wrong):
             return WRONG
         if text.lower() in ("true", "yes", "on"):
             return True
@@ -278,155 +282,3 @@ class Truth:
 
     def schema(self) -> Schema:
         return {"type": "boolean"}
-
-
-@dataclass(frozen=True)
-class ListOf:
-    """A list of one kind; a single one may stand without brackets where `lone` says so."""
-
-    kind: Kind
-    lone: bool = False
-    least: int = 0
-
-    def read(self, node: Node, reading: Reading) -> list[Any] | _Wrong:
-        if not isinstance(node, Items):
-            if not self.lone:
-                return reading.wrong(
-                    node, f"{noun(node)} stands where a list belongs", "put it in [brackets]"
-                )
-            value = self.kind.read(node, reading)
-            return WRONG if isinstance(value, _Wrong) else [value]
-        values = [self.kind.read(item, reading) for item in node.items]
-        if any(isinstance(value, _Wrong) for value in values):
-            return WRONG
-        if len(values) < self.least:
-            return reading.wrong(node, "the list is too short", f"at least {self.least}")
-        return values
-
-    def schema(self) -> Schema:
-        items: Schema = {"type": "array", "items": self.kind.schema()}
-        if self.least:
-            items["minItems"] = self.least
-        return {"anyOf": [items, self.kind.schema()]} if self.lone else items
-
-
-@dataclass(frozen=True)
-class MapOf:
-    """Names and one kind of value: settings that a site makes up itself."""
-
-    kind: Kind
-    key: Kind = Text("a name")
-
-    def read(self, node: Node, reading: Reading) -> dict[Any, Any] | _Wrong:
-        if not isinstance(node, Pairs):
-            return reading.wrong(node, f"{noun(node)} stands where keys and values belong")
-        found: dict[Any, Any] = {}
-        for key, value in node.pairs:
-            name, content = self.key.read(key, reading), self.kind.read(value, reading)
-            if isinstance(name, _Wrong) or isinstance(content, _Wrong):
-                return WRONG
-            found[name] = content
-        return found
-
-    def schema(self) -> Schema:
-        return {"type": "object", "additionalProperties": self.kind.schema()}
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """Alternatives that differ in shape: a text, a list, or a set of keys."""
-
-    text: Kind | None = None
-    items: Kind | None = None
-    pairs: Kind | None = None
-
-    def read(self, node: Node, reading: Reading) -> Any:
-        kind = self.items if isinstance(node, Items) else self.pairs if isinstance(node, Pairs) else self.text
-        if kind is not None:
-            return kind.read(node, reading)
-        shapes = ((self.text, "a text"), (self.items, "a list"), (self.pairs, "a set of keys"))
-        wanted = " or ".join(name for alternative, name in shapes if alternative is not None)
-        return reading.wrong(node, f"{noun(node)} stands where {wanted} belongs")
-
-    def schema(self) -> Schema:
-        return {"anyOf": [kind.schema() for kind in (self.text, self.items, self.pairs) if kind is not None]}
-
-
-@dataclass(frozen=True)
-class Field:
-    """One key of a record: its kind, what it is for, whether it must stand there."""
-
-    kind: Kind
-    about: str
-    default: Any = None
-    required: bool = False
-
-
-@dataclass
-class Values:
-    """What a record's keys said: a value for each (the default where it was absent or wrong), and where each stands."""
-
-    place: Place
-    values: dict[str, Any]
-    nodes: dict[str, Node] = field(default_factory=dict)
-    complete: bool = True
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.nodes
-
-    def place_of(self, name: str) -> Place:
-        node = self.nodes.get(name)
-        return self.place if node is None else node.place
-
-
-@dataclass(frozen=True)
-class Record:
-    """A set of keys, each with a kind; unknown keys are mistakes. `build` makes the value."""
-
-    noun: str
-    fields: Mapping[str, Field]
-    build: Callable[[Values, Reading], Any] = field(default=lambda values, reading: values)
-    exactly_one: tuple[str, ...] = ()
-
-    def read(self, node: Node, reading: Reading) -> Any:
-        if not isinstance(node, Pairs):
-            return reading.wrong(node, f"{noun(node)} stands where the keys of {self.noun} belong")
-        found = Values(node.place, {name: entry.default for name, entry in self.fields.items()})
-        for key, value in node.pairs:
-            entry = self.fields.get(key.text)
-            if entry is None:
-                what = f"{shown(key.text)} is not a key of {self.noun}"
-                reading.wrong(key, what, meant(key.text, self.fields))
-                continue
-            content = entry.kind.read(value, reading)
-            found.nodes[key.text] = value
-            if isinstance(content, _Wrong):
-                found.complete = False
-            else:
-                found.values[key.text] = content
-        for name, entry in self.fields.items():
-            if entry.required and name not in found.nodes:
-                found.complete = False
-                reading.wrong(node, f"{self.noun} needs {name}", entry.about)
-        if self.exactly_one:
-            given = [name for name in self.exactly_one if name in found.nodes]
-            if len(given) != 1:
-                found.complete = False
-                choices = " or ".join(self.exactly_one)
-                reading.wrong(node, f"{self.noun} needs exactly one of {choices}", None)
-        return self.build(found, reading)
-
-    def schema(self) -> Schema:
-        properties: Schema = {}
-        for name, entry in self.fields.items():
-            properties[name] = {**entry.kind.schema(), "description": entry.about}
-        found: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
-        required = [name for name, entry in self.fields.items() if entry.required]
-        if required:
-            found["required"] = required
-        if self.exactly_one:
-            found["oneOf"] = [{"required": [name]} for name in self.exactly_one]
-        return found

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 
 from hl7bridge.affiliation.agreement import Agreement
 from hl7bridge.channel.condition import Clause, Condition
+from hl7bridge.channel.program import Program
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
 from hl7bridge.channel.split import Split
-from hl7bridge.channel.steps import Program
 from hl7bridge.hl7.types import canonical
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -61,7 +61,9 @@ class DestinationPlan:
         self._tag = _base36(int.from_bytes(digest[:8], "big"), 5)
 
     def control_id(self, sequence: int, part: int) -> bytes:
-        """20 characters that no other message to this destination has: of the sequence, the part, and the channel."""
+        """20 characters that no other message to this destination has: of the sequence, the part, and the
+        channel.
+        """
         return (_base36(sequence, 12) + _base36(part, 3) + self._tag).encode("ascii")
 
 
@@ -78,7 +80,7 @@ class Route:
 class Accept:
     """Which message types a channel takes."""
 
-    __slots__ = ("_exact", "_everything", "_families", "lenient")
+    __slots__ = ("_everything", "_exact", "_families", "lenient")
 
     def __init__(self, patterns: Sequence[str] | None, lenient: bool) -> None:
         self.lenient = lenient

@@ -1,8 +1,10 @@
-"""Paths as they stand in a channel, compiled to functions of a scope: reading the first or every value, writing, removing.
+"""Paths as they stand in a channel, compiled to functions of a scope: reading the first or every value,
+writing, removing.
 
-A path may begin with `original.` (the message before `new`), or be `it` (the repetition bound by `each: 'ORC-7[*]'`).
-`${...}` in its conditions is put in when the channel loads. Named mistakes: a path that cannot be read, a segment that no
-version of HL7 has. The compiled functions raise `BadValue` where a value would not stay where it is put.
+A path may begin with `original.` (the message before `new`), or be `it` (the repetition bound by `each:
+'ORC-7[*]'`). `${...}` in its conditions is put in when the channel loads. Named mistakes: a path that cannot
+be read, a segment that no version of HL7 has. The compiled functions raise `BadValue` where a value would not
+stay where it is put.
 """
 
 from __future__ import annotations
@@ -10,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.model import WRONG, _Wrong
+from hl7bridge.channel.model import WRONG, Wrong
 from hl7bridge.channel.scope import Bound, Scope
+from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.yaml import Scalar, shown
 from hl7bridge.hl7 import access
@@ -22,18 +24,6 @@ from hl7bridge.hl7.delimiters import Delimiters
 from hl7bridge.hl7.message import HEADERS, Segment
 from hl7bridge.hl7.path import Path, PathError
 
-#: The segment IDs of the standard up to 2.8.2; others begin with Z.
-SEGMENTS: Final = frozenset(
-    (
-        "ABS ACC ADD ADJ AFF AIG AIL AIP AIS AL1 APR ARQ ARV AUT BHS BLC BLG BPO BPX BTS BTX BUI CDM CDO CER CM0 CM1 CM2 CNS"
-        " CON CSP CSR CSS CTD CTI DB1 DG1 DMI DON DPS DRG DSC DSP DST ECD ECR EDU EQL EQP EQU ERQ ERR EVN FAC FHS FT1 FTS"
-        " GOL GP1 GP2 GT1 IAM IAR IIM ILT IN1 IN2 IN3 INV IPC IPR ISD ITM IVC IVT LAN LCC LCH LDP LOC LRL MCP MFA MFE MFI"
-        " MRG MSA MSH NCK NDS NK1 NPU NSC NST NTE OBR OBX ODS ODT OH1 OH2 OH3 OH4 OM1 OM2 OM3 OM4 OM5 OM6 OM7 OMC ORC ORG"
-        " OVR PAC PCE PCR PD1 PDA PDC PEO PES PID PKG PMT PR1 PRA PRB PRC PRD PRT PSG PSH PSL PSS PTH PV1 PV2 PYE QAK QID"
-        " QPD QRD QRF QRI RCP RDF RDT REL RF1 RFI RGS RMI ROL RQ1 RQD RXA RXC RXD RXE RXG RXO RXR RXV SAC SCD SCH SCP SDD"
-        " SFT SGH SGT SHP SID SLT SPM SPR STF STZ TCC TCD TQ1 TQ2 TXA UAC UB1 UB2 URD URS VAR VND VTQ"
-    ).split()
-)
 _LOOKS_LIKE_PATH = re.compile(r"/?[A-Z][A-Z0-9]{2}(?:[-.(\[]\d|[-.]|\[)")
 _IT = re.compile(r"it(?:[.-](\d{1,4})(?:[.-](\d{1,4}))?)?")
 
@@ -90,7 +80,7 @@ def looks_like_path(text: str) -> bool:
     return bool(_LOOKS_LIKE_PATH.match(text)) or _IT.fullmatch(text) is not None
 
 
-def read_reference(node: Scalar, setting: Setting) -> Reference | _Wrong:
+def read_reference(node: Scalar, setting: Setting) -> Reference | Wrong:
     """The path that a scalar writes; mistakes are named at its place."""
     text = node.text
     if match := _IT.fullmatch(text):
@@ -120,7 +110,7 @@ def read_reference(node: Scalar, setting: Setting) -> Reference | _Wrong:
         values: dict[str, str] = {}
         for variable in path.variables:
             value = setting.variable(variable, node)
-            if isinstance(value, _Wrong):
+            if isinstance(value, Wrong):
                 return WRONG
             values[variable] = value
         path = path.substitute(values.__getitem__)
@@ -130,7 +120,7 @@ def read_reference(node: Scalar, setting: Setting) -> Reference | _Wrong:
 def _path_hint(text: str, fault: PathError) -> str:
     if re.fullmatch(r"/?[a-z][a-z0-9]{2}([-.].*)?", text):
         return f"segment names are capitals: {text[:4].upper()}{text[4:]}"
-    return f"at character {fault.offset + 1}; paths look like PID-3, PID-3.1, PID-3[2].1, 'PID-3[5=MR].1', 'OBX[2]-5'"
+    return f"at character {fault.offset + 1}; paths look like PID-3.1, 'PID-3[5=MR].1', 'OBX[2]-5'"
 
 
 def _view(reference: Reference) -> Callable[[Scope], Scope | None]:
@@ -217,7 +207,9 @@ def every_value(reference: Reference) -> Every:
 
 
 def assigner(reference: Reference) -> Assign:
-    """Writes to the first place that a path means (with `[*]` to all); a missing segment is made at the scope's end."""
+    """Writes to the first place that a path means (with `[*]` to all); a missing segment is made at the
+    scope's end.
+    """
     if reference.it is not None:
         put = access.compile_put(access.Target(b"it", 0, access.Any(), *reference.it))
         check = access.compile_check(access.Target(b"it", 0, access.Any(), *reference.it))
@@ -266,7 +258,9 @@ def assigner(reference: Reference) -> Assign:
 
 
 def _made(scope: Scope, path: Path) -> Segment:
-    """A new segment at the end of the scope, as many as an index needs, meeting the conditions that a path has."""
+    """A new segment at the end of the scope, as many as an index needs, meeting the conditions that a path
+    has.
+    """
     message = scope.message
     name = path.segment
     have = len(scope.run_of(name))
@@ -278,7 +272,7 @@ def _made(scope: Scope, path: Path) -> Segment:
     if isinstance(path.occurrence, access.Where):
         for condition in path.occurrence.conditions:
             number, *rest = condition.position
-            target = access.Target(name, number, access.Any(), *(rest + [None, None])[:2])
+            target = access.Target(name, number, access.Any(), *[*rest, None, None][:2])
             raw = (
                 condition.values[0].encode()
                 if made.charset is None
@@ -328,12 +322,16 @@ def _put_repetition(it: Bound, value: bytes, delimiters: Delimiters) -> None:
 
 
 def _drop_it(scope: Scope) -> None:
-    """Marks the repetition of `it` as gone; `each` takes it out when it ends, so that indexes stay true meanwhile."""
+    """Marks the repetition of `it` as gone; `each` takes it out when it ends, so that indexes stay true
+    meanwhile.
+    """
     if scope.it is not None:
         scope.it.gone = True
 
 
 def is_header(reference: Reference) -> bool:
-    """Whether a path means one of the two header fields that declare the delimiters, which no step may change."""
+    """Whether a path means one of the two header fields that declare the delimiters, which no step may
+    change.
+    """
     path = reference.path
     return path is not None and path.segment in HEADERS and path.field is not None and path.field < 3

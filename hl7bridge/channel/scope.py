@@ -1,8 +1,8 @@
 """What a step sees: the whole message, or within `each` one segment with its run.
 
-A run is a segment and what belongs to it: everything up to the next segment of equal or higher rank. Inside it a segment
-name means the first in the run, else the nearest enclosing one of higher rank, never a sibling's. Holds no rule of the
-language beyond that; raises nothing.
+A run is a segment and what belongs to it: everything up to the next segment of equal or higher rank. Inside
+it a segment name means the first in the run, else the nearest enclosing one of higher rank, never a
+sibling's. Holds no rule of the language beyond that; raises nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from hl7bridge.hl7.delimiters import Delimiters
 from hl7bridge.hl7.message import Message, Segment
 
-#: How high a segment stands, 0 highest. What is not named stands with OBX; Z segments stay where they are (no rank).
+#: How high a segment stands, 0 highest. Others stand with OBX; Z segments have no rank.
 _RANKS: Final[dict[bytes, int]] = {
     name: rank
     for rank, names in enumerate(
@@ -44,7 +44,9 @@ def rank_of(name: bytes) -> int | None:
 
 
 class Level:
-    """A segment that encloses what follows it, with the segments that are read as part of it (PV1 of PID, TQ1 of ORC)."""
+    """A segment that encloses what follows it, with the segments that are read as part of it (PV1 of PID, TQ1
+    of ORC).
+    """
 
     __slots__ = ("attached", "parent", "rank", "segment")
 
@@ -76,7 +78,7 @@ class Work:
 
 
 class Bound:
-    """The repetition that `it` means: a segment, a field and an index from 0; `gone` when a step removes it."""
+    """The repetition that `it` means: segment, field and index from 0; `gone` when a step removes it."""
 
     __slots__ = ("at", "field", "gone", "segment")
 
@@ -151,7 +153,7 @@ class Scope:
         return enclosing[0] if enclosing else None
 
     def all(self, name: bytes) -> list[Segment]:
-        """Every segment that `name` means here: all of the run, else those of the nearest that encloses it."""
+        """Every segment that `name` means here: all of the run, else those nearest around it."""
         found = [segment for segment in self.segments if segment.name == name]
         if found or self.up is None:
             return found
@@ -216,7 +218,9 @@ def _enclosing(level: Level | None, name: bytes) -> list[Segment]:
 
 
 def runs(scope: Scope, name: bytes) -> Iterator[tuple[Segment, Scope]]:
-    """Each segment called `name` in the scope, with the scope of its run. What encloses it is found in one pass."""
+    """Each segment called `name` in the scope, with the scope of its run. What encloses it is found in one
+    pass.
+    """
     segments = scope.segments
     heads: list[tuple[int, Level | None]] = []
     level = scope.up
@@ -241,7 +245,9 @@ def runs(scope: Scope, name: bytes) -> Iterator[tuple[Segment, Scope]]:
 
 
 def _belongs(segment: Segment, level: Level) -> bool:
-    """Whether a segment is read as part of the one above it: those without a rank of their own, and ORC's TQ1."""
+    """Whether a segment is read as part of the one above it: those without a rank of their own, and ORC's
+    TQ1.
+    """
     if segment.name not in _RANKS:
         return True
     return segment.name == b"TQ1" and level.rank == _ORDER

@@ -1,4 +1,5 @@
-"""What surrounds a piece of a channel while it is compiled: tables, hooks, the affiliate it is compiled for, and mistakes.
+"""What surrounds a piece of a channel while it is compiled: tables, hooks, the affiliate it is compiled for,
+and mistakes.
 
 Raises nothing; mistakes go where `Reading` takes them.
 """
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hl7bridge.channel.mistake import Place, meant
-from hl7bridge.channel.model import WRONG, Reading, _Wrong, is_secret
+from hl7bridge.channel.model import WRONG, Reading, Wrong, is_secret
 from hl7bridge.channel.table import Table
 from hl7bridge.channel.yaml import Node
 
@@ -19,7 +20,7 @@ Hook = Callable[[Any], object]
 
 @dataclass(frozen=True)
 class Setting:
-    """`affiliate` is None where a map is compiled for every destination; a `${affiliate.x}` then sets `late`."""
+    """`affiliate` is None where steps are compiled for all destinations; `${affiliate.x}` sets `late` then."""
 
     reading: Reading
     tables: Mapping[str, Table | None] = field(default_factory=dict)
@@ -32,12 +33,12 @@ class Setting:
     has_original: bool = False
     late: list[Place] = field(default_factory=list)
 
-    def wrong(self, node: Node, what: str, hint: str | None = None) -> _Wrong:
+    def wrong(self, node: Node, what: str, hint: str | None = None) -> Wrong:
         """Names a mistake."""
         return self.reading.wrong(node, what, hint)
 
     def within(self, *, it: bool = False, original: bool = False, run: bool = False) -> Setting:
-        """The same inside `each` (with a run, or with `it`), or behind `new`, where `original` has a meaning."""
+        """The same inside `each` (with a run, or with `it`), or behind `new` (with `original`)."""
         return replace(
             self,
             binds_it=self.binds_it or it,
@@ -46,7 +47,7 @@ class Setting:
             in_loop=self.in_loop or it or run,
         )
 
-    def variable(self, name: str, node: Node) -> str | _Wrong:
+    def variable(self, name: str, node: Node) -> str | Wrong:
         """The text of `env.NAME`, `file./path` or `affiliate.x`."""
         if is_secret(name):
             return self.reading.secret(name, node.place)

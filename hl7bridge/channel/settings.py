@@ -1,45 +1,23 @@
-"""Settings of sources, destinations, affiliates and the engine: their dataclasses and the tables that read them.
+"""Settings of sources, destinations, affiliates and the engine: their dataclasses and the tables that read
+them.
 
-Knows names, ports, times and policies; it opens nothing and connects to nothing. Raises nothing: mistakes go where
-`Reading` takes them.
+Knows names, ports, times and policies; it opens nothing and connects to nothing. Raises nothing: mistakes go
+where `Reading` takes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
 from zoneinfo import ZoneInfo
-
-from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, Path, Zone
-from hl7bridge.channel.model import (
-    Choice,
-    Decimal,
-    Duration,
-    Field,
-    Kind,
-    ListOf,
-    MapOf,
-    OneOf,
-    Percent,
-    Reading,
-    Record,
-    Size,
-    Text,
-    Truth,
-    Values,
-    Whole,
-)
-
-NAME = Text("a name of letters, digits, '.', '_' and '-'", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-PORT = Whole(1, 65535, "a port")
-HOST = Text("a host name or address", r"[A-Za-z0-9._:%-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
-    """A listener's certificate and key, PEM files; with `client_ca` senders must show a certificate that it signed."""
+    """A listener's certificate and key, PEM files; with `client_ca` senders must show a certificate that it
+    signed.
+    """
 
     certificate: str
     key: str
@@ -48,7 +26,9 @@ class ServerTls:
 
 @dataclass(frozen=True, slots=True)
 class ClientTls:
-    """How a hospital's certificate is checked: against `ca` (else the system's), under the name `name` (else the host)."""
+    """How a hospital's certificate is checked: against `ca` (else the system's), under the name `name` (else
+    the host).
+    """
 
     ca: str | None = None
     name: str | None = None
@@ -94,7 +74,9 @@ class MllpTarget:
 
 @dataclass(frozen=True, slots=True)
 class FileTarget:
-    """The folder that a destination's files go to, and the template of their names (see `filename.file_name`)."""
+    """The folder that a destination's files go to, and the template of their names (see
+    `filename.file_name`).
+    """
 
     folder: str
     name: str = "${date}/${id}-${MSH-10}.hl7"
@@ -102,7 +84,9 @@ class FileTarget:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Back-off: the first wait, what it grows by, the longest, and the age at which a delivery fails. Seconds."""
+    """Back-off: the first wait, what it grows by, the longest, and the age at which a delivery fails.
+    Seconds.
+    """
 
     first_s: float = 5.0
     factor: float = 2.0
@@ -130,7 +114,7 @@ ANSWERS = {"AE": "retry", "AR": "fail", "CE": "retry", "CR": "fail", "none": "re
 
 @dataclass(frozen=True, slots=True)
 class DestinationSettings:
-    """What is sent to and how. Exactly one of `mllp` and `file` is set; `processing` None means any MSH-11."""
+    """What is sent to, and how: one of `mllp` and `file`. `processing` None means any MSH-11."""
 
     name: str
     mllp: MllpTarget | None = None
@@ -149,7 +133,9 @@ class DestinationSettings:
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """What concerns the whole engine (`hl7bridge.yaml`). Times in seconds, sizes in bytes; None means without limit."""
+    """What concerns the whole engine (`hl7bridge.yaml`). Times in seconds, sizes in bytes; None means without
+    limit.
+    """
 
     data: str = "data"
     free_bytes: int = 1_000_000_000
@@ -160,378 +146,3 @@ class EngineSettings:
     console_port: int | None = None
     alert_queue_age_s: float = 900.0
     alert_failed: bool = True
-
-
-def _tls_server(values: Values, reading: Reading) -> ServerTls | None:
-    if not values.complete:
-        return None
-    return ServerTls(values["certificate"], values["key"], values["client_ca"])
-
-
-def _tls_client(values: Values, reading: Reading) -> ClientTls:
-    if ("certificate" in values) != ("key" in values):
-        reading.mistakes.add(values.place, "a certificate and its key go together", "give both or neither")
-    return ClientTls(values["ca"], values["name"], values["certificate"], values["key"])
-
-
-SERVER_TLS = Record(
-    "tls",
-    {
-        "certificate": Field(Path(), "PEM file with the certificate and its chain", required=True),
-        "key": Field(Path(), "PEM file with the private key", required=True),
-        "client_ca": Field(
-            Path(), "PEM file of the authorities that sign senders' certificates (mutual TLS)"
-        ),
-    },
-    _tls_server,
-)
-CLIENT_TLS = Record(
-    "tls",
-    {
-        "ca": Field(Path(), "PEM file of the authorities that may sign the hospital's certificate"),
-        "name": Field(HOST, "the name that the certificate must bear, if it is not the host"),
-        "certificate": Field(Path(), "PEM file with our certificate (mutual TLS)"),
-        "key": Field(Path(), "PEM file with its private key"),
-    },
-    _tls_client,
-)
-
-
-def _listener(values: Values, reading: Reading) -> MllpListener | None:
-    if not values.complete:
-        return None
-    return MllpListener(
-        port=values["port"],
-        host=values["host"],
-        tls=values["tls"],
-        allow=tuple(values["allow"]),
-        max_connections=values["max_connections"],
-        max_message_bytes=values["max_message_bytes"],
-        idle_after_s=values["idle_after"],
-        encoding=values["encoding"],
-        commit_bytes=values["commit_bytes"],
-    )
-
-
-LISTENER = Record(
-    "mllp",
-    {
-        "port": Field(PORT, "the TCP port to listen on", required=True),
-        "host": Field(HOST, "the address to listen on; all addresses if left out", "0.0.0.0"),
-        "tls": Field(SERVER_TLS, "encrypted connections"),
-        "allow": Field(ListOf(Cidr(), lone=True), "who may connect: addresses or networks (CIDR)", ()),
-        "max_connections": Field(Whole(1, 1_000_000), "the most connections at once", 20_000),
-        "max_message_bytes": Field(Size(1000), "the largest message: 64 MB if left out", 64_000_000),
-        "idle_after": Field(Duration(off=True), "close a connection that has been silent this long", None),
-        "encoding": Field(Encoding(), "the character set of messages without MSH-18", "utf-8"),
-        "commit_bytes": Field(Truth(), "answer with MLLP release 2 commit bytes too", False),
-    },
-    _listener,
-)
-ERRORS = Record(
-    "errors",
-    {
-        "answer": Field(
-            Choice(("AE", "AA", "AR")), "what a message answers that every channel failed on", None
-        )
-    },
-)
-#: The keys of a source, in place or in a file of its own. Each may have a default in hl7bridge.yaml.
-SOURCE_FIELDS: dict[str, Field] = {
-    "mllp": Field(LISTENER, "where messages arrive over MLLP", required=True),
-    "zone": Field(Zone(), "the time zone of times without an offset, such as America/New_York"),
-    "duplicates": Field(
-        Duration(off=True), "how long a repeated message is recognised; 24h, or off", 86400.0
-    ),
-    "unaccepted": Field(Choice(("AR", "AA")), "the answer to a message that no channel accepts", "AR"),
-    "errors": Field(ERRORS, "what the sender hears of errors", None),
-}
-
-
-def source_of(name: str, values: Values) -> SourceSettings | None:
-    """The settings of a source from what was read; None where a mistake was named."""
-    if values["mllp"] is None:
-        return None
-    errors = values["errors"]
-    answer = errors["answer"] if errors is not None and errors["answer"] else "AE"
-    return SourceSettings(
-        name, values["mllp"], values["zone"], values["duplicates"], values["unaccepted"], answer
-    )
-
-
-def _target(values: Values, reading: Reading) -> MllpTarget | None:
-    return MllpTarget(values["host"], values["port"], values["tls"]) if values.complete else None
-
-
-def _file_target(values: Values, reading: Reading) -> FileTarget | None:
-    return FileTarget(values["folder"], values["name"]) if values.complete else None
-
-
-@dataclass(frozen=True)
-class _TlsSwitch:
-    """`tls: true`, or the keys of a client's TLS."""
-
-    def read(self, node: Any, reading: Reading) -> Any:
-        value = OneOf(text=Truth(), pairs=CLIENT_TLS).read(node, reading)
-        return ClientTls() if value is True else None if value is False else value
-
-    def schema(self) -> dict[str, Any]:
-        return OneOf(text=Truth(), pairs=CLIENT_TLS).schema()
-
-
-SEND = Record(
-    "send",
-    {
-        "mllp": Field(
-            Record(
-                "mllp",
-                {
-                    "host": Field(HOST, "the hospital's host name or address", required=True),
-                    "port": Field(PORT, "its TCP port", required=True),
-                    "tls": Field(_TlsSwitch(), "encrypted: true, or keys that say how it is checked"),
-                },
-                _target,
-            ),
-            "over MLLP",
-        ),
-        "file": Field(
-            Record(
-                "file",
-                {
-                    "folder": Field(Path(), "the folder that files are written to", required=True),
-                    "name": Field(FileName(), "the name of each file", FileTarget("").name),
-                },
-                _file_target,
-            ),
-            "as files",
-        ),
-        "timeout": Field(Duration(), "how long to wait for an answer", 30.0),
-        "connections": Field(Whole(1, 1000), "how many connections at once", 1),
-    },
-    exactly_one=("mllp", "file"),
-)
-
-
-def _retry(values: Values, reading: Reading) -> Retry:
-    if values["most"] < values["first"]:
-        reading.mistakes.add(
-            values.place_of("most"), "most is shorter than first", "make it the longest wait"
-        )
-    return Retry(values["first"], values["factor"], values["most"], values["jitter"], values["give_up"])
-
-
-RETRY = Record(
-    "retry",
-    {
-        "first": Field(Duration(), "the wait after the first failure", 5.0),
-        "factor": Field(Decimal(1, 100), "what each wait is multiplied by", 2.0),
-        "most": Field(Duration(), "the longest wait", 600.0),
-        "jitter": Field(Percent(), "how far a wait may differ by chance", 0.1),
-        "give_up": Field(Duration(), "the age at which a delivery fails", 259_200.0),
-    },
-    _retry,
-)
-_ANSWER = Choice(("retry", "fail"))
-_PROCESSING = OneOf(
-    text=Choice(("P", "T", "D", "any")), items=ListOf(Choice(("P", "T", "D")), lone=True, least=1)
-)
-#: The keys that any destination has. Each may have a default in hl7bridge.yaml (`send` only its times).
-DESTINATION_FIELDS: dict[str, Field] = {
-    "send": Field(SEND, "where it is sent to", required=True),
-    "order": Field(Choice(("patient", "none", "strict")), "what must stay in order", "patient"),
-    "retry": Field(RETRY, "when to try again", None),
-    "answers": Field(
-        Record(
-            "answers", {code: Field(_ANSWER, f"what {code} means", word) for code, word in ANSWERS.items()}
-        ),
-        "what follows from each answer of the hospital; none is silence",
-        None,
-    ),
-    "processing": Field(_PROCESSING, "which MSH-11 are sent; P if left out", None),
-    "control_id": Field(Choice(("own", "kept")), "own: MSH-10 is made unique for this destination", "kept"),
-    "status": Field(
-        Choice(("live", "test", "shadow")), "live; test: MSH-11 = T only; shadow: kept, not sent", "live"
-    ),
-    "withhold": Field(ListOf(Text("a category"), lone=True), "categories that are never sent to it", ()),
-}
-AFFILIATE_FIELDS: dict[str, Field] = {
-    "name": Field(Text(), "its name in full"),
-    "states": Field(ListOf(Text("a state such as MD", "[A-Z]{2}"), lone=True), "where it is", ()),
-    "agreement": Field(MapOf(Day(), NAME), "each scope and the day from which it is shared", required=True),
-    "identifiers": Field(
-        Record(
-            "identifiers",
-            {
-                "authority": Field(Text("an assigning authority"), "the authority of its numbers (PID-3.4)"),
-                "type": Field(Text("an identifier type"), "their type (PID-3.5), such as MR"),
-            },
-        ),
-        "how its patient numbers are marked",
-    ),
-    "roster": Field(Path(), "the CSV file of its assigned patients"),
-    "alerts_from": Field(Day(), "the day before which history alerts nobody"),
-    "facility": Field(Text(), "its MSH-6, for ${affiliate.facility}"),
-    "application": Field(Text(), "its MSH-5, for ${affiliate.application}"),
-    "settings": Field(MapOf(Text(), NAME), "anything else that maps read as ${affiliate.x}", {}),
-}
-
-
-def _policy(values: Values) -> dict[str, Any]:
-    chosen = values["processing"]
-    words = (chosen,) if isinstance(chosen, str) else tuple(chosen or ("P",))
-    status = values["status"]
-    processing: tuple[str, ...] | None = None if words == ("any",) else words
-    answers = values["answers"]
-    return {
-        "order": values["order"],
-        "retry": values["retry"] or Retry(),
-        "answers": dict(ANSWERS) if answers is None else dict(answers.values),
-        "processing": ("T",) if status == "test" else processing,
-        "control_id": values["control_id"],
-        "status": status,
-        "withhold": tuple(values["withhold"]),
-    }
-
-
-def destination_of(name: str, values: Values) -> DestinationSettings | None:
-    """The settings of a destination from what was read; None where a mistake was named."""
-    send = values["send"]
-    if send is None or (send["mllp"] is None and send["file"] is None):
-        return None
-    return DestinationSettings(
-        name=name,
-        mllp=send["mllp"],
-        file=send["file"],
-        timeout_s=send["timeout"],
-        connections=send["connections"],
-        **_policy(values),
-    )
-
-
-def affiliate_of(name: str, values: Values) -> DestinationSettings | None:
-    """The settings of an affiliate, a destination with an agreement and a roster."""
-    made = destination_of(name, values)
-    if made is None or values["agreement"] is None:
-        return None
-    identifiers = values["identifiers"]
-    given = {
-        "name": values["name"] or name,
-        "id": name,
-        "authority": identifiers["authority"] if identifiers is not None else None,
-        "type": identifiers["type"] if identifiers is not None else None,
-        "facility": values["facility"],
-        "application": values["application"],
-        **values["settings"],
-    }
-    affiliate = Affiliate(
-        full_name=values["name"] or name,
-        agreement=values["agreement"],
-        states=tuple(values["states"]),
-        authority=given["authority"],
-        identifier_type=given["type"],
-        roster=values["roster"],
-        alerts_from=values["alerts_from"],
-        settings={key: value for key, value in given.items() if value is not None},
-    )
-    return replace(made, affiliate=affiliate)
-
-
-def _defaults_of(fields: Mapping[str, Field]) -> Kind:
-    return Record("defaults", {key: replace(entry, required=False) for key, entry in fields.items()})
-
-
-_SEND_DEFAULTS = Record("send", {key: SEND.fields[key] for key in ("timeout", "connections")})
-ENGINE = Record(
-    "hl7bridge.yaml",
-    {
-        "data": Field(Path(), "the folder that the engine keeps its data in"),
-        "store": Field(
-            Record(
-                "store",
-                {
-                    "free": Field(
-                        Size(), "intake stops when less than this is free on the disk", 1_000_000_000
-                    ),
-                    "free_share": Field(Percent(), "or less than this share of it", 0.05),
-                    "unacknowledged": Field(
-                        Size(1_000_000), "bytes that may wait for acknowledgement", 256_000_000
-                    ),
-                },
-            ),
-            "limits of the store",
-        ),
-        "retention": Field(
-            Record("retention", {"messages": Field(Duration(off=True), "how long messages are kept", None)}),
-            "what is deleted when",
-        ),
-        "console": Field(
-            Record(
-                "console",
-                {
-                    "host": Field(HOST, "the address that the console listens on", "127.0.0.1"),
-                    "port": Field(PORT, "its port", required=True),
-                },
-            ),
-            "the operators' console",
-        ),
-        "alerting": Field(
-            Record(
-                "alerting",
-                {
-                    "queue_age": Field(Duration(), "alert when the oldest queued delivery is older", 900.0),
-                    "failed": Field(Truth(), "alert when a delivery fails", True),
-                },
-            ),
-            "what operators are told",
-        ),
-        "defaults": Field(
-            Record(
-                "defaults",
-                {
-                    "source": Field(
-                        _defaults_of({k: v for k, v in SOURCE_FIELDS.items() if k != "mllp"}), "for sources"
-                    ),
-                    "destination": Field(
-                        _defaults_of(
-                            {**DESTINATION_FIELDS, "send": Field(_SEND_DEFAULTS, "times and connections")}
-                        ),
-                        "for destinations",
-                    ),
-                },
-            ),
-            "what a source or destination says that does not say otherwise",
-        ),
-    },
-)
-
-
-def engine_of(values: Values) -> EngineSettings:
-    """The engine's settings; what was left out has its default."""
-    given: dict[str, Any] = {}
-    if values["data"]:
-        given["data"] = values["data"]
-    if (store := values["store"]) is not None:
-        given |= {"free_bytes": store["free"], "free_share": store["free_share"]}
-        given |= {"unacknowledged_bytes": store["unacknowledged"]}
-    if (retention := values["retention"]) is not None:
-        given["retention_s"] = retention["messages"]
-    if (console := values["console"]) is not None and console.complete:
-        given |= {"console_host": console["host"], "console_port": console["port"]}
-    if (alerting := values["alerting"]) is not None:
-        given |= {"alert_queue_age_s": alerting["queue_age"], "alert_failed": alerting["failed"]}
-    return EngineSettings(**given)
-
-
-def with_defaults(values: Values, defaults: Values | None) -> Values:
-    """`values` with what hl7bridge.yaml says for keys that are not given, `send` key by key."""
-    if defaults is None:
-        return values
-    for key, node in defaults.nodes.items():
-        if key == "send" and (send := values.values.get("send")) is not None:
-            for name in defaults["send"].nodes if defaults["send"] is not None else ():
-                if name not in send:
-                    send.values[name] = defaults["send"][name]
-        elif key != "send" and key not in values:
-            values.values[key] = defaults[key]
-            values.nodes[key] = node
-    return values

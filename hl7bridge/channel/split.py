@@ -1,7 +1,8 @@
 """`split`: one message of each order.
 
-Each piece is the header (what stands before the first order, and the order's own patient), the segments named by `with`, and
-the run of one `each`. MSH-10 gets -1, -2 ... A message without the segment goes on whole. Raises nothing.
+Each piece is the header (what stands before the first order, and the order's own patient), the segments named
+by `with`, and the run of one `each`. MSH-10 gets -1, -2 ... A message without the segment goes on whole.
+Raises nothing.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ def pieces_of(message: Message, split: Split) -> Iterator[Message]:
 
 
 def _headers(message: Message) -> dict[int, list[Segment]]:
-    """For each order segment, what stands above the orders: MSH and its own, its patient and what belongs there."""
+    """For each order segment, what stands above the orders: MSH and its own, its patient and what belongs
+    there.
+    """
     top: list[Segment] = []
     patient = top
     in_orders = False

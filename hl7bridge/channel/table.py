@@ -1,6 +1,7 @@
 """Code tables: CSV files of the folder's `tables/`, with a header; the first column is what is looked up.
 
-Values are text. A table is whole or it is not there: any mistake in the file is named with its line. Raises nothing.
+Values are text. A table is whole or it is not there: any mistake in the file is named with its line. Raises
+nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hl7bridge.channel.yaml import shown
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`rows` holds, for each key, the values of all columns in the order of `columns` (the key's own first)."""
+    """`rows` holds for each key the values of all `columns`, the key's own first."""
 
     name: str
     columns: tuple[str, ...]

@@ -1,8 +1,8 @@
 """Values as text: from a field's bytes to text that functions may work on, and back.
 
-Formatting sequences (`\\.br\\`, `\\H\\`, local `\\Z..\\`) are no text and survive every function: they travel as one private
-character each. Delimiters inside a value stay where they are: a function is applied to each part between them. May raise
-`Unencodable` and `BadValue` of the message room.
+Formatting sequences (`\\.br\\`, `\\H\\`, local `\\Z..\\`) are no text and survive every function: they travel
+as one private character each. Delimiters inside a value stay where they are: a function is applied to each
+part between them. May raise `Unencodable` and `BadValue` of the message room.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def _separators(delimiters: Delimiters) -> re.Pattern[bytes]:
 
 
 def charset_of(segment: Segment, message: Message) -> Charset:
-    """How the values of a segment are encoded: the message's character set, or UTF-8 where it is split in a copy."""
+    """How the values of a segment are encoded: the message's character set, or UTF-8 where it is split in a
+    copy.
+    """
     return segment.charset or message.charset
 
 
@@ -51,7 +53,9 @@ def encoded(text: str, delimiters: Delimiters, charset: Charset) -> bytes:
 
 
 def apply(function: TextFunction, raw: bytes, delimiters: Delimiters, charset: Charset) -> bytes | None:
-    """`raw` with a function applied to its text, part by part where it holds delimiters; None where it gave None."""
+    """`raw` with a function applied to its text, part by part where it holds delimiters; None where it gave
+    None.
+    """
     if delimiters.escape and delimiters.escape in raw:
         return _apply_parts(function, raw, delimiters, charset)
     for separator in (delimiters.component, delimiters.repetition, delimiters.subcomponent):
@@ -104,8 +108,8 @@ def _apply_one(function: TextFunction, raw: bytes, delimiters: Delimiters, chars
 class Constant:
     """A text of the configuration as it goes into messages, worked out once for the usual ones.
 
-    `whole` means HL7 text in the standard delimiters; otherwise it is the text of one component, which is escaped, its
-    formatting sequences left alone.
+    `whole` means HL7 text in the standard delimiters; otherwise it is the text of one component, which is
+    escaped, its formatting sequences left alone.
     """
 
     __slots__ = ("_other", "ready", "text", "whole")

@@ -1,8 +1,8 @@
 """The day on which an event happened, and times as a source's clock showed them.
 
-Rules: RXD-3 of a dispense; ORC-9, else ORC-15 of an order; OBR-7 of a result; EVN-6, else EVN-2 of an admission event; else
-MSH-7. Without an offset a time is in the zone of its source. More than a day ahead of its arrival it is not believed. Raises
-nothing.
+Rules: RXD-3 of a dispense; ORC-9, else ORC-15 of an order; OBR-7 of a result; EVN-6, else EVN-2 of an
+admission event; else MSH-7. Without an offset a time is in the zone of its source. More than a day ahead of
+its arrival it is not believed. Raises nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ _DAY: Final = timedelta(days=1)
 
 
 def local_time(value: bytes, zone: ZoneInfo | None) -> datetime | None:
-    """The wall clock time in `zone` (UTC if None) that a timestamp writes, without its zone; None if it is none."""
+    """The wall clock time in `zone` (UTC if None) that a timestamp writes, without its zone; None if it is
+    none.
+    """
     found = _instant(value, zone)
     if found is None:
         return None
@@ -45,7 +47,9 @@ def _instant(value: bytes, zone: ZoneInfo | None) -> datetime | None:
 def event_date(
     message: Message, type_: str, zone: ZoneInfo | None, received: datetime
 ) -> tuple[date | None, bool]:
-    """The event's date in the source's zone, and whether it was in the future so that the received date stands for it."""
+    """The event's date in the source's zone, and whether it was in the future so that the received date
+    stands for it.
+    """
     for name, number in (*_PLACES.get(type_[:3], ()), *_HEADER):
         segment = message.first(name)
         if segment is None:

@@ -1,15 +1,16 @@
-"""YAML as an engineer wrote it: every scalar the text that stands there, every node with its file, line and column.
+"""YAML as an engineer wrote it: every scalar the text that stands there, every node with its file, line and
+column.
 
-The reader works on parser events, not on PyYAML's constructors: so `NO`, `010` and `12:30` stay text, a key that stands twice
-is seen, and neither deep nesting nor aliases that multiply can hurt. It knows nothing of channels. It raises nothing: what is
-wrong goes into the `Mistakes` it is given.
+The reader works on parser events, not on PyYAML's constructors: so `NO`, `010` and `12:30` stay text, a key
+that stands twice is seen, and neither deep nesting nor aliases that multiply can hurt. It knows nothing of
+channels. It raises nothing: what is wrong goes into the `Mistakes` it is given.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml as pyyaml
 
@@ -119,7 +120,9 @@ def _decoded(path: str, data: bytes, mistakes: Mistakes) -> str | None:
 
 
 class _Reader:
-    """Builds nodes from events with a stack of its own, so that depth is bounded by us and not by the interpreter."""
+    """Builds nodes from events with a stack of its own, so that depth is bounded by us and not by the
+    interpreter.
+    """
 
     def __init__(self, path: str, mistakes: Mistakes) -> None:
         self.path = path
@@ -132,7 +135,7 @@ class _Reader:
         self._anchors: dict[str, Node] = {}
         self._documents = 0
 
-    def take(self, event: pyyaml.Event) -> bool:
+    def take(self, event: Any) -> bool:
         """One event in; False when reading further makes no sense."""
         if isinstance(event, pyyaml.ScalarEvent):
             plain = event.style is None or event.style == ""
@@ -156,17 +159,17 @@ class _Reader:
                 return False
         return True
 
-    def _place(self, event: pyyaml.Event) -> Place:
+    def _place(self, event: Any) -> Place:
         mark = event.start_mark
         return Place(self.path, mark.line + 1, mark.column + 1)
 
-    def _odd_tag(self, event: pyyaml.Event) -> None:
+    def _odd_tag(self, event: Any) -> None:
         if event.tag is not None and event.tag != "!":
             self.mistakes.add(
                 self._place(event), f"the tag {event.tag} is not read", "text is text here: remove the tag"
             )
 
-    def _enter(self, event: pyyaml.Event) -> bool:
+    def _enter(self, event: Any) -> bool:
         place = self._place(event)
         if len(self._open) >= _MOST_DEPTH:
             self.mistakes.add(place, f"nested more than {_MOST_DEPTH} deep", "no channel needs this")
@@ -187,7 +190,7 @@ class _Reader:
             self._anchors[name] = node  # known only from here on: so an alias can never close a circle
         self._put(node)
 
-    def _alias(self, event: pyyaml.Event) -> bool:
+    def _alias(self, event: Any) -> bool:
         node = self._anchors.get(event.anchor)
         place = self._place(event)
         if node is None:
@@ -225,7 +228,7 @@ class _Reader:
             self.mistakes.add(
                 key.place,
                 f"{shown(key.text)} stands a second time",
-                f"it is already given in line {first.place.line}; steps of a map that set one field twice are two list items",
+                f"it is given in line {first.place.line}; a field that is set twice needs two list items",
             )
         else:
             parent.pairs.append((key, node))
