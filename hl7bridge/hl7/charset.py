@@ -146,6 +146,10 @@ _FAMILIES = (
 )
 
 
+# The longest list of names that is looked at; answers are remembered, so a sender must not choose their size.
+_MOST_BYTES = 128
+
+
 def named(name: str) -> Charset | None:
     """The character set that one repetition of MSH-18 or a configuration names, or None."""
     key = re.sub(r"[ _/-]", "", name.upper())
@@ -161,7 +165,6 @@ def named(name: str) -> Charset | None:
     return Charset(name, codec, codec not in _UNSAFE)
 
 
-@lru_cache(maxsize=256)
 def of(msh_18: bytes, repetition: bytes = b"~", fallback: str = "utf-8") -> Charset:
     """The character set of a message whose MSH-18 is `msh_18`.
 
@@ -169,6 +172,11 @@ def of(msh_18: bytes, repetition: bytes = b"~", fallback: str = "utf-8") -> Char
     (as in `ISO IR6~ISO IR87`) needs a codec that follows them, so it decides. Names that are absent or
     unknown give the fallback of the source (any name that `named` knows; UTF-8 where it does not).
     """
+    return _of(msh_18[:_MOST_BYTES], repetition, fallback)
+
+
+@lru_cache(maxsize=256)
+def _of(msh_18: bytes, repetition: bytes, fallback: str) -> Charset:
     found = [
         charset
         for part in (msh_18.split(repetition) if repetition else [msh_18])

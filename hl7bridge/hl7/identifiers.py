@@ -68,18 +68,18 @@ def identifiers(value: bytes, delimiters: Delimiters) -> list[Identifier]:
     if not value or value == _NULL:
         return []
     found = []
+    component, below, escape = delimiters.component, delimiters.subcomponent, delimiters.escape
     for repetition in value.split(delimiters.repetition) if delimiters.repetition else [value]:
-        parts = repetition.split(delimiters.component, 5) if delimiters.component else [repetition]
+        parts = repetition.split(component, 5) if component else [repetition]
         number = parts[0]
         if not number or number == _NULL:
             continue
-        authority = parts[3] if len(parts) > 3 else b""
-        below = delimiters.subcomponent
+        have = len(parts)
+        authority = parts[3] if have > 3 else b""
         if below and below in authority:
             namespace, universal, *_ = authority.split(below, 2)
             authority = namespace or universal
-        kind = parts[4] if len(parts) > 4 else b""
-        escape = delimiters.escape
+        kind = parts[4] if have > 4 else b""
         if escape and escape in repetition:
             number, authority, kind = (unescape(part, delimiters) for part in (number, authority, kind))
         found.append(_identifier(Identifier, (number, authority, kind)))

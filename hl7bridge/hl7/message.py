@@ -221,7 +221,8 @@ class Message:
         field = raw[begin + 3 : begin + 4]
         line_end = _HEADER_END.search(raw, begin)
         stop = line_end.start() if line_end else len(raw)
-        second = raw[begin + 4 : stop].split(field, 1)[0] if field else b""
+        # Delimiters are remembered, so what is looked at is bounded, whatever stands in MSH-2.
+        second = raw[begin + 4 : min(stop, begin + 12)].split(field, 1)[0] if field else b""
         self.delimiters = declared(field, second)
 
     @property
@@ -254,13 +255,18 @@ class Message:
         return [segment for segment in self.segments if segment.name == name]
 
     def insert(self, after: Segment | int, segment: Segment) -> None:
-        """Puts `segment` behind another one, or behind the one at an index, with the header's line end."""
+        """Puts `segment` behind another one, or behind the one at an index, with the header's line end.
+
+        Its values are to be written with the message's delimiters and in its character set.
+        """
         segments = self.segments
         index = after if isinstance(after, int) else self._index(after)
         end = segments[0].end or b"\r"
         if not segments[index].end:
             segments[index].end_with(end)
         segment.end_with(end)
+        if segment.charset is None:
+            segment.charset = self.charset
         segments.insert(index + 1 if index >= 0 else len(segments) + 1 + index, segment)
 
     def remove(self, segment: Segment) -> None:
@@ -376,10 +382,13 @@ class Message:
         header = Segment(lines[0], delimiters)
         charset = of(header.field(18), delimiters.repetition, self.fallback)
         self._charset = charset
-        segments = [Segment(line, delimiters, charset) for line in lines]
         if charset.delimiter_safe:
             header.charset = charset
-            segments[0] = header
+        else:
+            header = Segment(lines[0], delimiters, charset)
+        segments = [header]
+        for line in lines[1:]:
+            segments.append(Segment(line, delimiters, charset))
         self._segments = segments
         return segments
 

@@ -30,18 +30,23 @@ _BEFORE_2_4: Final = {
     "RRA^O02": "RRA^O18",
 }
 _ZERO_FOR_O = re.compile(r"0([0-9]{2})")
+# What is remembered of a type is bounded, whatever a sender writes there.
 _TYPE_BYTES = 16
 
 
-@lru_cache(maxsize=1024)
 def canonical(type_code: bytes, trigger: bytes, lenient: bool = True) -> str:
     """A message type as channels name it: `RDE^O11`, or `ACK` where there is no trigger event.
 
     Lenient: small letters and blanks do not matter, a zero typed for the letter O counts as O, and the order
     events of versions before 2.4 count as today's (RDE^O01 as RDE^O11, RDS^O01 as RDS^O13).
     """
-    kind = type_code[:_TYPE_BYTES].decode("ascii", "replace")
-    event = trigger[:_TYPE_BYTES].decode("ascii", "replace")
+    return _canonical(type_code[:_TYPE_BYTES], trigger[:_TYPE_BYTES], lenient)
+
+
+@lru_cache(maxsize=1024)
+def _canonical(type_code: bytes, trigger: bytes, lenient: bool) -> str:
+    kind = type_code.decode("ascii", "replace")
+    event = trigger.decode("ascii", "replace")
     if lenient:
         kind, event = kind.strip().upper(), event.strip().upper()
         if kind != "ADT":

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hl7bridge.hl7.charset import Unencodable, named, of
-from hl7bridge.hl7.message import Message
+from hl7bridge.hl7.message import Message, Segment
 
 TABLE_0211 = [
     *(f"8859/{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 15)),
@@ -114,6 +114,14 @@ def test_characters_that_contain_delimiters_do_not_split(name: str, codec: str) 
     assert message.emit() == wire
     pid.set_field(6, message.charset.encode(family))
     assert message.emit() == wire.replace("|x\r".encode(codec), f"|{family}\r".encode(codec))
+
+
+def test_a_segment_made_for_a_message_is_written_in_its_character_set() -> None:
+    message = Message(f"MSH|^~\\&|A{'|' * 15}Shift_JIS\rPID|1\r".encode("shift_jis"))
+    note = Segment.make(b"NTE")
+    message.insert(1, note)
+    note.set_field(3, message.charset.encode("ソ表"))
+    assert message.emit().endswith("NTE|||ソ表\r".encode("shift_jis"))
 
 
 def test_undecodable_bytes_in_a_changed_segment_survive() -> None:

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+import tracemalloc
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7 import ack
+from hl7bridge.hl7.ack import AckError
 from hl7bridge.hl7.delimiters import STANDARD, Delimiters, Unreadable, declared
 from hl7bridge.hl7.message import BadValue, Message, Segment
+from hl7bridge.hl7.types import of_message
 
 RDE = (
     b"MSH|^~\\&|RX|STORE7|HUB|BRIDGE|20261121||RDE^O11^RDE_O11|C1|P|2.5.1|||AL|NE||UNICODE UTF-8\r"
@@ -280,6 +286,41 @@ def test_any_bytes_are_read_or_refused_by_a_documented_error(raw: bytes) -> None
     except HL7BridgeError as error:
         code = error.code
     assert code in {"", "no-header", "bad-delimiters"}
+
+
+def test_nothing_a_sender_writes_is_remembered_at_length() -> None:
+    def one(number: int) -> None:
+        long = b"%d" % number + b"x" * 100_000
+        message = Message(b"|".join([b"MSH", b"^~\\&" + long, *[long] * 18, b"\rPID|1"]))
+        assert message.charset.codec == "utf-8"
+        assert of_message(message)
+        ack.build(
+            message, "AE", now=datetime(2026, 1, 1, tzinfo=UTC), control_id=b"1", errors=(AckError("207"),)
+        )
+
+    one(0)
+    tracemalloc.start()
+    try:
+        for number in range(1, 30):
+            one(number)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 500_000
+
+
+def test_a_message_of_ten_megabytes_is_changed_in_a_few_times_its_size() -> None:
+    raw = b"MSH|^~\\&|A\rPID|1\rOBX|1|ED|1^^L||^application^pdf^Base64^" + b"QUJD" * 2_500_000 + b"|x\r"
+    tracemalloc.start()
+    try:
+        message = Message(raw)
+        assert message.segments[2].field(2) == b"ED"
+        message.segments[2].set_field(11, b"F")
+        assert message.copy().emit().endswith(b"|||||F\r")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * len(raw)
 
 
 def test_a_large_field_is_read_in_little_time_and_passes_unchanged() -> None:
