@@ -22,7 +22,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.hl7 import access
+from hl7bridge.hl7 import access, reading
 from hl7bridge.hl7.access import Any, Append, Choice, Condition, Each, Index, Target, Where
 from hl7bridge.hl7.delimiters import BadValue, Delimiters
 from hl7bridge.hl7.message import HEADERS, Message, Segment
@@ -73,8 +73,8 @@ class Path:
     repetition: Choice
     component: int | None
     subcomponent: int | None
-    first: access.First = dataclasses.field(compare=False, repr=False)
-    values: access.Values = dataclasses.field(compare=False, repr=False)
+    first: reading.First = dataclasses.field(compare=False, repr=False)
+    values: reading.Values = dataclasses.field(compare=False, repr=False)
     assign: access.Assign = dataclasses.field(compare=False, repr=False)
     assign_each: access.AssignEach = dataclasses.field(compare=False, repr=False)
     remove: access.Remove = dataclasses.field(compare=False, repr=False)
@@ -237,8 +237,8 @@ def _compiled(
     target = Target(segment, number, repetition, component, subcomponent)
     return Path(
         *head,
-        access.compile_first(target),
-        access.compile_values(target),
+        reading.compile_first(target),
+        reading.compile_values(target),
         access.compile_assign(target),
         access.compile_assign_each(target),
         access.compile_remove(target),
