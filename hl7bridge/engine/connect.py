@@ -28,7 +28,7 @@ from hl7bridge.hl7.message import Message
 #: Seconds to wait for a connection to be accepted.
 CONNECT_S = 15
 #: Claims that may be out at once for each connection: enough that a free connection never waits for a commit.
-AHEAD = 4
+AHEAD = 8
 BACKLOG = 1024
 
 

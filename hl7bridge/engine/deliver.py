@@ -93,6 +93,7 @@ class Delivery:
         self.policy = policy
         self.pool: Pool = Nowhere()
         self.sent = 0
+        self._answered_in_turn = 0
         self._journal = journal
         self._clock = clock
         self._wall_us = wall_us
@@ -108,6 +109,17 @@ class Delivery:
     def touch(self) -> None:
         """Something changed here: `gather` and `pump` are wanted in this turn."""
         self._active[self] = None
+
+    def answered_since(self) -> int:
+        """How many sends have ended since this was asked last."""
+        count, self._answered_in_turn = self._answered_in_turn, 0
+        return count
+
+    @property
+    def behind(self) -> bool:
+        """More is ready to leave than may be claimed, and every connection has been busy as often as we looked."""
+        queue, pool = self.queue, self.pool
+        return pool.up and (queue.overflow or queue.claims >= queue.ahead)
 
     def gather(self) -> None:
         """Before a commit: claims for what may leave next."""
@@ -162,6 +174,7 @@ class Delivery:
 
     def answered(self, entry: Entry, code: str | None, why: str | None, answer: bytes | None) -> None:
         """A send ended."""
+        self._answered_in_turn += 1
         now_us = self._wall_us()
         entry.attempts += 1
         age_s = (now_us - entry.received_us) / 1e6
@@ -172,6 +185,7 @@ class Delivery:
                 entry.id, DeliveryStatus.SENT, entry.attempts, now_us, code, None, entry.possible_duplicate
             )
             self._journal.change(change, self._finished, entry)
+            self.touch()
             self.pump()
             return
         if outcome_of(code) is Outcome.UNKNOWN:

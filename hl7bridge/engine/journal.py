@@ -38,6 +38,9 @@ Done = Callable[[Any, "StoreError | None"], None]
 #: Seconds after which a transaction that the store had no time for is tried again.
 BUSY_PAUSE_S = 0.05
 FULL_PAUSE_S = 1.0
+#: A transaction waits for more to share it while more keeps coming, up to so many rows and so many turns of the reactor.
+GROUP = 64
+LOOKS = 4
 
 
 class Journal:
@@ -59,6 +62,8 @@ class Journal:
         self._claims: list[int] = []
         self._claim_done: list[tuple[Done, Any]] = []
         self._others: list[tuple[Batch, Done, Any]] = []
+        self._looks = 0
+        self._seen = 0
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
 
@@ -98,6 +103,14 @@ class Journal:
             return
         for gather in self.gather:
             gather()
+        size = len(self._messages) + len(self._changes)
+        if self._seen < size < GROUP and self._looks < LOOKS and not self._others:
+            # More came since the last look, so more is on its way: a sync that is shared by more costs each less.
+            self._looks += 1
+            self._seen = size
+            self.wake()
+            return
+        self._looks = self._seen = 0
         if self._messages or self._changes or self._claims:
             self._commit_group()
         if self._others and not self.stopped:

@@ -32,9 +32,8 @@ from hl7bridge.store.base import MessageStatus, NewMessage, StoreError
 
 log = Logger(namespace="hl7bridge.receive")
 
-#: Messages decided between two commits. It bounds how long answers of hospitals wait behind new messages, so that intake
-#: never starves delivery.
-QUANTUM = 16
+#: The most messages decided between two commits; it bounds how long answers of hospitals wait behind new messages.
+QUANTUM = 32
 #: The flag of a message whose sender used its control ID before, for other bytes.
 REUSED_CONTROL_ID = "control-id-reused"
 
@@ -87,10 +86,10 @@ class Receiver:
         self._waiting.append(frame)
         self._journal.wake()
 
-    def gather(self) -> None:
-        """Before a commit: receives a bounded number of the frames that wait."""
+    def gather(self, most: int = QUANTUM) -> None:
+        """Before a commit: receives at most so many of the frames that wait."""
         waiting = self._waiting
-        for _ in range(min(len(waiting), QUANTUM)):
+        for _ in range(min(len(waiting), most)):
             frame = waiting.popleft()
             try:
                 self._receive_frame(frame)

@@ -33,7 +33,7 @@ from hl7bridge.engine.identity import Hashes, StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.numbers import Numbers
-from hl7bridge.engine.receive import Frame, Receiver
+from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
 from hl7bridge.engine.release import Releasing
 from hl7bridge.engine.rosters import RosterLoader
 from hl7bridge.engine.upkeep import Upkeep
@@ -44,6 +44,8 @@ log = Logger(namespace="hl7bridge.engine")
 
 #: Seconds an orderly stop waits for answers of hospitals that are on their way.
 GRACE_S = 5.0
+#: Messages decided between two commits while delivery has fallen behind.
+FEWEST = 2
 
 
 class Engine:
@@ -111,9 +113,15 @@ class Engine:
 
     def _gather(self) -> None:
         """Delivery work goes before new messages."""
+        most = QUANTUM
         for delivery in list(self._active):
             delivery.gather()
-        self.receiver.gather()
+            answered = delivery.answered_since()
+            if answered > 1 and delivery.behind:
+                # The hospital answers as fast as we come to read it, and yet its queue grows: new messages wait for it, so
+                # that intake never starves delivery. A hospital that is slow itself slows nobody else.
+                most = min(most, max(FEWEST, answered * 3 // 4))
+        self.receiver.gather(most)
 
     def _after(self) -> None:
         active = list(self._active)
