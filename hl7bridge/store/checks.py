@@ -67,6 +67,8 @@ def check_change(change: DeliveryChange) -> None:
             _text(f"change.{name}", getattr(change, name))
     if change.status not in DeliveryStatus.__members__.values():
         raise StoreFault("change.status is not a status")
+    if change.answer is not None and not isinstance(change.answer, bytes):
+        raise StoreFault("change.answer is not bytes")
 
 
 def is_plain_acceptance(change: DeliveryChange) -> bool:

@@ -213,7 +213,8 @@ class MemoryStore:
 
     def acts(self, after_us: int = 0, limit: int = 100) -> list[Act]:
         """What operators did."""
-        return [act for act in self._state.acts if act.at_us >= after_us][:limit]
+        since = [act for act in self._state.acts if act.at_us >= after_us]
+        return sorted(since, key=lambda act: act.at_us)[:limit]
 
     def body(self, ref: int) -> bytes:
         """A body by its reference."""

@@ -28,6 +28,7 @@ class MemoryRosters:
     def __init__(self) -> None:
         self.generation = 0
         self._loads = 0
+        self._newest: dict[str, int] = {}
         self._published: dict[str, _Rows] = {}
         self._staged: dict[int, _Staged] = {}
 
@@ -35,6 +36,7 @@ class MemoryRosters:
         """What a restart finds: the published lists, and those wholly staged."""
         fresh = MemoryRosters()
         fresh.generation, fresh._loads = self.generation, self._loads
+        fresh._newest = dict(self._newest)
         fresh._published = {name: dict(rows) for name, rows in self._published.items()}
         fresh._staged = {load: staged for load, staged in self._staged.items() if staged.complete}
         return fresh
@@ -49,6 +51,7 @@ class MemoryRosters:
             {} if full else dict(before), RosterReport(self._loads, affiliate, len(before), 0, 0, 0, 0)
         )
         self._staged[self._loads] = staged
+        self._newest[affiliate] = self._loads
         return self._steps(staged, before, iter(entries), chunk)
 
     def _steps(
@@ -73,7 +76,7 @@ class MemoryRosters:
         if staged is None or not staged.complete:
             raise StoreFault("there is no complete staged list of this number", hint="load the list again")
         name = staged.report.affiliate
-        if any(other > load and s.report.affiliate == name for other, s in self._staged.items()):
+        if self._newest[name] > load:
             raise StoreFault("a newer list of this affiliate has been staged", hint="publish the newer one")
         self._published[name] = dict(staged.rows)
         self._staged = {n: s for n, s in self._staged.items() if s.report.affiliate != name}

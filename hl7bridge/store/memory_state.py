@@ -109,7 +109,7 @@ class Pending:
         if message.id in self._state.messages or message.id in self.messages:
             raise StoreFault("a message identifier was used twice")
         numbers: dict[bytes, int] = {message.raw: 0}
-        places = [numbers.setdefault(body, n + 1) for n, body in enumerate(message.payloads)]
+        places = [numbers.setdefault(body, len(numbers)) for body in message.payloads]
         for body, number in numbers.items():
             self.bodies[message.id << BODY_BITS | number] = body
             self.body_bytes += len(body)

@@ -137,6 +137,8 @@ CREATE TABLE roster_load (
     changed INTEGER NOT NULL,
     unchanged INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX roster_load_affiliate ON roster_load (affiliate, id);
+CREATE INDEX roster_published ON roster_load (affiliate, generation) WHERE generation IS NOT NULL;
 CREATE INDEX roster_unpublished ON roster_load (id) WHERE generation IS NULL;
 
 -- Rows are never overwritten: recorded_from and recorded_through are the loads that brought and ended a row.

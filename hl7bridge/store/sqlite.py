@@ -88,7 +88,7 @@ class SqliteStore(SqliteReader):
         self._names = Names(conn)
         self._open = open_counts(conn)
         self._upkeep = Upkeep(conn, self.transaction)
-        self._rosters = RosterLoads(conn, self._names, self._words, self.transaction)
+        self._rosters = RosterLoads(conn, self._names, self.transaction)
 
     def close(self) -> None:
         """Close, after which the file is whole by itself; a second call does nothing."""
@@ -258,8 +258,11 @@ class SqliteStore(SqliteReader):
             return None
         row = execute(_READ["same_bytes"], (control_id, sender, fingerprint)).fetchone()
         while row is not None and row[2] == _DUPLICATE:
-            # A copy of a copy: what counts is the one that was processed.
-            row = None if row[4] is None else execute(_READ["one_message"], (row[4],)).fetchone()
+            # A copy of a copy: what counts is the one that was processed, unless retention has taken it.
+            row = (
+                execute(_READ["one_message"], (row[4],)).fetchone()
+                or execute(_READ["same_bytes_processed"], (control_id, sender, fingerprint)).fetchone()
+            )
         if row is not None and row[3] >= since_us:
             return Earlier(row[0], True, row[1], MessageStatus(row[2]), row[3])
         row = execute(_READ["other_bytes"], (control_id, sender, fingerprint, since_us)).fetchone()

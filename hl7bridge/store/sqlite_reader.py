@@ -33,7 +33,7 @@ from hl7bridge.store.base import (
 from hl7bridge.store.bodies import sizes, unpack
 from hl7bridge.store.names import Words
 from hl7bridge.store.sqlite_connect import open_reader, refused
-from hl7bridge.store.sqlite_rows import delivery_row, message_row
+from hl7bridge.store.sqlite_rows import UNBOUNDED, delivery_row, message_row
 from hl7bridge.store.sqlite_search import Search, open_counts
 
 _READ = sql.load("read.sql")
@@ -211,7 +211,3 @@ class SqliteReader:
         """Room left for this process's user on the disk that holds the store."""
         disk = os.statvfs(self._path.parent)
         return disk.f_bavail * disk.f_frsize
-
-
-#: The latest date, in place of "without end".
-UNBOUNDED = 99_999_999

@@ -29,6 +29,8 @@ from hl7bridge.store.names import Names, Words
 #: A slice is 1024 consecutive message identifiers.
 SLICE_BITS = 10
 NO_CODE = "---"
+#: The latest date, in place of "without end"; 0 stands for "from the beginning".
+UNBOUNDED = 99_999_999
 _PACK = [struct.Struct(f"<{n}q") for n in range(9)]
 _IDS = 1 << (63 - BODY_BITS)
 

@@ -1,11 +1,11 @@
 """Checkpoints and retention of an SQLite store, in steps short enough to run between two commits.
 
-A checkpoint copies the WAL's pages into the file and syncs it. Retention deletes the oldest messages; once none is
-left that may go, further steps move pages from the end of the file into the holes and cut it. Each step measures
-itself and chooses the size of the next by the time it may take.
+A checkpoint copies the WAL's pages into the file and syncs it. Retention deletes the oldest messages; once
+none is left that may go, further steps move pages from the end of the file into the holes and cut it. Each
+step measures itself and chooses the size of the next by the time it may take.
 
-Refuses to know what a message is worth and how long it must be kept. Raises sqlite3.Error from `checkpoint`, and
-the store's errors from `expire` through the transaction it was given.
+Refuses to know what a message is worth and how long it must be kept. Raises sqlite3.Error from
+`checkpoint`, and the store's errors from `expire` through the transaction it was given.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ DUE_PAGES, OVERDUE_PAGES = 500, 2_000
 KEPT_PAGES, KEPT_SHARE = 256, 0.02
 #: Messages looked at in one step, though they may have to stay.
 _LOOKED_AT = 2_000
+#: Slices deleted in one step.
+_SLICES = 2
 
 
 class Transact(Protocol):
@@ -35,7 +37,9 @@ class Transact(Protocol):
 
 
 class Pace:
-    """How many of something fit into a time, learnt from how long some took; never more than doubles at once."""
+    """How many of something fit into a time, learnt from how long some took; never more than doubles at
+    once.
+    """
 
     def __init__(self, start: int) -> None:
         self.amount = float(start)
@@ -56,6 +60,8 @@ class Upkeep:
         self._pages = 0.0
         self._scale = 1.0
         self._after = -1
+        self._last = -1
+        self._slice = 0
         self._messages = Pace(20)
         self._freed = Pace(20)
 
@@ -79,7 +85,8 @@ class Upkeep:
         """Copy the WAL into the file and sync it."""
         _, pages, _ = self._conn.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if self._pages > DUE_PAGES / 2 and pages > 0:
-            # A reader may have kept the WAL from beginning again: then it is longer than what was written since.
+            # A reader may have kept the WAL from beginning again: then it is longer than what was written
+            # since.
             self._scale = min(4.0, max(0.25, self._scale * (0.7 + 0.3 * pages / self._pages)))
         self._pages = 0.0
 
@@ -99,23 +106,25 @@ class Upkeep:
 
     def _delete(self, before_us: int, count: int, failed_too: bool) -> tuple[int, int, bool]:
         execute = self._conn.execute
+        if self._after < 0:
+            # Once a pass: the last slice with a message that old. Clocks are set back, so order proves nothing.
+            (self._last,) = execute(_UPKEEP["last_old_slice"], (before_us,)).fetchone()
         removed = size = 0
-        rows = execute(_UPKEEP["oldest"], (self._after, min(_LOOKED_AT, count * 4), failed_too)).fetchall()
-        ended = len(rows) < min(_LOOKED_AT, count * 4)
-        for message_id, received_us, first, last, _, stays in rows:
-            if received_us >= before_us:
-                ended = True
-                break
+        looked_at = min(_LOOKED_AT, count * 4)
+        rows = execute(_UPKEEP["oldest"], (self._after, self._last, failed_too, looked_at)).fetchall()
+        ended = len(rows) < looked_at
+        for message_id, received_us, first, last, stays in rows:
             if removed == count:
+                ended = False
                 break
             self._after = message_id
-            if not stays:
+            if not stays and received_us < before_us:
                 size += self._delete_message(message_id, first, last)
                 removed += 1
         self._delete_slices()
         if ended:
             # Begin again at the oldest next time: what had to stay may have been finished by then.
-            self._after = -1
+            self._after, self._slice = -1, 0
         return removed, size, not ended
 
     def _delete_message(self, message_id: int, first: int | None, last: int | None) -> int:
@@ -136,9 +145,12 @@ class Upkeep:
     def _delete_slices(self) -> None:
         """The patient index goes by whole slices, when their last message has gone."""
         mark = self._after >> SLICE_BITS
-        for (slice_id,) in self._conn.execute(_UPKEEP["empty_slices"], (mark, 1)).fetchall():
+        asked = (self._slice, mark, _SLICES)
+        found = self._conn.execute(_UPKEEP["empty_slices"], asked).fetchall()
+        for (slice_id,) in found:
             self._conn.execute(_UPKEEP["delete_patients"], (slice_id,))
             self._conn.execute(_UPKEEP["delete_slice"], (slice_id,))
+        self._slice = found[-1][0] + 1 if len(found) == _SLICES else max(self._slice, mark)
 
     def _give_back(self, budget_us: float) -> bool:
         """Cut some free pages off the file. Returns whether there are more to cut."""

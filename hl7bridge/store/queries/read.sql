@@ -27,6 +27,11 @@ SELECT 1 FROM message WHERE control_id = ? AND sender = ? LIMIT 1;
 SELECT id, answer, status, received_us, original FROM message
 WHERE control_id = ? AND sender = ? AND fingerprint = ? ORDER BY id DESC LIMIT 1;
 
+-- name: same_bytes_processed
+-- The same, but for messages that were only copies themselves.
+SELECT id, answer, status, received_us, original FROM message
+WHERE control_id = ? AND sender = ? AND fingerprint = ? AND status <> 3 ORDER BY id DESC LIMIT 1;
+
 -- name: other_bytes
 -- The newest of some messages with this control ID and sender and other content; a sender that always says the
 -- same control ID must not make every look-up longer.

@@ -18,14 +18,16 @@ SELECT coalesce(max(generation), 0) FROM roster_load;
 INSERT INTO roster_load (affiliate, is_full, staged_us, complete, before, added, ended, changed, unchanged)
 VALUES (?, ?, ?, 0, ?, 0, 0, 0, 0);
 
--- name: count_published
--- The published rows of an affiliate.
-SELECT count(*) FROM roster INDEXED BY roster_affiliate WHERE affiliate = ?
-    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
-    AND (
-        recorded_through IS NULL
-        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
-    );
+-- name: before
+-- How many rows the published lists of an affiliate have: what the newest found, and what it changed.
+SELECT coalesce((
+    SELECT before + added - ended FROM roster_load INDEXED BY roster_published
+    WHERE affiliate = ? AND generation IS NOT NULL ORDER BY generation DESC LIMIT 1
+), 0);
+
+-- name: affiliate
+-- The number of an affiliate's name.
+SELECT id FROM name WHERE text = ?;
 
 -- name: published_of_patient
 -- A patient's published rows at one affiliate.
@@ -40,13 +42,13 @@ WHERE key = ? AND affiliate = ?
 -- name: published_page
 -- A run of an affiliate's published rows in the order of their keys.
 SELECT key, valid_from, recorded_from, recorded_through FROM roster INDEXED BY roster_affiliate
-WHERE affiliate = ?1 AND key > ?2
+WHERE affiliate = ?1 AND (key, valid_from, recorded_from) > (?2, ?3, ?4)
     AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
     AND (
         recorded_through IS NULL
         OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
     )
-ORDER BY key LIMIT ?3;
+ORDER BY key, valid_from, recorded_from LIMIT ?5;
 
 -- name: insert_row
 -- A row that a list brings; the last word of the list counts.
@@ -68,7 +70,7 @@ SELECT affiliate, before, added, ended, changed, unchanged, complete, generation
 
 -- name: newer_load
 -- A list of the same affiliate that was staged after this one.
-SELECT 1 FROM roster_load WHERE affiliate = ?1 AND id > ?2 LIMIT 1;
+SELECT 1 FROM roster_load INDEXED BY roster_load_affiliate WHERE affiliate = ?1 AND id > ?2 LIMIT 1;
 
 -- name: publish
 -- From now on the list counts.

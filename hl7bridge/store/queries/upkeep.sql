@@ -1,11 +1,15 @@
+-- name: last_old_slice
+-- The last message identifier of the last slice that has a message from before a time.
+SELECT coalesce(max(id), -1) * 1024 + 1023 FROM slice WHERE first_us < ?;
+
 -- name: oldest
--- The oldest messages after a mark, with what of their deliveries would keep them.
-SELECT m.id, m.received_us, m.first_delivery, m.last_delivery, m.size, EXISTS (
+-- The oldest messages between two marks, with whether one of their deliveries keeps them.
+SELECT m.id, m.received_us, m.first_delivery, m.last_delivery, EXISTS (
     SELECT 1 FROM delivery d
     WHERE d.id BETWEEN m.first_delivery AND m.last_delivery AND d.message_id = m.id
         AND (d.status < 2 OR (d.status = 3 AND NOT ?3))
 )
-FROM message m WHERE m.id > ?1 ORDER BY m.id LIMIT ?2;
+FROM message m WHERE m.id > ?1 AND m.id <= ?2 ORDER BY m.id LIMIT ?4;
 
 -- name: delete_attempts
 -- What happened to the deliveries of a message that goes.
@@ -38,10 +42,10 @@ DELETE FROM body WHERE id BETWEEN ?1 AND ?2;
 DELETE FROM message WHERE id = ?;
 
 -- name: empty_slices
--- Slices before a mark of which no message is left; the newest slice stays, for the counters.
-SELECT s.id FROM slice s WHERE s.id < ?1 AND s.id < (SELECT max(id) FROM slice)
+-- Slices between two marks of which no message is left; the newest slice stays, for the counters.
+SELECT s.id FROM slice s WHERE s.id >= ?1 AND s.id < ?2 AND s.id < (SELECT max(id) FROM slice)
     AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id BETWEEN s.id << 10 AND (s.id << 10) + 1023)
-ORDER BY s.id LIMIT ?2;
+ORDER BY s.id LIMIT ?3;
 
 -- name: delete_patients
 -- A slice's part of the patient index.

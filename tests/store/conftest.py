@@ -1,0 +1,236 @@
+"""Stores to test, and rows to put into them.
+
+`stores` below names every implementation; the suite under conformance/ runs once for each. A third store joins by
+one line there, with a kit that can open it, crash it and read it from beside.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from hl7bridge.store.base import (
+    Batch,
+    DeliveryChange,
+    DeliveryStatus,
+    MessageStatus,
+    NewDelivery,
+    NewMessage,
+    Store,
+    StoreReader,
+)
+from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite_reader import SqliteReader
+
+DAY_US = 86_400_000_000
+
+
+class MemoryKit:
+    """A store in memory: a crash keeps what was committed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store: Store = MemoryStore()
+
+    def crash(self) -> Store:
+        """The store as the next process finds it."""
+        assert isinstance(self.store, MemoryStore)
+        self.store = self.store.crash()
+        return self.store
+
+    def reader(self) -> StoreReader:
+        """Another's view."""
+        return self.store
+
+    def close(self) -> None:
+        """The end."""
+        self.store.close()
+
+
+class SqliteKit:
+    """A store in a file: a crash keeps the file and its WAL as they are at that moment."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / "a"
+        self.folder.mkdir()
+        self.store: Store = SqliteStore(self.folder / "store.db")
+        self._opened: list[StoreReader] = [self.store]
+
+    def crash(self) -> Store:
+        """The store as the next process finds it: the files are copied away while the first still has them open."""
+        fresh = self.folder.with_name(self.folder.name + "a")
+        fresh.mkdir()
+        for name in ("store.db", "store.db-wal"):
+            if (self.folder / name).exists():
+                shutil.copy(self.folder / name, fresh / name)
+        self.folder = fresh
+        self.store = SqliteStore(fresh / "store.db")
+        self._opened.append(self.store)
+        return self.store
+
+    def reader(self) -> StoreReader:
+        """Another process's view."""
+        self._opened.append(SqliteReader(self.folder / "store.db"))
+        return self._opened[-1]
+
+    def close(self) -> None:
+        """The end."""
+        for each in self._opened:
+            each.close()
+
+
+#: Every store that must pass the conformance suite.
+stores: dict[str, Callable[[Path], MemoryKit | SqliteKit]] = {"memory": MemoryKit, "sqlite": SqliteKit}
+
+
+@pytest.fixture(params=stores)
+def kit(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MemoryKit | SqliteKit]:
+    """A kit for each store in turn."""
+    made = stores[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(kit: MemoryKit | SqliteKit) -> Store:
+    """A new store."""
+    return kit.store
+
+
+class Rows:
+    """Makes messages and deliveries with fresh identifiers and plausible fields."""
+
+    def __init__(self) -> None:
+        self.messages = self.deliveries = self.positions = 0
+        self._processed: dict[tuple[str, int], int] = {}
+
+    def delivery(self, destination: str = "rush", **fields: object) -> NewDelivery:
+        """A delivery of the message's first payload, queued."""
+        self.deliveries += 1
+        self.positions += 1
+        given = {
+            "id": self.deliveries,
+            "position": self.positions,
+            "destination": destination,
+            "channel": "pharmacy",
+            "payload": 0,
+            "keys": (7,),
+        }
+        return NewDelivery(**(given | fields))  # type: ignore[arg-type]
+
+    def message(self, *deliveries: NewDelivery, **fields: object) -> NewMessage:
+        """A message received in the order of its number, one second apart."""
+        self.messages += 1
+        number = self.messages
+        given = {
+            "id": number,
+            "received_us": number * 1_000_000,
+            "source": "feed",
+            "type": "RDE^O11",
+            "control_id": f"C{number}",
+            "sender": 17,
+            "fingerprint": 1000 + number,
+            "status": MessageStatus.RECEIVED,
+            "answer": "AA",
+            "version": "v1",
+            "raw": b"MSH|raw %d" % number,
+            "payloads": (b"MSH|payload %d" % number,),
+            "deliveries": deliveries,
+            "patient_keys": (-5, number),
+            "event_date": 20261121,
+            "outcomes": (("pharmacy", "RECEIVED", None),),
+        }
+        return NewMessage(**(given | fields))  # type: ignore[arg-type]
+
+    def batch(self, *messages: NewMessage) -> Batch:
+        """A batch of messages only."""
+        return Batch(messages=list(messages))
+
+    def sent(self, delivery_id: int, at_us: int = 5, **fields: object) -> DeliveryChange:
+        """A first attempt that was accepted."""
+        given = {
+            "id": delivery_id,
+            "status": DeliveryStatus.SENT,
+            "attempts": 1,
+            "at_us": at_us,
+            "code": "AA",
+        }
+        return DeliveryChange(**(given | fields))  # type: ignore[arg-type]
+
+    def random_batch(self, random: Random, open_ids: list[int]) -> Batch:
+        """Some messages of every kind, and changes to deliveries of earlier batches; `open_ids` is kept up."""
+        batch = Batch()
+        for _ in range(random.randrange(4)):
+            payloads = tuple(b"payload %d" % random.randrange(3) * random.choice((1, 9)) for _ in range(2))
+            status = random.choice(list(MessageStatus))
+            content = random.choice(("1", "201", f"C{self.messages}")), random.randrange(3)
+            original = random.choice((None, None, self.messages))
+            if status is MessageStatus.DUPLICATE:
+                original = self._processed.get(content)
+                status = MessageStatus.RECEIVED if original is None else status
+            deliveries = tuple(
+                self.delivery(
+                    random.choice(("rush", "tucson", "medstar")),
+                    payload=random.choice((-1, 0, 1)),
+                    keys=tuple(random.sample(range(-2, 3), random.choice((0, 1, 1, 2)))),
+                    status=random.choice(list(DeliveryStatus)),
+                    scope=random.choice((None, "clinic", "pharmacy")),
+                    reason=random.choice((None, "shadow")),
+                )
+                for _ in range(random.choice((0, 1, 1, 3)))
+            )
+            message = self.message(
+                *deliveries,
+                payloads=payloads,
+                status=status,
+                source=random.choice(("feed", "clinic-feed")),
+                type=random.choice(("RDE^O11", "ADT^A08")),
+                control_id=content[0],
+                fingerprint=content[1],
+                patient_keys=tuple(random.sample(range(5), random.randrange(3))),
+                received_us=(self.messages + random.randrange(-2, 3)) * 1_000_000,
+                outcomes=random.choice(
+                    ((), (("clinic", "FILTERED", "a.yaml:3"), ("pharmacy", "ERROR", None)))
+                ),
+                flags=random.choice(((), ("reused",), ("reused", "future"))),
+                original=original,
+                operator=random.choice((None, "sue")),
+                event_date=random.choice((None, 20260101)),
+            )
+            batch.messages.append(message)
+            if status is not MessageStatus.DUPLICATE:
+                self._processed[content] = message.id
+            open_ids.extend(d.id for d in deliveries if d.status is DeliveryStatus.QUEUED)
+        random.shuffle(open_ids)
+        for delivery_id in [open_ids.pop() for _ in range(min(len(open_ids), random.randrange(3)))]:
+            batch.claims.append(delivery_id)
+            if random.random() < 0.8:
+                batch.changes.append(self._random_change(random, delivery_id))
+        return batch
+
+    def _random_change(self, random: Random, delivery_id: int) -> DeliveryChange:
+        if random.random() < 0.4:
+            return self.sent(delivery_id)
+        self.positions += 1
+        return DeliveryChange(
+            delivery_id,
+            random.choice(list(DeliveryStatus)),
+            random.randrange(4),
+            random.randrange(100),
+            random.choice((None, "AE", "none", "AA")),
+            random.choice((None, "gave up")),
+            random.random() < 0.3,
+            random.choice((None, b"MSA|AE")),
+            random.choice((None, self.positions)),
+            random.choice((None, 77)),
+        )
+
+
+@pytest.fixture
+def rows() -> Rows:
+    """A maker of rows."""
+    return Rows()
