@@ -72,7 +72,8 @@ class Receiver:
         self._wall_us = wall_us
         self._released = released
         self._waiting: deque[Frame] = deque()
-        self._in_flight: dict[tuple[int, int], list[Frame]] = {}
+        # By sender and control ID, then by fingerprint: copies that came before the original was durable.
+        self._in_flight: dict[tuple[int, str], dict[int, list[Frame]]] = {}
 
     @property
     def idle(self) -> bool:
@@ -106,7 +107,7 @@ class Receiver:
         parts = batch.split(frame.payload)
         for error in parts.errors:
             log.warn("{source}: in a batch: {error}", source=frame.source, error=str(error))
-        for part in parts.messages:
+        for part in parts.messages or [frame.payload]:  # an empty batch is kept and answered like anything unreadable
             self.receive(frame._replace(payload=part))
 
     def too_large(self, source: str, connection: Connection, head: bytes) -> None:
@@ -132,21 +133,22 @@ class Receiver:
             answering.not_kept()
             return
         kept = self._new(frame, source, message, number)
-        repeated = (kept.sender, kept.fingerprint)
         if source.duplicates_s is not None:
-            copies = self._in_flight.get(repeated)
+            known = self._in_flight.setdefault((kept.sender, kept.control_id), {})
+            copies = known.get(kept.fingerprint)
             if copies is not None:
                 copies.append(frame)
                 return
             earlier = self._journal.store.duplicate_of(
                 kept.control_id, kept.sender, kept.fingerprint, kept.received_us - int(source.duplicates_s * 1e6)
             )
-            if earlier is not None and not earlier.same_bytes:
-                kept.flags = (REUSED_CONTROL_ID,)
-            elif earlier is not None and earlier.answer in ("AA", "CA", ""):
+            if earlier is not None and earlier.same_bytes and earlier.answer in ("AA", "CA", ""):
+                self._landed(kept)
                 self._keep_duplicate(kept, earlier.message_id, answering)
                 return
-            self._in_flight[repeated] = []
+            if known or (earlier is not None and not earlier.same_bytes):
+                kept.flags = (REUSED_CONTROL_ID,)
+            known[kept.fingerprint] = []
         try:
             decision = decide(
                 self.configuration,
@@ -157,19 +159,28 @@ class Receiver:
                 roster=self._roster,
             )
             kept.answer = answering.decided(decision)
-            self._acceptor.accept(kept, decision, lambda error: self._answer(answering, repeated, error))
+            self._acceptor.accept(kept, decision, lambda error: self._answer(answering, kept, error))
         except Exception:
-            self._in_flight.pop(repeated, None)
+            self._landed(kept)
             raise
 
-    def _answer(self, answering: Answering, repeated: tuple[int, int], error: StoreError | None) -> None:
+    def _answer(self, answering: Answering, kept: NewMessage, error: StoreError | None) -> None:
         """The message is durable, or certainly not: now, and not before, the sender hears of it."""
         if error is None:
             answering.send()
         else:
             answering.not_kept()
-        for copy in self._in_flight.pop(repeated, ()):
+        for copy in self._landed(kept):
             self.receive(copy)
+
+    def _landed(self, kept: NewMessage) -> list[Frame]:
+        """The message is in flight no more; gives the copies that waited for it."""
+        place = (kept.sender, kept.control_id)
+        known = self._in_flight.get(place, {})
+        copies = known.pop(kept.fingerprint, [])
+        if not known:
+            self._in_flight.pop(place, None)
+        return copies
 
     # -- what is kept without a decision -----------------------------------------------------------------------------------------
 

@@ -11,9 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.protocol import Factory, Protocol
+
 from hl7bridge.connectors.mllp_source import MllpListener
 from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.service import Engine
+from hl7bridge.hl7 import ack, mllp
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import Store, StoreUnknown
 from hl7bridge.testing.feed import Feed
@@ -167,6 +170,14 @@ class World:
             **options,
         )
 
+    def client(self, port: int) -> Client:
+        """A connection of a feed, byte by byte in the test's own hands."""
+        factory = Factory.forProtocol(Client)
+        factory.noisy = False
+        connected = self.network.connect(port, factory, self.outside)
+        client: Client = connected.result
+        return client
+
     def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
         """Turns time; an engine that crashes is started again a second later."""
         end = self.network.clock.seconds() + seconds
@@ -185,6 +196,37 @@ class World:
         return self.engine is not None and all(
             each.queue.idle and not each.pool.busy_connections for each in self.engine.deliveries.values()
         )
+
+
+class Client(Protocol):
+    """A feed's connection: what was answered, frame by frame."""
+
+    def connectionMade(self) -> None:
+        self.answers: list[bytes] = []
+        self.raw = b""
+        self.lost = False
+        self._framer = mllp.Framer()
+
+    def send(self, *payloads: bytes) -> None:
+        """Messages, each in a frame, in one write."""
+        self.write(b"".join(mllp.frame(payload) for payload in payloads))
+
+    def write(self, data: bytes) -> None:
+        """Bytes as they are."""
+        assert self.transport is not None
+        self.transport.write(data)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.raw += data
+        self.answers += [event.payload for event in self._framer.feed(data) if isinstance(event, mllp.Frame)]
+
+    def connectionLost(self, reason: object = None) -> None:
+        self.lost = True
+
+    @property
+    def codes(self) -> list[str]:
+        """MSA-1 of each answer."""
+        return [ack.read(answer, b"").code or "?" for answer in self.answers]
 
 
 def write_folder(folder: Path, files: Mapping[str, str]) -> Path:
