@@ -67,7 +67,8 @@ class MllpDestination(Protocol):
 
     def _read(self, payload: bytes) -> None:
         answer = ack.read(payload, self._control_id if self.busy else b"")
-        if self.busy and answer.code is not None and answer.matches:
+        # To a message without a control ID any answer is the answer: only one is in flight.
+        if self.busy and answer.code is not None and (answer.matches or not self._control_id):
             self._answered_before = self._control_id
             self._end(answer.code, None, payload)
         elif answer.control_id and answer.control_id == self._answered_before:

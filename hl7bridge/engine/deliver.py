@@ -6,6 +6,7 @@ looks again at sending whether the delivery may still be released. It knows neit
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -29,6 +30,9 @@ log = Logger(namespace="hl7bridge.deliver")
 #: Deliveries read from the store at a time.
 PAGE = 500
 KEY_PAGE = 16
+#: MSH-10 is looked for within so many bytes.
+MOST_HEADER_BYTES = 4096
+_LINE_END = re.compile(rb"[\r\n]")
 
 
 class About(NamedTuple):
@@ -368,9 +372,10 @@ def loaded_entry(row: OpenDelivery) -> Entry:
 
 
 def control_id_of(payload: bytes) -> bytes:
-    """MSH-10 of a message that is about to leave, as the hospital will repeat it in MSA-2."""
+    """MSH-10 of a message that is about to leave, as the hospital will repeat it in MSA-2; b"" if it has none."""
     start = payload.find(b"MSH")
-    if start < 0 or len(payload) < start + 4:
+    if start < 0:
         return b""
-    fields = payload[start:].split(payload[start + 3 : start + 4], 10) if start else payload.split(payload[3:4], 10)
-    return fields[9].split(b"\r", 1)[0] if len(fields) > 9 else b""
+    header = _LINE_END.split(payload[start : start + MOST_HEADER_BYTES], 1)[0]
+    fields = header.split(header[3:4], 10) if len(header) > 3 else []
+    return fields[9] if len(fields) > 9 else b""
