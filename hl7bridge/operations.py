@@ -27,7 +27,7 @@ from hl7bridge.store.base import (
     Stats,
     StoreReader,
 )
-from hl7bridge.store.sqlite import open_reader
+from hl7bridge.store.sqlite_reader import SqliteReader
 
 PAGE = 500
 #: Seconds without a word after which an engine counts as stuck.
@@ -71,7 +71,7 @@ class Operations:
                     place=str(self.data),
                     hint="name the engine's folder with --data",
                 )
-            self._reader = open_reader(path)
+            self._reader = SqliteReader(path)
         return self._reader
 
     def patient_key(self, text: str) -> int:
