@@ -15,7 +15,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hl7bridge.engine.identity import Hashes
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import SOCKET, STORE
 from hl7bridge.store.base import (
@@ -27,6 +26,7 @@ from hl7bridge.store.base import (
     Stats,
     StoreReader,
 )
+from hl7bridge.store.hashes import Hashes
 from hl7bridge.store.sqlite_reader import SqliteReader
 
 PAGE = 500

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from hl7bridge.channel.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.deliver import About, Delivery
-from hl7bridge.engine.identity import Hashes, day_number
+from hl7bridge.engine.identity import day_number, patient_keys
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.store.base import (
@@ -24,6 +24,7 @@ from hl7bridge.store.base import (
     NewMessage,
     StoreError,
 )
+from hl7bridge.store.hashes import Hashes
 
 #: Called once with None when the message is durable, or with the error when it is not.
 Kept = Callable[["StoreError | None"], None]
@@ -60,7 +61,7 @@ class Acceptor:
         message.type = decision.type
         message.status = MessageStatus[decision.status]
         message.event_date = day_number(decision.event_date)
-        message.patient_keys = hashes.patients(decision.identifiers)
+        message.patient_keys = patient_keys(hashes, decision.identifiers)
         message.outcomes = tuple([(each.channel, each.status, each.reason) for each in decision.outcomes])
         message.flags += decision.flags
         payloads: list[bytes] = []

@@ -1,7 +1,6 @@
-"""Keyed hashes: how the store finds patients, senders and repetitions without knowing them.
+"""What the engine knows of patients: hashes of their identifiers, and the rosters that a store has published.
 
-All hashes are 64 bits, signed, keyed with the store's secret. Two patients who share one would wait for each other, no more; for
-a roster look-up the chance is about one in 10^12 per look-up with ten million rows.
+Raises nothing.
 """
 
 from __future__ import annotations
@@ -13,46 +12,19 @@ from functools import lru_cache
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.hl7.identifiers import Identifier
 from hl7bridge.hl7.message import Message
-from hl7bridge.store.base import RosterMatch, StoreReader, keyed_hash
-
-#: Hashes kept because the next message is often of the same patient.
-REMEMBERED = 65536
+from hl7bridge.store.base import RosterMatch, StoreReader
+from hl7bridge.store.hashes import Hashes
 
 
-class Hashes:
-    """The hashes of one store. Each kind of value has its own prefix, so equal texts of two kinds differ."""
+def of_message(hashes: Hashes, source: str, message: Message) -> tuple[int, int]:
+    """(sender, fingerprint): what a repetition of this message would have in common with it."""
+    header = message.header
+    return hashes.sender(source, header.field(3), header.field(4)), hashes.fingerprint(message.raw)
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
 
-        @lru_cache(REMEMBERED)
-        def patient(authority: bytes, number: bytes) -> int:
-            return keyed_hash(key, b"patient", authority, number)
-
-        @lru_cache(REMEMBERED)
-        def order(text: bytes) -> int:
-            return keyed_hash(key, b"order", text)
-
-        @lru_cache(REMEMBERED)
-        def sender(source: str, application: bytes, facility: bytes) -> int:
-            return keyed_hash(key, b"sender", source.encode(), application, facility)
-
-        self.patient = patient
-        self.order = order
-        self.sender = sender
-
-    def fingerprint(self, raw: bytes) -> int:
-        """Of a message's bytes."""
-        return keyed_hash(self._key, raw)
-
-    def of_message(self, source: str, message: Message) -> tuple[int, int]:
-        """(sender, fingerprint): what a repetition of this message would have in common with it."""
-        header = message.header
-        return self.sender(source, header.field(3), header.field(4)), keyed_hash(self._key, message.raw)
-
-    def patients(self, identifiers: Sequence[Identifier]) -> tuple[int, ...]:
-        """One for each identifier; the authority is its namespace, so that a number counts within it."""
-        return tuple([self.patient(identifier.authority, identifier.id) for identifier in identifiers])
+def patient_keys(hashes: Hashes, identifiers: Sequence[Identifier]) -> tuple[int, ...]:
+    """One for each identifier."""
+    return tuple([hashes.patient(identifier.authority, identifier.id) for identifier in identifiers])
 
 
 class StoredRoster:

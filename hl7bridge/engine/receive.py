@@ -21,7 +21,7 @@ from hl7bridge.channel.decide import decide
 from hl7bridge.channel.settings import SourceSettings
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.answer import Answering, Connection, refuse_too_large
-from hl7bridge.engine.identity import Hashes, StoredRoster
+from hl7bridge.engine.identity import StoredRoster, of_message
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.errors import HL7BridgeError
@@ -29,6 +29,7 @@ from hl7bridge.hl7 import batch
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import MessageStatus, NewMessage, StoreError
+from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.receive")
 
@@ -185,7 +186,7 @@ class Receiver:
     # -- what is kept without a decision -----------------------------------------------------------------------------------------
 
     def _new(self, frame: Frame, source: SourceSettings, message: Message, number: int) -> NewMessage:
-        sender, fingerprint = self._hashes.of_message(source.name, message)
+        sender, fingerprint = of_message(self._hashes, source.name, message)
         return NewMessage(
             number,
             self._wall_us(),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hl7bridge.channel.decide import Decision, Outgoing, decide
 from hl7bridge.channel.decide import patient_keys
+from hl7bridge.engine.identity import of_message
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message
@@ -187,7 +188,7 @@ class Replaying:
         progress: Progress,
     ) -> None:
         engine = self._engine
-        sender, fingerprint = engine.hashes.of_message(source, message)
+        sender, fingerprint = of_message(engine.hashes, source, message)
         new = NewMessage(
             number,
             engine.wall_us(),

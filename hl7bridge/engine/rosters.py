@@ -16,10 +16,11 @@ from twisted.logger import Logger
 from hl7bridge.affiliation import roster
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.connectors.file_destination import write_whole
-from hl7bridge.engine.identity import Hashes, day_number
+from hl7bridge.engine.identity import day_number
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import ROSTERS
 from hl7bridge.store.base import RosterEntry, RosterReport, Store
+from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.rosters")
 

@@ -29,7 +29,7 @@ from hl7bridge.engine.budget import Budget
 from hl7bridge.engine.connect import Connector, ahead_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Nowhere, Policy
 from hl7bridge.engine.folder import read_folder, read_secret
-from hl7bridge.engine.identity import Hashes, StoredRoster
+from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.numbers import Numbers
@@ -39,6 +39,7 @@ from hl7bridge.engine.rosters import RosterLoader
 from hl7bridge.engine.upkeep import Upkeep
 from hl7bridge.hl7 import mllp
 from hl7bridge.store.base import Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
+from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.engine")
 

@@ -1,0 +1,92 @@
+"""The house keeps its shape: imports point one way, pure rooms stay pure, files and functions stay readable."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "hl7bridge"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+#: What each room may import of the others. Nothing else sees everything but engine/service.py.
+MAY = {
+    "errors": set(),
+    "places": set(),
+    "hl7": {"errors"},
+    "affiliation": {"errors", "hl7"},
+    "channel": {"errors", "hl7", "affiliation"},
+    "delivery": {"errors", "hl7"},
+    "store": {"errors", "delivery"},
+    "connectors": {"errors", "hl7"},
+    "engine": {"errors", "places", "hl7", "affiliation", "channel", "delivery", "store", "connectors"},
+    "observe": {"errors"},
+    "operations": {"errors", "places", "store"},
+    "testing": {"errors", "places", "hl7", "affiliation", "channel", "store", "connectors", "engine", "operations"},
+    "cli": {"errors", "places", "hl7", "channel", "store", "engine", "observe", "operations", "testing"},
+}
+PURE = ("hl7", "affiliation", "channel", "delivery")
+#: What a pure room never touches: networks, disks, clocks, chance, the process around it.
+FOREIGN = {"twisted", "socket", "ssl", "sqlite3", "sqlite_utils", "random", "secrets", "subprocess", "threading", "asyncio", "tempfile", "shutil", "time"}
+#: Calls that read a clock, the environment or a file.
+CALLS = {"open", "now", "today", "utcnow", "time", "monotonic", "getenv", "urandom"}
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).parts
+    return parts[0] if len(parts) > 1 else path.stem
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module that a file imports, by its whole name, and the line."""
+    here = ["hl7bridge", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = here[: len(here) - node.level + 1] if node.level else []
+            yield ".".join([*base, *([node.module] if node.module else [])]), node.lineno
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_one_way(path: Path) -> None:
+    mine = room(path)
+    if mine in ("__init__", "__main__"):
+        return
+    for name, line in imports(path):
+        parts = name.split(".")
+        if parts[0] == "hl7bridge" and len(parts) > 1 and parts[1] != mine:
+            assert parts[1] in MAY[mine], f"{path}:{line}: {mine} may not import {parts[1]}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) in PURE], ids=str)
+def test_pure_rooms_stay_pure(path: Path) -> None:
+    for name, line in imports(path):
+        assert name.split(".")[0] not in FOREIGN, f"{path}:{line}: {name} in a pure room"
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            function = node.func
+            name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+            assert name not in CALLS, f"{path}:{node.lineno}: {name}() in a pure room"
+        if isinstance(node, ast.Attribute):
+            assert node.attr != "environ", f"{path}:{node.lineno}: the environment in a pure room"
+
+
+def test_connectors_know_no_store_and_faces_know_no_sql() -> None:
+    for path in FILES:
+        names = {name for name, _ in imports(path)}
+        if room(path) == "cli":
+            assert not any(name.startswith(("sqlite", "hl7bridge.store.sqlite")) for name in names), path
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_files_and_functions_stay_readable(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 420, "this file has become two"
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), "a module says what it holds"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno <= 65, f"{node.name} has grown too long"
