@@ -5,6 +5,7 @@ Pure: a folder comes in as bytes by name, secrets through a callable, times and 
 no socket, no store, no clock and opens no file.
 """
 
+from hl7bridge.channel.beside import Difference, TestResult, run_tests
 from hl7bridge.channel.configuration import ChannelSettings, Configuration
 from hl7bridge.channel.decide import ChannelOutcome, Decision, Outgoing, decide
 from hl7bridge.channel.filename import file_name
@@ -30,6 +31,7 @@ __all__ = [
     "ConfigurationErrors",
     "Decision",
     "DestinationSettings",
+    "Difference",
     "EngineSettings",
     "FileTarget",
     "Mistake",
@@ -39,8 +41,10 @@ __all__ = [
     "Retry",
     "ServerTls",
     "SourceSettings",
+    "TestResult",
     "check",
     "decide",
     "file_name",
     "load",
+    "run_tests",
 ]

@@ -17,6 +17,7 @@ from hl7bridge.channel.reference import (
     every_segment,
     first_segment,
     is_header,
+    quick_field,
     read_reference,
 )
 from hl7bridge.channel.scope import Scope
@@ -67,9 +68,20 @@ def _single(target: Reference, source: Source, place: Place) -> Run:
     constant = source.constant.ready if source.constant is not None else None
     if constant is not None:
         fixed = constant
+        quick = quick_field(target)
+        name, number = quick or (b"", 0)
 
         def set_constant(scope: Scope) -> None:
-            write(scope, fixed if scope.delimiters is STANDARD else value(scope) or b"")
+            if scope.delimiters is not STANDARD:
+                write(scope, value(scope) or b"")
+                return
+            segment = scope.first(name) if quick is not None else None
+            if segment is not None:
+                fields = segment.split()
+                if number < len(fields) and b"~" not in fields[number]:
+                    segment.own_fields()[number] = fixed
+                    return
+            write(scope, fixed)
 
         return set_constant
     if otherwise is None:

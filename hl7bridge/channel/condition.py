@@ -26,6 +26,8 @@ from hl7bridge.channel.reference import (
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
+from hl7bridge.hl7.access import Any
+from hl7bridge.hl7.path import Path
 
 Condition = Callable[[Scope], bool]
 _WORDS: Final = ("present", "absent")
@@ -159,8 +161,36 @@ def _path_clause(reference: Reference, value: Node, setting: Setting) -> Conditi
 
 def _some(reference: Reference, match: Match) -> Condition:
     """Whether any value that the path means is a match."""
+    path = reference.path
+    if path is not None and not reference.original and reference.plain_segment:
+        return _some_of_plain(path, match)
     values = every_value(reference)
     return lambda scope: any(match(value, segment, scope) for value, segment in values(scope))
+
+
+def _some_of_plain(path: Path, match: Match) -> Condition:
+    """The usual case, spared some lists: any segment of that name, and mostly a single repetition."""
+    name, number, read = path.segment, path.field or 0, path.values
+    single = path.first if isinstance(path.repetition, Any) else None
+
+    def some(scope: Scope) -> bool:
+        delimiters = scope.delimiters
+        for segment in scope.segments if scope.up is None else scope.all(name):
+            if segment.name != name:
+                continue
+            field = segment.field(number)
+            if not field:
+                continue
+            if single is not None and (not delimiters.repetition or delimiters.repetition not in field):
+                if match(single(segment, delimiters), segment, scope):
+                    return True
+                continue
+            for value in read(segment, delimiters):
+                if match(value, segment, scope):
+                    return True
+        return False
+
+    return some
 
 
 def _received(match: Match) -> Condition:

@@ -7,11 +7,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
 from hl7bridge.channel.table import Table
-from hl7bridge.channel.yaml import Node
+
+if TYPE_CHECKING:
+    from hl7bridge.channel.beside_file import TestCase
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Configuration:
     secret_names: tuple[str, ...]
     plans: Mapping[str, SourcePlan] = field(repr=False)
     channel_plans: Mapping[str, ChannelPlan] = field(repr=False)
-    tests: tuple[tuple[str, Node], ...] = field(default=(), repr=False)
+    tests: tuple[TestCase, ...] = field(default=(), repr=False)
 
     @property
     def affiliates(self) -> dict[str, DestinationSettings]:

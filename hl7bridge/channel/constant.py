@@ -18,7 +18,7 @@ from hl7bridge.channel.text import Constant
 from hl7bridge.channel.yaml import Scalar
 from hl7bridge.errors import HL7BridgeError
 
-#: A value as it goes into the target; None means that there is none.
+#: A value as it goes into the target; None or b"" means that there is none.
 Value = Callable[[Scope], "bytes | None"]
 HL7_NULL: Final = b'""'
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
@@ -30,10 +30,8 @@ class MappingError(HL7BridgeError):
 
 def read_constant(node: Scalar, whole: bool, setting: Setting) -> Constant | Value | Wrong:
     """A text with its `${...}` put in: settings now, paths such as `${MSH-10}` for each message."""
-    if "\r" in node.text or "\n" in node.text.rstrip("\n"):
-        return setting.wrong(node, "a field cannot hold a line end", r"write \.br\ where a line breaks")
     if "${" not in node.text:
-        return Constant(node.text.rstrip("\n"), whole)
+        return _checked(node.text.rstrip("\n"), whole, node, setting)
     pieces: list[str | Value] = []
     end = 0
     wrong = False
@@ -57,20 +55,27 @@ def read_constant(node: Scalar, whole: bool, setting: Setting) -> Constant | Val
         return WRONG
     pieces.append(node.text[end:])
     if all(isinstance(piece, str) for piece in pieces):
-        return Constant("".join(piece for piece in pieces if isinstance(piece, str)), whole)
-    return _joined([Constant(piece, whole) if isinstance(piece, str) else piece for piece in pieces if piece])
+        return _checked("".join(piece for piece in pieces if isinstance(piece, str)), whole, node, setting)
+    parts: list[Constant | Value] = []
+    for piece in pieces:
+        part = _checked(piece, whole, node, setting) if isinstance(piece, str) else piece
+        if isinstance(part, Wrong):
+            return WRONG
+        parts.append(part)
+    return _joined(parts)
+
+
+def _checked(text: str, whole: bool, node: Scalar, setting: Setting) -> Constant | Wrong:
+    if "\r" in text or "\n" in text:
+        return setting.wrong(node, "a field cannot hold a line end", r"write \.br\ where a line breaks")
+    if whole and "|" in text:
+        return setting.wrong(node, "a field cannot hold a '|'", r"write \F\ in HL7 text, or name a component")
+    return Constant(text, whole)
 
 
 def constant_value(constant: Constant) -> Value:
     """The constant as a value of any message."""
-    ready = constant.ready
-    if ready is None:
-        return lambda scope: constant.value(scope.delimiters, scope.message.charset)
-
-    def value(scope: Scope) -> bytes:
-        return constant.value(scope.delimiters, scope.message.charset)
-
-    return value
+    return lambda scope: constant.value(scope.delimiters, scope.message.charset)
 
 
 def _joined(pieces: list[Constant | Value]) -> Value:

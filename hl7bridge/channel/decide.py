@@ -128,6 +128,7 @@ class Case:
         "outgoing",
         "people",
         "plan",
+        "processing_id",
         "received",
         "roster",
         "sequence",
@@ -156,6 +157,7 @@ class Case:
         self.trace = trace
         self.day = day
         self.people = people
+        self.processing_id = message.processing_id
         self.outgoing: list[Outgoing] = []
         self.misses: list[str] = []
         self._keys: tuple[bytes, ...] | None = None
@@ -305,7 +307,7 @@ def _outgoing(
             payload, error = piece.payload, f"{destination.place}: internal fault {type(fault).__name__}"
     refused = destination.shadow
     processing = destination.processing
-    if processing is not None and case.message.processing_id not in processing:
+    if processing is not None and case.processing_id not in processing:
         refused = destination.unprocessed
     return Outgoing(
         destination.name, channel.name, payload, case.keys(destination.order), scope, refused, error
@@ -332,6 +334,8 @@ def _answered(
     plan: SourcePlan, channels: Sequence[ChannelPlan], outcomes: list[ChannelOutcome], code: bytes
 ) -> tuple[str, str, tuple[AckError, ...]]:
     """The message's status, the answer, and the ERR segments."""
+    if len(outcomes) == 1 and outcomes[0].status == RECEIVED:
+        return RECEIVED, "AA", ()
     if not outcomes:
         if plan.unaccepted == "AA":
             return FILTERED, "AA", ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 
+from hl7bridge.channel.beside_file import TestCase, TestReader
 from hl7bridge.channel.channelfile import CHANNEL, ChannelReader, Folder, declare_in_place
 from hl7bridge.channel.configuration import ChannelSettings, Configuration, version_of
 from hl7bridge.channel.enginetable import ENGINE, engine_of
@@ -131,7 +132,7 @@ class _Loader:
         self.source_names: set[str] = set()
         self.source_places: dict[str, Place] = {}
         self.found: dict[str, list[tuple[str, Values]]] = {kind: [] for kind in KINDS}
-        self.tests: list[tuple[str, Node]] = []
+        self.test_files: list[tuple[str, Node]] = []
         self.channels: dict[str, ChannelSettings] = {}
         self.plans: dict[str, ChannelPlan] = {}
 
@@ -160,7 +161,7 @@ class _Loader:
             secret_names=tuple(sorted(self.reading.secret_names)),
             plans={name: SourcePlan(made, by_source.get(name, ())) for name, made in self.sources.items()},
             channel_plans=self.plans,
-            tests=tuple(self.tests),
+            tests=tuple(self._tests(folder)),
         )
 
     def _tables(self) -> dict[str, Table | None]:
@@ -188,7 +189,7 @@ class _Loader:
             if node is None:
                 continue
             if is_test(path):
-                self.tests.append((path, node))
+                self.test_files.append((path, node))
                 continue
             kind = self._kind_of(path, node)
             if kind is not None:
@@ -313,6 +314,13 @@ class _Loader:
                 by_source.setdefault(source, []).append(plan)
         self._unused_overlays(folder, used)
         return by_source
+
+    def _tests(self, folder: Folder) -> list[TestCase]:
+        cases: list[TestCase] = []
+        for path, node in self.test_files:
+            setting = folder.setting("a test")
+            cases += TestReader(path, self.channels, folder.names, setting).read(node)
+        return cases
 
     def _unused_overlays(self, folder: Folder, used: set[str]) -> None:
         """Maps of destinations that no channel sends to yet are compiled too, so that their mistakes are

@@ -76,6 +76,10 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     """The known word that somebody who wrote `word` most likely meant."""
     choices = sorted(words)
     folded = {choice.lower(): choice for choice in reversed(choices)}
+    letters = sorted(word.lower())
+    for low, choice in folded.items():  # two letters changed places: PDI for PID
+        if sorted(low) == letters:
+            return choice
     found = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.6)
     if found:
         return folded[found[0]]

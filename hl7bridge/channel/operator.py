@@ -90,10 +90,11 @@ def _equals(texts: list[str], whole: bool) -> Match:
     counts too).
     """
     equals = compile_equals(tuple(texts))
+    usual = frozenset(text.encode() for text in texts if text.isascii())
     raw = frozenset(text.encode() for text in texts if whole and re.search(r"[\^~&\\]", text))
 
     def match(value: bytes, segment: Segment, scope: Scope) -> bool:
-        if equals(value, segment):
+        if value in usual or equals(value, segment):
             return True
         if raw:
             standard = value if scope.delimiters is STANDARD else redelimit(value, scope.delimiters, STANDARD)

@@ -52,8 +52,7 @@ def _from(node: Node, form: Pairs, target: Reference, setting: Setting) -> Origi
                 node, f"{node.text} means several values and {target.text} is one place", hint
             )
         return Origin(one=None, reference=reference)
-    first = first_value(reference)
-    return Origin(one=lambda scope: first(scope) or None, reference=reference)
+    return Origin(one=first_value(reference), reference=reference)
 
 
 def _value_path(node: Scalar, setting: Setting) -> Reference | Wrong:

@@ -20,7 +20,7 @@ Hook = Callable[[Any], object]
 
 @dataclass(frozen=True)
 class Setting:
-    """`affiliate` is None where steps are compiled for all destinations; `${affiliate.x}` then sets `late`."""
+    """`affiliate` is None where steps are compiled for all destinations; `${affiliate.x}` sets `late`."""
 
     reading: Reading
     tables: Mapping[str, Table | None] = field(default_factory=dict)

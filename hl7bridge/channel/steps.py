@@ -8,7 +8,6 @@ with the place of the step that failed; compiling raises nothing, mistakes are n
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from hl7bridge.channel.assign import read_assignment
 from hl7bridge.channel.condition import Condition, read_condition
@@ -19,23 +18,8 @@ from hl7bridge.channel.program import Program, Run, Step
 from hl7bridge.channel.reference import looks_like_path
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
-from hl7bridge.channel.verbs import VERBS
+from hl7bridge.channel.verbs import MODIFIERS, VERBS
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
-
-_MODIFIERS: Final = (
-    "when",
-    "each",
-    "where",
-    "do",
-    "after",
-    "within",
-    "keep",
-    "python",
-    "remove",
-    "renumber",
-    "add",
-    "new",
-)
 
 
 def read_steps(node: Node, setting: Setting) -> list[Step] | Wrong:
@@ -151,7 +135,7 @@ def _body(node: Pairs, setting: Setting) -> list[Step] | Wrong:
                 what = f"{key.text} and {verbs[0].text} are two steps"
                 made = setting.wrong(key, what, "put each into a list item of its own")
             else:
-                made = VERBS[key.text][1](value, node, setting)
+                made = VERBS[key.text].compile(value, node, setting)
         elif looks_like_path(key.text):
             if added is not None and key.text.removeprefix("/").startswith(added):
                 continue  # a field of the segment that is added
@@ -177,5 +161,5 @@ def _unknown(key: Scalar, value: Node, setting: Setting) -> Wrong:
     return setting.wrong(
         key,
         f"{shown(key.text)} is neither a path nor a step",
-        meant(key.text, (*_MODIFIERS,), "paths look like PID-3.1"),
+        meant(key.text, (*MODIFIERS, *VERBS), "paths look like PID-3.1"),
     )

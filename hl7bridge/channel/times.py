@@ -8,19 +8,20 @@ its arrival it is not believed. Raises nothing.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from hl7bridge.hl7.message import Message
 from hl7bridge.hl7.types import parse_ts
 
-_PLACES: Final[dict[str, tuple[tuple[bytes, int], ...]]] = {
-    "RDS": ((b"RXD", 3),),
-    "RDE": ((b"ORC", 9), (b"ORC", 15)),
-    "ORU": ((b"OBR", 7),),
-    "ADT": ((b"EVN", 6), (b"EVN", 2)),
-}
 _HEADER: Final = ((b"MSH", 7),)
+_PLACES: Final[dict[str, tuple[tuple[bytes, int], ...]]] = {
+    "RDS": ((b"RXD", 3), *_HEADER),
+    "RDE": ((b"ORC", 9), (b"ORC", 15), *_HEADER),
+    "ORU": ((b"OBR", 7), *_HEADER),
+    "ADT": ((b"EVN", 6), (b"EVN", 2), *_HEADER),
+}
 _DAY: Final = timedelta(days=1)
 
 
@@ -50,24 +51,42 @@ def event_date(
     """The event's date in the source's zone, and whether it was in the future so that the received date
     stands for it.
     """
-    for name, number in (*_PLACES.get(type_[:3], ()), *_HEADER):
+    for name, number in _PLACES.get(type_[:3], _HEADER):
         segment = message.first(name)
         if segment is None:
             continue
         value = segment.field(number)
         if len(value) < 8:
             continue
+        if value.isdigit():  # the usual one: the source's own clock, and not in the future
+            day = _day(value[:8])
+            if day is not None and day <= _today(received, zone):
+                return day, False
         moment = _instant(value, zone)
         if moment is None:
             continue
         return _believed(moment, zone, received)
-    return received.astimezone(zone or UTC).date(), False
+    return _today(received, zone), False
+
+
+@lru_cache(maxsize=4096)
+def _day(digits: bytes) -> date | None:
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
+    except ValueError:
+        return None
+
+
+def _today(received: datetime, zone: ZoneInfo | None) -> date:
+    if zone is None and received.tzinfo is UTC:
+        return received.date()
+    return received.astimezone(zone or UTC).date()
 
 
 def _believed(moment: datetime, zone: ZoneInfo | None, received: datetime) -> tuple[date, bool]:
     try:
         if moment - received > _DAY:
-            return received.astimezone(zone or UTC).date(), True
+            return _today(received, zone), True
         return moment.astimezone(zone or UTC).date(), False
     except (OverflowError, ValueError):
         return moment.date(), False

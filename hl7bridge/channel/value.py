@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hl7bridge.channel.composite import is_composite
 from hl7bridge.channel.constant import HL7_NULL, MappingError, Value, constant_value, read_constant
 from hl7bridge.channel.function import FUNCTIONS, Function, run_functions
 from hl7bridge.channel.mistake import Place, meant
@@ -20,6 +19,7 @@ from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.text import Constant
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
+from hl7bridge.hl7.names import standard
 
 KEEP: Final = "keep"
 ERROR: Final = "error"
@@ -161,6 +161,14 @@ def _functions(node: Pairs, target: Reference, setting: Setting) -> tuple[Functi
 def _piped(value: Value, functions: tuple[Function, ...]) -> Value:
     if not functions:
         return value
+    if len(functions) == 1:
+        [function] = functions
+
+        def piped_once(scope: Scope) -> bytes | None:
+            found = value(scope)
+            return function(found, scope) if found and found != HL7_NULL else found
+
+        return piped_once
 
     def piped(scope: Scope) -> bytes | None:
         return run_functions(functions, value(scope), scope)
@@ -182,3 +190,11 @@ def eats_delimiters(reference: Reference, node: Pairs, setting: Setting) -> bool
         f"name one, such as {name}.1, or it would eat the delimiters",
     )
     return True
+
+
+def is_composite(segment: bytes, field: int) -> bool:
+    """Whether the standard gives a field components. Time stamps, unknown fields, Z segments and OBX-5 count
+    as text.
+    """
+    element = standard().element(segment.decode("ascii"), field)
+    return element is not None and bool(element.parts) and element.datatype not in ("TS", "DTM")

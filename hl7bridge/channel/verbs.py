@@ -7,6 +7,7 @@ named.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from hl7bridge.channel.assign import read_assignment
@@ -286,13 +287,31 @@ def _python(value: Node, node: Pairs, setting: Setting) -> Run | Wrong:
     return python
 
 
-Verb = Callable[[Node, Pairs, Setting], "Run | Wrong"]
-#: Every verb of a step: what it is for, and how it is compiled.
-VERBS: Final[dict[str, tuple[str, Verb]]] = {
-    "remove": ("segments, fields or chosen repetitions to take out; run beside each", _remove),
-    "keep": ("the repetitions of a field that stay; the others go", _keep),
-    "renumber": ("a set ID that counts 1, 2, 3 (within: anew for each of these)", _renumber),
-    "add": ("a new segment, after: another; its fields stand beside it", _add),
-    "new": ("another message of this type, keep: these segments; the old one is original.", _new),
-    "python": ("a function of a Python file in this folder, module:function", _python),
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A verb of a step: what it is for, and how it is compiled."""
+
+    about: str
+    compile: Callable[[Node, Pairs, Setting], Run | Wrong]
+
+
+#: Every verb of a step.
+VERBS: Final[dict[str, Verb]] = {
+    "remove": Verb(
+        "segments, fields or chosen repetitions to take out; run (beside each) the whole run", _remove
+    ),
+    "keep": Verb("the repetitions of a field that stay; beside new the segments that do", _keep),
+    "renumber": Verb("a set ID that counts 1, 2, 3", _renumber),
+    "add": Verb("a new segment; its fields stand beside it", _add),
+    "new": Verb("another message of this type; the old one is read as original.", _new),
+    "python": Verb("a function of a Python file in this folder, module:function", _python),
+}
+#: The words that say when, for what and where a step works.
+MODIFIERS: Final = {
+    "when": "only where this holds",
+    "each": "for each of these segments with its run, or each repetition as it",
+    "where": "only those of each for which this holds",
+    "do": "steps inside it",
+    "after": "the segment behind which add puts the new one; of a list the first that is there",
+    "within": "renumber begins anew in the run of each of these",
 }

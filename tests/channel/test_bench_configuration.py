@@ -44,7 +44,7 @@ send_to: [hospital]
 }
 MESSAGE = (
     b"MSH|^~\\&|RXSYSTEM|STORE7711|HL7BRIDGE|HUB|20261121204700-0500||RDE^O11^RDE_O11|B1|P|2.5.1|||AL|NE\r"
-    b"PID|1||7^^^RETAIL^PI~E7^^^MEDSTAR^MR||Alexander^CHRISTINE^M||19481103|F|||1200 K ST NW||||||||999-99-0001\r"
+    b"PID|1||7^^^RETAIL^PI~E7^^^MEDSTAR^MR||Alexander^CHRISTINE^M||19481103|F|||K ST||||||||999-99-0001\r"
     b"PV1|1|O|STORE7711^^^RETAIL\r"
     b"ORC|NW|RX1^RETAIL|||IP||^BID^^20261121^^R||20261121204500\r"
     b"RXE|^BID^^20261121|00093-1048-01^metformin|500||mg\r"
@@ -79,7 +79,9 @@ def test_a_message_that_the_filter_refuses_is_answered_and_goes_nowhere() -> Non
     assert decision.outcomes[0].reason == "bench.yaml:6:3: MSH-11 = P"
 
 
-@pytest.mark.parametrize("raw", [MESSAGE, b"\xef\xbb\xbf\r\nMSH|^~\\&|A|||||\xff\xfe\x80|ZZZ^Z99|1\n\nZZZ|\x00\xc3\r\n"])
+@pytest.mark.parametrize(
+    "raw", [MESSAGE, b"\xef\xbb\xbf\r\nMSH|^~\\&|A|||||\xff\xfe\x80|ZZZ^Z99|1\n\nZZZ|\x00\xc3\r\n"]
+)
 def test_a_channel_without_a_map_sends_the_very_bytes(raw: bytes) -> None:
     configuration = load(PASSTHROUGH)
     assert configuration.sources["everything"].duplicates_s is None

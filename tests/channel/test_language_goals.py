@@ -166,7 +166,10 @@ def test_mask_a_field_and_strip_a_pdf_for_one_affiliate_only(decided: Callable[.
         for entry in read_roster(b"id,authority\n7,R\n", "roster.csv"):
             roster.add(name, entry)
     decision = decided(
-        files, message.replace("\n", "\r").encode(), roster=roster, received=datetime(2026, 11, 22, tzinfo=UTC)
+        files,
+        message.replace("\n", "\r").encode(),
+        roster=roster,
+        received=datetime(2026, 11, 22, tzinfo=UTC),
     )
     sent = {each.destination: each.payload for each in decision.outgoing}  # type: ignore[attr-defined]
     assert set(sent) == {"plain", "careful"}
