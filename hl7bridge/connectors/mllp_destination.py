@@ -12,10 +12,16 @@ from typing import Any
 
 from twisted.application.internet import ClientService
 from twisted.internet.defer import CancelledError
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IHandshakeListener,
+    IReactorTime,
+    ISSLTransport,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from hl7bridge.hl7 import ack, mllp
 
@@ -28,11 +34,13 @@ MAX_ANSWER_BYTES = 1024 * 1024
 Answered = Callable[[Any, "str | None", "str | None", "bytes | None"], None]
 
 
+@implementer(IHandshakeListener)
 class MllpDestination(Protocol):
-    """One connection to a hospital."""
+    """One connection to a hospital. Over TLS it stands only when the hospital's certificate was found good."""
 
     factory: _Connected
     closed = False
+    ready = False
 
     def __init__(self, pool: MllpPool, slot: _Slot) -> None:
         self.pool = pool
@@ -46,6 +54,11 @@ class MllpDestination(Protocol):
     def connectionMade(self) -> None:
         self._framer = mllp.Framer(MAX_ANSWER_BYTES)
         self.transport.setTcpNoDelay(True)
+        if not ISSLTransport.providedBy(self.transport):
+            self.handshakeCompleted()
+
+    def handshakeCompleted(self) -> None:
+        self.ready = True
         self.pool._connected(self)
 
     def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
@@ -99,7 +112,10 @@ class MllpDestination(Protocol):
         self.closed = True
         if self.busy:
             self._end(None, "the connection closed before the answer", None)
-        self.pool._lost(self)
+        if self.ready:
+            self.pool._lost(self)
+        else:
+            self.pool._not_trusted(self, reason)
 
 
 class _Connected(Factory):
@@ -255,6 +271,19 @@ class MllpPool:
         # Whether the hospital is down is known only when it cannot be dialled again.
         self.up = bool(self.open_connections)
         self._ready()
+
+    def _not_trusted(self, connection: MllpDestination, reason: Failure | None) -> None:
+        """TLS was not agreed on: nothing has left, and dialling at once again would end the same."""
+        self._hang_up(connection.slot)
+        if self._stopped or self._retired:
+            return
+        self.dial_failures += 1
+        if not self.open_connections:
+            why = reason.getErrorMessage() if reason is not None else "closed"
+            log.warn("{name}: cannot connect: TLS failed: {why}", name=self.name, why=why)
+            self._link(False)
+        if self._pause is None:
+            self._pause = self.clock.callLater(self._delay_s(self.dial_failures), self._go_on)
 
     def _hang_up(self, slot: _Slot) -> None:
         service, slot.service = slot.service, None
