@@ -3,13 +3,113 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import click
 
+from hl7bridge.channel.beside import TestResult, run_tests
+from hl7bridge.channel.folder import check as check_files
+from hl7bridge.channel.folder import load
+from hl7bridge.channel.schema import schema as language_schema
 from hl7bridge.cli.options import echo_json, json_option
 from hl7bridge.engine.folder import read_folder, read_secret
+from hl7bridge.engine.rosters import roster_mistakes
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path), default=Path("channels"))
+
+
+@click.command()
+@CONFIG
+@json_option
+def check(config: Path, as_json: bool) -> None:
+    """Read the channels in CONFIG (default: channels/) and name every mistake at once, with file:line:column.
+
+    Rosters are read too. Exit status 1 if there is a mistake.
+    """
+    files = read_folder(config)
+    found = check_files(files, lambda reference: read_secret(config, reference))
+    lists = [] if found else roster_mistakes(config, load(files, lambda reference: read_secret(config, reference)))
+    if as_json:
+        for mistake in found:
+            echo_json(mistake._asdict())
+        for row in lists:
+            echo_json(row._asdict())
+    else:
+        for mistake in (*found, *lists):
+            click.echo(f"{config}/{mistake}")
+    count = len(found) + len(lists)
+    if count:
+        click.echo("1 mistake" if count == 1 else f"{count} mistakes", err=True)
+        raise SystemExit(1)
+    if not as_json:
+        configuration = load(files, lambda reference: read_secret(config, reference))
+        click.echo(
+            f"{config}: {_some(len(configuration.channels), 'channel')}, {_some(len(configuration.sources), 'source')}, "
+            f"{_some(len(configuration.destinations), 'destination')} "
+            f"({_some(len(configuration.affiliates), 'affiliate')}), no mistakes"
+        )
+
+
+@click.command()
+@CONFIG
+@click.option("--channel", help="Only the tests of this channel.")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JUnit XML too.")
+@json_option
+def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -> None:
+    """Run the *.test.yaml files beside the channels in CONFIG and show each field that came out differently.
+
+    Exit status 1 if a test fails.
+    """
+    configuration = load(read_folder(config), lambda reference: read_secret(config, reference))
+    results = run_tests(configuration, lambda path: (config / path).read_bytes(), channel=channel)
+    if junit is not None:
+        junit.write_bytes(_junit(results))
+    failed = [result for result in results if not result.passed]
+    for result in results:
+        if as_json:
+            echo_json(
+                {
+                    "name": result.name,
+                    "place": result.place,
+                    "channel": result.channel,
+                    "passed": result.passed,
+                    "fault": result.fault,
+                    "differences": [
+                        {"destination": each.destination, "path": each.path, "expected": each.expected, "found": each.found}
+                        for each in result.differences
+                    ],
+                }
+            )
+        elif not result.passed:
+            click.echo(f"{config}/{result.place}: {click.style('failed', fg='red')}: {result.name}")
+            for line in [result.fault] if result.fault else map(str, result.differences):
+                click.echo(f"    {line}")
+    if not as_json:
+        click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+    if not results:
+        click.echo("there are no tests; put them beside the channel as CHANNEL.test.yaml", err=True)
+    raise SystemExit(1 if failed else 0)
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the channel language, for editors."""
+    click.echo(json.dumps(language_schema(), indent=1, ensure_ascii=False))
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _junit(results: Sequence[TestResult]) -> bytes:
+    failures = sum(not result.passed for result in results)
+    suite = ElementTree.Element("testsuite", name="hl7bridge", tests=str(len(results)), failures=str(failures))
+    for result in results:
+        case = ElementTree.SubElement(suite, "testcase", classname=result.channel, name=result.name, file=result.file)
+        if not result.passed:
+            lines = [result.fault] if result.fault else [str(each) for each in result.differences]
+            failure = ElementTree.SubElement(case, "failure", message=lines[0] or "")
+            failure.text = "\n".join(line or "" for line in [result.place, *lines])
+    return bytes(ElementTree.tostring(suite, encoding="utf-8", xml_declaration=True))

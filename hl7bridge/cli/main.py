@@ -26,7 +26,6 @@ COMMANDS = {
     "replay": "replay",
     "send": "wire",
     "receive": "wire",
-    "bench": "bench",
 }
 
 
@@ -56,10 +55,12 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except HL7BridgeError as error:
-            for mistake in getattr(error, "mistakes", ()):
+            mistakes = getattr(error, "mistakes", ())
+            for mistake in mistakes:
                 click.echo(str(mistake), err=True)
-            click.echo(f"hl7bridge: {error}", err=True)
-            ctx.exit(1 if getattr(error, "mistakes", ()) else 2)
+            count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+            click.echo(f"hl7bridge: {count}, nothing was changed" if mistakes else f"hl7bridge: {error}", err=True)
+            ctx.exit(1 if mistakes else 2)
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)

@@ -96,6 +96,24 @@ class RosterLoader:
                 )
 
 
+def roster_mistakes(folder: Path, configuration: Configuration) -> list[roster.RosterMistake]:
+    """Everything that is wrong with the roster files of a folder, by file and line."""
+    found: list[roster.RosterMistake] = []
+    for settings in configuration.affiliates.values():
+        name = settings.affiliate.roster if settings.affiliate is not None else None
+        if name is None:
+            continue
+        try:
+            with open(folder / name, "rb") as file:
+                for _ in roster.read_roster(iter(lambda: file.read(_CHUNK), b""), name):  # noqa: B023
+                    pass
+        except roster.RosterErrors as error:
+            found += error.mistakes
+        except OSError as error:
+            found.append(roster.RosterMistake(name, 1, f"cannot be read: {error.strerror}"))
+    return found
+
+
 def _digest(path: Path) -> str:
     digest = sha256()
     try:
