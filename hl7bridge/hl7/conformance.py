@@ -19,6 +19,8 @@ from hl7bridge.hl7.names import Element, Standard, standard
 
 _MOST_FINDINGS: Final = 100
 _NULL: Final = b'""'
+# Coding systems: HL7 adds to this table between versions, and some entries are patterns (99zzz, HL7nnnn).
+_OPEN_TABLES: Final = frozenset({"0396"})
 
 # MSH-9.3 where a message leaves it out and it is not simply type and event (table 0354).
 _STRUCTURES: Final = {
@@ -132,7 +134,7 @@ def _value(
     form = _FORMS.get(element.datatype)
     if form is not None and simple and not form.fullmatch(simple):
         yield Finding("102", place, f"{element.name} is no {element.datatype}")
-    if element.datatype == "ID" and element.table:
+    if element.datatype == "ID" and element.table and element.table not in _OPEN_TABLES:
         codes = tables.codes(element.table)
         if codes and simple.decode("ascii", "replace") not in codes:
             yield Finding("103", place, f"{element.name} is not in table {element.table}")

@@ -53,6 +53,11 @@ def test_the_structure_may_be_left_out() -> None:
     assert found(raw.replace(b"PV1||O\r", b"")) == [("100", "PV1")]
 
 
+@pytest.mark.parametrize("system", [b"99LAN", b"HL70005", b"RXNORM", b"UCUM", b"NDC"])
+def test_coding_systems_are_not_limited_to_those_a_version_printed(system: bytes) -> None:
+    assert check(Message(GOOD.replace(b"^Height^LN|", b"^Height^" + system + b"|"))) == []
+
+
 def test_findings_show_no_values() -> None:
     raw = GOOD.replace(b"|19481103|", b"|SECRET|").replace(b"|180|", b"|SECRET|")
     findings = check(Message(raw))
