@@ -24,7 +24,9 @@ def secrets(name: str) -> str:
 def channel_text(body: str) -> bytes:
     """A channel called `c` with a source and a destination, and `body` between them."""
     return (
-        b"channel: c\nsource: {mllp: {port: 2575}}\n" + textwrap.dedent(body).encode() + b"\nsend_to: [out]\n"
+        b"channel: c\nsource: {mllp: {port: 2575}, zone: America/New_York}\n"
+        + textwrap.dedent(body).encode()
+        + b"\nsend_to: [out]\n"
     )
 
 

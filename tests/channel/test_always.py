@@ -94,7 +94,9 @@ def test_a_file_with_a_slip_of_the_hand(name: str, data: st.DataObject) -> None:
     content = FILES[name]
     at = data.draw(st.integers(0, len(content)))
     size = data.draw(st.integers(0, 12))
-    put = data.draw(st.sampled_from([*WORDS, "", " ", "\n", "\t", ":", "- ", "{", "}", "[", "]", "'", '"', "&a ", "*a"]))
+    put = data.draw(
+        st.sampled_from([*WORDS, "", " ", "\n", "\t", ":", "- ", "{", "}", "[", "]", "'", '"', "&a ", "*a"])
+    )
     only_mistakes({**FILES, name: content[:at] + put.encode() + content[at + size :]})
 
 
@@ -111,27 +113,53 @@ trees = st.recursive(
 def test_any_tree_under_a_key_of_a_channel(key: str, tree: object) -> None:
     parsed = yaml.safe_load(WHOLE)
     parsed[key] = tree
-    only_mistakes({**FILES, "c.yaml": yaml.safe_dump(parsed, allow_unicode=True).encode("utf-8", "surrogatepass")})
+    only_mistakes(
+        {**FILES, "c.yaml": yaml.safe_dump(parsed, allow_unicode=True).encode("utf-8", "surrogatepass")}
+    )
 
 
 def configuration(body: bytes) -> Configuration:
-    return load({"c.yaml": b"channel: c\nsource: {mllp: {port: 1}}\n" + body + b"send_to: [out]\n", "out.yaml": OUT})
+    return load(
+        {"c.yaml": b"channel: c\nsource: {mllp: {port: 1}}\n" + body + b"send_to: [out]\n", "out.yaml": OUT}
+    )
 
 
 PLAIN = configuration(b"")
 CLEARS = configuration(b"map: [{ZZZ-1: x}]\n")
 MANY = load(
-    {**FILES, "c.yaml": WHOLE.replace(b"accept: [RDE^O11, 'ADT^*']\n", b"").replace(b"filter:", b"description: x #")},
+    {
+        **FILES,
+        "c.yaml": WHOLE.replace(b"accept: [RDE^O11, 'ADT^*']\n", b"").replace(
+            b"filter:", b"description: x #"
+        ),
+    },
     secret,
 )
 segments = st.lists(
-    st.sampled_from([b"PID|1||7^^^MEDSTAR^MR~8^^^X^PI", b"ORC|CA|2|||||^^D30~x", b"OBR|1", b"OBX|1|ST|1^x||y", b"NTE|1||z"])
-    | st.sampled_from([b"ZRX|1", b"TQ1|1", b"PV1||I", b"RXE|", b"", b"X", b"PID", b"OBX|||^^^~&&|\\", b"MSH|again"])
+    st.sampled_from(
+        [
+            b"PID|1||7^^^MEDSTAR^MR~8^^^X^PI",
+            b"ORC|CA|2|||||^^D30~x",
+            b"OBR|1",
+            b"OBX|1|ST|1^x||y",
+            b"NTE|1||z",
+        ]
+    )
+    | st.sampled_from(
+        [b"ZRX|1", b"TQ1|1", b"PV1||I", b"RXE|", b"", b"X", b"PID", b"OBX|||^^^~&&|\\", b"MSH|again"]
+    )
     | st.binary(max_size=12),
     max_size=12,
 )
-headers = st.sampled_from([b"MSH|^~\\&|A|B|||2026||ADT^A01|1|P|2.5", b"MSH#*!?%#A", b"MSH|^", b"MSH|^~\\&|||||||||||||||||ISO IR87"])
-messages = st.builds(lambda head, rest, end: end.join([head, *rest]) + end, headers, segments, st.sampled_from([b"\r", b"\n", b"\r\n"]))
+headers = st.sampled_from(
+    [b"MSH|^~\\&|A|B|||2026||ADT^A01|1|P|2.5", b"MSH#*!?%#A", b"MSH|^", b"MSH|^~\\&|||||||||||||||||ISO IR87"]
+)
+messages = st.builds(
+    lambda head, rest, end: end.join([head, *rest]) + end,
+    headers,
+    segments,
+    st.sampled_from([b"\r", b"\n", b"\r\n"]),
+)
 
 
 @given(messages)

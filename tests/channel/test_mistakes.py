@@ -1,4 +1,6 @@
-"""Every mistake of a folder is named at once, with its place, the nearest right word and what to do; none is a traceback."""
+"""Every mistake of a folder is named at once, with its place, the nearest right word and what to do; none is
+a traceback.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,10 @@ def test_all_mistakes_of_a_folder_are_named_at_once(mistakes: Find) -> None:
         ("description: !!python/object:os.system x", r"c.yaml:3:14: the tag .* is not read"),
         ("<<: {a: b}", r"c.yaml:3:1: the merge key << is not read"),
         ("? [a, b]\n: c", r"c.yaml:3:3: a list cannot be a key"),
-        ("lenient: true\nlenient: false", r"c.yaml:4:1: 'lenient' stands a second time; it is given in line 3"),
+        (
+            "lenient: true\nlenient: false",
+            r"c.yaml:4:1: 'lenient' stands a second time; it is given in line 3",
+        ),
         ("---\nchannel: d", r"c.yaml:3:1: a second document starts here"),
         # settings
         ("lenient: maybe", r"c.yaml:3:10: the text 'maybe' is neither true nor false"),
@@ -105,14 +110,29 @@ def test_all_mistakes_of_a_folder_are_named_at_once(mistakes: Find) -> None:
         ('map: [{MSH-5: "A\\nB"}]', r"c.yaml:3:15: a field cannot hold a line end"),
         ("map: [{MSH-2: x}]", r"c.yaml:3:8: MSH-2 declares the delimiters"),
         ("map: [{PID: x}]", r"c.yaml:3:8: PID is a segment, not a field"),
-        ("map: [{PID-3: {form: PID-2}}]", r"c.yaml:3:16: 'form' is not a word of mappings; did you mean from\?"),
+        (
+            "map: [{PID-3: {form: PID-2}}]",
+            r"c.yaml:3:16: 'form' is not a word of mappings; did you mean from\?",
+        ),
         ("map: [{PID-3: {case: upper}}]", r"c.yaml:3:15: a value needs exactly one of from, join"),
         ("map: [{PID-3: {from: PID}}]", r"c.yaml:3:22: PID is a segment, not a field"),
         ("map: [{PID-3: {from: original.PID-3}}]", r"c.yaml:3:22: there is no original here"),
-        ("map: [{PID-3: {from: 'NTE[*]-3'}}]", r"c.yaml:3:22: .* means several values and PID-3 is one place"),
-        ("map: [{PID-5: {from: PID-5, case: upper}}]", r"c.yaml:3:29: case works on text, and PID-5 has components"),
-        ("map: [{PID-3: {from: PID-2, replace: ['[', x]}}]", r"c.yaml:3:39: this is not a regular expression"),
-        ("map: [{PID-3: {from: PID-2.1, replace: [a, '\\2']}}]", r"c.yaml:3:44: this cannot replace anything"),
+        (
+            "map: [{PID-3: {from: 'NTE[*]-3'}}]",
+            r"c.yaml:3:22: .* means several values and PID-3 is one place",
+        ),
+        (
+            "map: [{PID-5: {from: PID-5, case: upper}}]",
+            r"c.yaml:3:29: case works on text, and PID-5 has components",
+        ),
+        (
+            "map: [{PID-3: {from: PID-2, replace: ['[', x]}}]",
+            r"c.yaml:3:39: this is not a regular expression",
+        ),
+        (
+            "map: [{PID-3: {from: PID-2.1, replace: [a, '\\2']}}]",
+            r"c.yaml:3:44: this cannot replace anything",
+        ),
         ("map: [{PID-3: {from: PID-2.1, replace: [a]}}]", r"c.yaml:3:40: replace takes a pattern"),
         ("map: [{PID-7: {from: PID-7, date: YYYYQQ}}]", r"c.yaml:3:35: .*is not a format of dates"),
         ("map: [{PID-7: {from: PID-7, column: x}}]", r"c.yaml:3:29: column belongs to table"),
@@ -135,9 +155,15 @@ def test_all_mistakes_of_a_folder_are_named_at_once(mistakes: Find) -> None:
         ("map: [{add: NTE, 'NTE[2]-1': 1}]", r"c.yaml:3:18: the segment that is added needs no brackets"),
         ("map: [{add: NTE, remove: PID}]", r"c.yaml:3:18: remove and add are two steps"),
         ("map: [{new: ORU}]", r"c.yaml:3:13: the text 'ORU' is not a message type"),
-        ("map: [{each: OBX, do: [{new: ORU^R01}]}]", r"c.yaml:3:30: new makes another message of the whole one"),
+        (
+            "map: [{each: OBX, do: [{new: ORU^R01}]}]",
+            r"c.yaml:3:30: new makes another message of the whole one",
+        ),
         ("map: [{MHS-5: A}]", r"c.yaml:3:8: HL7 has no segment MHS; did you mean MSH\?"),
-        ("map: [{ecah: OBX, OBX-1: 1}]", r"c.yaml:3:8: 'ecah' is neither a path nor a step; did you mean each\?"),
+        (
+            "map: [{ecah: OBX, OBX-1: 1}]",
+            r"c.yaml:3:8: 'ecah' is neither a path nor a step; did you mean each\?",
+        ),
         ("map: [{python: hook}]", r"c.yaml:3:16: 'hook' does not name a function"),
         ("map: [{python: nofile:f}]", r"c.yaml:3:16: there is no file nofile.py in this folder"),
         ("map: [{python: hook:fixx}]", r"c.yaml:3:16: hook.py has no function fixx; did you mean fix\?"),
@@ -156,61 +182,212 @@ def test_a_mistake_in_a_channel(mistakes: Find, body: str, line: str) -> None:
         ("latin.yaml", b"channel: d\ndescription: M\xfcller\n", "latin.yaml:2:15: this byte is not UTF-8"),
         ("nul.yaml", b"channel: d\x00\n", "nul.yaml:1:11: this is not YAML"),
         ("list.yaml", b"- a\n", "list.yaml:1:1: a list stands where a channel"),
-        ("odd.yaml", b"chanel: d\n", "odd.yaml:1:1: this file does not say what it is; did you mean channel?"),
+        (
+            "odd.yaml",
+            b"chanel: d\n",
+            "odd.yaml:1:1: this file does not say what it is; did you mean channel?",
+        ),
         ("deep.yaml", b"channel: " + b"[" * 100 + b"]" * 100, "deep.yaml:1:69: nested more than 60 deep"),
-        ("bomb.yaml", b"a: &a [x]\n" + b"".join(b"%c: &%c [%s]\n" % (98 + n, 98 + n, b",".join([b"*%c" % (97 + n)] * 10)) for n in range(9)), "bomb.yaml:6:"),
+        (
+            "bomb.yaml",
+            b"a: &a [x]\n"
+            + b"".join(
+                b"%c: &%c [%s]\n" % (98 + n, 98 + n, b",".join([b"*%c" % (97 + n)] * 10)) for n in range(9)
+            ),
+            "bomb.yaml:6:",
+        ),
         ("tables/t.csv", b"", "tables/t.csv:1:1: the table is empty"),
-        ("tables/t.csv", b"a,b\n1\n", "tables/t.csv:2:1: this row has too few cells: 1 where the header has 2"),
+        (
+            "tables/t.csv",
+            b"a,b\n1\n",
+            "tables/t.csv:2:1: this row has too few cells: 1 where the header has 2",
+        ),
         ("tables/t.csv", b"a,b\n1,2,3\n", "tables/t.csv:2:1: this row has too many cells"),
-        ("tables/t.csv", b"a,b\n1,2\n1,3\n", "tables/t.csv:3:1: '1' stands a second time; it is already in line 2"),
+        (
+            "tables/t.csv",
+            b"a,b\n1,2\n1,3\n",
+            "tables/t.csv:3:1: '1' stands a second time; it is already in line 2",
+        ),
         ("tables/t.csv", b"a,a\n1,2\n", "tables/t.csv:1:1: two columns have one name"),
         ("tables/t.csv", b"a,\n1,2\n", "tables/t.csv:1:1: a column has no name"),
         ("tables/t.csv", b'a,b\n1,"x\n', "tables/t.csv:2:1: this is not CSV"),
         ("tables/t.csv", b"a,b\n\xff,2\n", "tables/t.csv:2:1: this byte is not UTF-8"),
-        ("d.yaml", b"destination: out\nsend: {file: {folder: x}}\n", "destinations/out.yaml:1:14: there is a destination 'out' already"),
+        (
+            "d.yaml",
+            b"destination: out\nsend: {file: {folder: x}}\n",
+            "destinations/out.yaml:1:14: there is a destination 'out' already",
+        ),
         ("d.yaml", b"destination: d\n", "d.yaml:1:1: a destination needs send"),
         ("d.yaml", b"destination: d\nsend: {}\n", "d.yaml:2:7: send needs exactly one of mllp or file"),
-        ("d.yaml", b"destination: d\nsend: {mllp: {host: h, port: 0}}\n", "d.yaml:2:30: the text '0' is out of range; a port is 1 to 65535"),
-        ("d.yaml", b"destination: d\nsend: {mllp: {host: h, port: 70000}}\n", "d.yaml:2:30: the text '70000' is out of range"),
-        ("d.yaml", b"destination: d\nsend: {mllp: {host: h, port: x}}\n", "d.yaml:2:30: the text 'x' is not a port"),
-        ("d.yaml", b"destination: d\nsend: {mllp: {host: h, port: 1}, timeout: 5}\n", "d.yaml:2:43: the text '5' is not a length of time"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x, name: '${MSH-10}'}}\n", "d.yaml:2:32: two messages could get one name"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x, name: '../${id}'}}\n", "d.yaml:2:32: a file name stays inside its folder"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x, name: '${di}${id}'}}\n", "d.yaml:2:32: ${di} is not known in a file name"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x}}\norder: patients\n", "d.yaml:3:8: the text 'patients' is none of patient, none, strict; did you mean patient?"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x}}\nretry: {first: 1h, most: 1m}\n", "d.yaml:3:26: most is shorter than first"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x}}\nretry: {jitter: 110%}\n", "d.yaml:3:17: the text '110%' is not a share"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x}}\nanswers: {AE: again}\n", "d.yaml:3:15: the text 'again' is none of retry, fail"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x}}\nprocessing: [P, X]\n", "d.yaml:3:17: the text 'X' is none of P, T, D"),
-        ("d.yaml", b"destination: d\nsend: {mllp: {host: h, port: 1, tls: {certificate: a}}}\n", "d.yaml:2:38: a certificate and its key go together"),
-        ("d.yaml", b"destination: d\nsend: {file: {folder: x}}\nmap: [{PDI-1: x}]\n", "d.yaml:3:8: HL7 has no segment PDI"),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {mllp: {host: h, port: 0}}\n",
+            "d.yaml:2:30: the text '0' is out of range; a port is 1 to 65535",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {mllp: {host: h, port: 70000}}\n",
+            "d.yaml:2:30: the text '70000' is out of range",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {mllp: {host: h, port: x}}\n",
+            "d.yaml:2:30: the text 'x' is not a port",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {mllp: {host: h, port: 1}, timeout: 5}\n",
+            "d.yaml:2:43: the text '5' is not a length of time",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x, name: '${MSH-10}'}}\n",
+            "d.yaml:2:32: two messages could get one name",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x, name: '../${id}'}}\n",
+            "d.yaml:2:32: a file name stays inside its folder",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x, name: '${di}${id}'}}\n",
+            "d.yaml:2:32: ${di} is not known in a file name",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x}}\norder: patients\n",
+            "d.yaml:3:8: the text 'patients' is none of patient, none, strict; did you mean patient?",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x}}\nretry: {first: 1h, most: 1m}\n",
+            "d.yaml:3:26: most is shorter than first",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x}}\nretry: {jitter: 110%}\n",
+            "d.yaml:3:17: the text '110%' is not a share",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x}}\nanswers: {AE: again}\n",
+            "d.yaml:3:15: the text 'again' is none of retry, fail",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x}}\nprocessing: [P, X]\n",
+            "d.yaml:3:17: the text 'X' is none of P, T, D",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {mllp: {host: h, port: 1, tls: {certificate: a}}}\n",
+            "d.yaml:2:38: a certificate and its key go together",
+        ),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {file: {folder: x}}\nmap: [{PDI-1: x}]\n",
+            "d.yaml:3:8: HL7 has no segment PDI",
+        ),
         ("a.yaml", b"affiliate: a\nsend: {file: {folder: x}}\n", "a.yaml:1:1: an affiliate needs agreement"),
-        ("a.yaml", b"affiliate: a\nsend: {file: {folder: x}}\nagreement: {clinic: soon}\n", "a.yaml:3:21: the text 'soon' is not a date; write it 2026-12-01"),
-        ("a.yaml", b"affiliate: a\nsend: {file: {folder: x}}\nagreement: {clinic: 2026-02-30}\n", "a.yaml:3:21: the text '2026-02-30' is not a date"),
-        ("a.yaml", b"affiliate: a\nsend: {file: {folder: x}}\nagreement: {c: 2026-02-03}\nroster: rosters/a.csv\n", "a.yaml:4:9: there is no file 'rosters/a.csv'"),
+        (
+            "a.yaml",
+            b"affiliate: a\nsend: {file: {folder: x}}\nagreement: {clinic: soon}\n",
+            "a.yaml:3:21: the text 'soon' is not a date; write it 2026-12-01",
+        ),
+        (
+            "a.yaml",
+            b"affiliate: a\nsend: {file: {folder: x}}\nagreement: {clinic: 2026-02-30}\n",
+            "a.yaml:3:21: the text '2026-02-30' is not a date",
+        ),
+        (
+            "a.yaml",
+            b"affiliate: a\nsend: {file: {folder: x}}\nagreement: {c: 2026-02-03}\nroster: rosters/a.csv\n",
+            "a.yaml:4:9: there is no file 'rosters/a.csv'",
+        ),
         ("s.yaml", b"source: c\nmllp: {port: 2600}\n", "c.yaml:1:10: there is a source 'c' already"),
         ("s.yaml", b"source: s\nmllp: {port: 2575}\n", "c.yaml:2:16: port 2575 is taken by the source s"),
-        ("s.yaml", b"source: s\nmllp: {port: 1, allow: [10.0.0.0/33]}\n", "s.yaml:2:25: the text '10.0.0.0/33' is not a network"),
-        ("s.yaml", b"source: s\nmllp: {port: 1, encoding: utf9}\n", "s.yaml:2:27: the text 'utf9' is not a character set; did you mean utf-8?"),
-        ("s.yaml", b"source: s\nmllp: {port: 1}\nzone: America/NewYork\n", "s.yaml:3:7: the text 'America/NewYork' is not a time zone; did you mean America/New_York?"),
-        ("s.yaml", b"source: s\nmllp: {port: 1}\nduplicates: 24\n", "s.yaml:3:13: the text '24' is not a length of time"),
+        (
+            "s.yaml",
+            b"source: s\nmllp: {port: 1, allow: [10.0.0.0/33]}\n",
+            "s.yaml:2:25: the text '10.0.0.0/33' is not a network",
+        ),
+        (
+            "s.yaml",
+            b"source: s\nmllp: {port: 1, encoding: utf9}\n",
+            "s.yaml:2:27: the text 'utf9' is not a character set; did you mean utf-8?",
+        ),
+        (
+            "s.yaml",
+            b"source: s\nmllp: {port: 1}\nzone: America/NewYork\n",
+            "s.yaml:3:7: the text 'America/NewYork' is not a time zone; did you mean America/New_York?",
+        ),
+        (
+            "s.yaml",
+            b"source: s\nmllp: {port: 1}\nduplicates: 24\n",
+            "s.yaml:3:13: the text '24' is not a length of time",
+        ),
         ("s.yaml", b"source: s\nmllp: {port: 1, tls: {certificate: a}}\n", "s.yaml:2:22: tls needs key"),
-        ("e.yaml", b"channel: e\nsource: srouce\nsend_to: [out]\n", "e.yaml:2:9: there is no source 'srouce'"),
-        ("e.yaml", b"channel: c\nsource: c\nsend_to: [out]\n", "e.yaml:1:10: there is a channel 'c' already; it stands in c.yaml"),
+        (
+            "e.yaml",
+            b"channel: e\nsource: srouce\nsend_to: [out]\n",
+            "e.yaml:2:9: there is no source 'srouce'",
+        ),
+        (
+            "e.yaml",
+            b"channel: c\nsource: c\nsend_to: [out]\n",
+            "e.yaml:1:10: there is a channel 'c' already; it stands in c.yaml",
+        ),
         ("e.yaml", b"channel: e\nsource: c\n", "e.yaml:1:1: a channel needs send_to"),
-        ("e.yaml", b"channel: e\nsource: c\nsend_to: [{affiliates: clinic}]\n", "e.yaml:3:24: no affiliate's agreement covers 'clinic'"),
-        ("e.yaml", b"channel: e\nsource: c\nsend_to: [{when: {ORC-1: CA}}]\n", "e.yaml:3:11: send_to needs exactly one of to or affiliates or destination"),
-        ("e.yaml", b"channel: e\nsource: c\nsend_to: [{destination: out, send: {file: {folder: x}}}]\n", "e.yaml:3:25: there is a destination 'out' already"),
-        ("e.yaml", b"channel: e\nsource: c\nsend_to: [{destination: here}]\n", "e.yaml:3:25: the destination 'here' needs send"),
+        (
+            "e.yaml",
+            b"channel: e\nsource: c\nsend_to: [{affiliates: clinic}]\n",
+            "e.yaml:3:24: no affiliate's agreement covers 'clinic'",
+        ),
+        (
+            "e.yaml",
+            b"channel: e\nsource: c\nsend_to: [{when: {ORC-1: CA}}]\n",
+            "e.yaml:3:11: send_to needs exactly one of to or affiliates or destination",
+        ),
+        (
+            "e.yaml",
+            b"channel: e\nsource: c\nsend_to: [{destination: out, send: {file: {folder: x}}}]\n",
+            "e.yaml:3:25: there is a destination 'out' already",
+        ),
+        (
+            "e.yaml",
+            b"channel: e\nsource: c\nsend_to: [{destination: here}]\n",
+            "e.yaml:3:25: the destination 'here' needs send",
+        ),
         ("hl7bridge.yaml", b"store: {free: lots}\n", "hl7bridge.yaml:1:15: the text 'lots' is not a size"),
         ("hl7bridge.yaml", b"retain: 3d\n", "hl7bridge.yaml:1:1: 'retain' is not a key of hl7bridge.yaml"),
-        ("hl7bridge.yaml", b"defaults: {destination: {oder: strict}}\n", "hl7bridge.yaml:1:26: 'oder' is not a key of defaults; did you mean order?"),
+        (
+            "hl7bridge.yaml",
+            b"defaults: {destination: {oder: strict}}\n",
+            "hl7bridge.yaml:1:26: 'oder' is not a key of defaults; did you mean order?",
+        ),
         ("c.test.yaml", b"name: x\n", "c.test.yaml:1:1: a set of keys stands where a list belongs"),
-        ("c.test.yaml", b"- {name: x, message: y, expect: {uot: sent}}\n", "c.test.yaml:1:34: there is no destination 'uot'; did you mean out?"),
-        ("c.test.yaml", b"- {name: x, message: y, expect: {out: send}}\n", "c.test.yaml:1:39: the text 'send' is neither sent nor not sent"),
+        (
+            "c.test.yaml",
+            b"- {name: x, message: y, expect: {uot: sent}}\n",
+            "c.test.yaml:1:34: there is no destination 'uot'; did you mean out?",
+        ),
+        (
+            "c.test.yaml",
+            b"- {name: x, message: y, expect: {out: send}}\n",
+            "c.test.yaml:1:39: the text 'send' is neither sent nor not sent",
+        ),
         ("c.test.yaml", b"- {name: x, message: y}\n", "c.test.yaml:1:3: this test expects nothing"),
-        ("c.test.yaml", b"- {name: x, message: y, expect: {out: {PDI-3: x}}}\n", "c.test.yaml:1:40: HL7 has no segment PDI"),
-        ("q.test.yaml", b"- {name: x, message: y, answer: AA}\n", "q.test.yaml:1:3: there is no channel file q.yaml beside this one"),
+        (
+            "c.test.yaml",
+            b"- {name: x, message: y, expect: {out: {PDI-3: x}}}\n",
+            "c.test.yaml:1:40: HL7 has no segment PDI",
+        ),
+        (
+            "q.test.yaml",
+            b"- {name: x, message: y, answer: AA}\n",
+            "q.test.yaml:1:3: there is no channel file q.yaml beside this one",
+        ),
     ],
 )
 def test_a_mistake_in_another_file(mistakes: Find, name: str, data: bytes, line: str) -> None:
@@ -222,7 +399,9 @@ def test_hooks_that_cannot_be_loaded(mistakes: Find) -> None:
     found = mistakes("map: [{python: bad:f}]", {"bad.py": b"def f(:\n"})
     assert "bad.py:1:7: this is not Python: invalid syntax; mend the line" in found
     found = mistakes("map: [{python: bad:f}]", {"bad.py": b"\nimport nowhere_to_be_found\n"})
-    assert any(each.startswith("bad.py:2:1: the file fails while it loads: ModuleNotFoundError") for each in found)
+    assert any(
+        each.startswith("bad.py:2:1: the file fails while it loads: ModuleNotFoundError") for each in found
+    )
 
 
 def test_settings_of_affiliates_are_looked_up_for_each(mistakes: Find) -> None:
