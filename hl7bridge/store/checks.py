@@ -81,6 +81,9 @@ def is_plain_acceptance(change: DeliveryChange) -> bool:
         and change.answer is None
         and change.reason is None
         and change.code in ACCEPTED
+        and not change.possible_duplicate
+        and change.position is None
+        and change.next_us is None
     )
 
 

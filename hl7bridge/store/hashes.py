@@ -1,7 +1,8 @@
 """Keyed hashes: how the store finds patients, senders and repetitions without knowing them.
 
-All hashes are 64 bits, signed, keyed with the store's secret. Two patients who share one would wait for each other, no more; for
-a roster look-up the chance is about one in 10^12 per look-up with ten million rows. Knows bytes only; raises nothing.
+All hashes are 64 bits, signed, keyed with the store's secret. Two patients who share one would wait for
+each other, no more; for a roster look-up the chance is about one in 10^12 per look-up with ten million
+rows. Knows bytes only; raises nothing.
 """
 
 from __future__ import annotations

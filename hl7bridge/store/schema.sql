@@ -9,7 +9,7 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 
 -- 1024 consecutive message identifiers each: when they came and how far the counters had gone.
--- It bounds searches by time, and divides the patient index so that its new rows lie together.
+-- It bounds searches by time, and divides what is searched so that new rows lie together.
 CREATE TABLE slice (
     id INTEGER PRIMARY KEY,
     first_us INTEGER NOT NULL,
@@ -40,15 +40,25 @@ CREATE TABLE message (
     operator INTEGER,
     size INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX message_control ON message (control_id, sender, fingerprint);
 CREATE INDEX message_original ON message (original) WHERE original IS NOT NULL;
 
--- Whose messages: found by slice, newest first, so that inserting touches few pages.
-CREATE TABLE patient (
+-- What a message can be searched by: its patients' keys, and a number made of its control ID. By slice, so that new
+-- rows lie together.
+CREATE TABLE search (
     slice INTEGER NOT NULL,
     key INTEGER NOT NULL,
     message_id INTEGER NOT NULL,
     PRIMARY KEY (slice, key, message_id)
+) STRICT, WITHOUT ROWID;
+
+-- Which messages were processed under a control ID; written in the order of keys, some time after the message (see
+-- sqlite_control.py). A part is 2^22 messages.
+CREATE TABLE control (
+    part INTEGER NOT NULL,
+    key INTEGER NOT NULL,
+    fingerprint INTEGER NOT NULL,
+    message_id INTEGER NOT NULL,
+    PRIMARY KEY (part, key, fingerprint, message_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Bytes. id is message_id << 16 | n, the first byte of data names the format (see bodies.py).

@@ -18,6 +18,7 @@ import secrets
 import sqlite3
 import struct
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -29,7 +30,6 @@ from hl7bridge.store.base import (
     Counters,
     DeliveryChange,
     Earlier,
-    MessageStatus,
     OpenDelivery,
     Recovered,
     Removed,
@@ -42,6 +42,7 @@ from hl7bridge.store.base import (
 from hl7bridge.store.checks import is_plain_acceptance
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
+from hl7bridge.store.sqlite_control import ControlIndex
 from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
 from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, open_delivery
@@ -50,15 +51,23 @@ from hl7bridge.store.sqlite_upkeep import Upkeep
 
 _COMMIT = sql.load("commit.sql")
 _READ = sql.load("read.sql")
-_DUPLICATE = int(MessageStatus.DUPLICATE)
+_CONTROL = sql.load("control.sql")
 #: Deliveries looked up in one statement.
 _MANY = 200
+#: Open deliveries of which the destination is remembered.
+_PLACES = 100_000
 #: What rows of a wrong shape raise before SQLite sees them.
 _WRONG = (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error)
 
 P = ParamSpec("P")
 R = TypeVar("R")
 _STANDING = "SELECT id, destination, status FROM delivery WHERE id IN ("
+
+
+@cache
+def _insert_search(count: int) -> str:
+    """The statement that inserts so many keys of a message."""
+    return _COMMIT["insert_search"] + ", (?, ?, ?)" * (count - 1)
 
 
 class SqliteStore(SqliteReader):
@@ -87,6 +96,8 @@ class SqliteStore(SqliteReader):
         self._ask(conn)
         self._names = Names(conn)
         self._open = open_counts(conn)
+        self._places: dict[int, int] = {}
+        self._control = ControlIndex(conn)
         self._upkeep = Upkeep(conn, self.transaction)
         self._rosters = RosterLoads(conn, self._names, self.transaction)
 
@@ -99,11 +110,14 @@ class SqliteStore(SqliteReader):
 
     def commit(self, batch: Batch) -> None:
         """Keep all of a batch in one durable transaction, or nothing of it."""
-        opened, size = self.transaction(self._keep, batch)
-        counts = self._open
-        for destination, more in opened.items():
-            counts[destination] = counts.get(destination, 0) + more
-        self._upkeep.wrote(len(batch.messages), len(batch.changes) + len(batch.claims), size)
+        try:
+            rows = self.transaction(self._keep, batch)
+        except BaseException:
+            self._control.forget()
+            raise
+        self._control.settle(batch.messages)
+        self._settle_open(rows, batch.changes)
+        self._upkeep.wrote(len(batch.messages), len(batch.changes) + len(batch.claims), rows.size)
         if self._upkeep.overdue:
             self.checkpoint()
 
@@ -142,24 +156,36 @@ class SqliteStore(SqliteReader):
             self._lost = error
         return error
 
-    def _keep(self, batch: Batch) -> tuple[dict[int, int], int]:
-        """The statements of a batch. Returns what they add to the open deliveries, and the bytes of
-        bodies.
-        """
-        opened: dict[int, int] = {}
-        size = 0
+    def _settle_open(self, rows: MessageRows, changes: list[DeliveryChange]) -> None:
+        """What is open changed durably."""
+        counts, places = self._open, self._places
+        for destination, more in rows.opened.items():
+            counts[destination] = counts.get(destination, 0) + more
+        if len(places) > _PLACES:
+            places.clear()
+        places.update(rows.places)
+        for change in changes:
+            if change.status >= 2:
+                places.pop(change.id, None)
+
+    def _keep(self, batch: Batch) -> MessageRows:
+        """The statements of a batch."""
         for version in batch.versions:
             self._keep_version(version)
+        rows = message_rows(batch.messages, self._names)
         if batch.messages:
-            rows = message_rows(batch.messages, self._names)
             self._keep_messages(rows)
-            opened, size = rows.opened, rows.size
+            entries = self._control.add(batch.messages)
+            if entries:
+                self._conn.executemany(_CONTROL["insert"], entries)
+            if self._control.mark is not None:
+                self._conn.execute(_CONTROL["set_mark"], (self._control.mark,))
         if batch.claims:
             claimed = self._conn.executemany(_COMMIT["claim"], [(each,) for each in batch.claims])
             if claimed.rowcount != len(batch.claims):
                 raise StoreFault("a delivery was claimed that is not queued", place=self.place)
         if batch.changes:
-            self._keep_changes(batch.changes, opened)
+            self._keep_changes(batch.changes, rows)
         for hold in batch.holds:
             if hold.held:
                 self._conn.execute(_COMMIT["insert_hold"], (hold.destination, hold.operator, hold.at_us))
@@ -167,7 +193,7 @@ class SqliteStore(SqliteReader):
                 self._conn.execute(_COMMIT["delete_hold"], (hold.destination,))
         for act in batch.acts:
             self._conn.execute(_COMMIT["insert_act"], (act.at_us, act.operator, act.verb, act.detail))
-        return opened, size
+        return rows
 
     def _keep_messages(self, rows: MessageRows) -> None:
         many = self._conn.executemany
@@ -177,30 +203,40 @@ class SqliteStore(SqliteReader):
             many(_COMMIT["insert_delivery"], rows.deliveries)
         if rows.several_keys:
             many(_COMMIT["insert_several_keys"], rows.several_keys)
-        if rows.patients:
-            many(_COMMIT["insert_patient"], rows.patients)
+        for count, search in rows.search.items():
+            many(_insert_search(count), search)
         many(_COMMIT["upsert_slice"], list(rows.slices.values()))
 
-    def _keep_changes(self, changes: list[DeliveryChange], opened: dict[int, int]) -> None:
-        before = self._standing([change.id for change in changes])
-        updates: list[tuple[Any, ...]] = []
+    def _keep_changes(self, changes: list[DeliveryChange], rows: MessageRows) -> None:
+        opened = rows.opened
+        before = self._standing(changes)
+        # The short statement runs first, so it is for batches that change nothing twice.
+        once = len(before) == len(changes)
+        accepted: list[tuple[Any, ...]] = []
+        others: list[tuple[Any, ...]] = []
         attempts: list[tuple[Any, ...]] = []
-        names = self._names
         for c in changes:
-            destination, status = before[c.id]
+            destination, was_open = before[c.id]
             after = int(c.status)
-            if (status < 2) != (after < 2):
-                opened[destination] = opened.get(destination, 0) + (1 if after < 2 else -1)
-            before[c.id] = (destination, after)
-            reason = names[c.reason]
+            if was_open != (after < 2):
+                opened[destination] = opened.get(destination, 0) + (-1 if was_open else 1)
+                before[c.id] = (destination, after < 2)
+            if once and is_plain_acceptance(c):
+                accepted.append((c.at_us, c.code, c.id))
+                continue
+            reason = self._names[c.reason]
             code = NO_CODE if c.code is None else c.code
-            updates.append(
+            others.append(
                 (after, c.at_us, c.attempts, code, reason, bool(c.possible_duplicate), c.next_us, c.id)
             )
-            if not is_plain_acceptance(c):
+            if once or not is_plain_acceptance(c):
                 attempts.append((c.id, c.at_us, after, c.attempts, c.code, reason, c.answer))
         many = self._conn.executemany
-        many(_COMMIT["change"], updates)
+        if accepted:
+            many(_COMMIT["accepted"], accepted)
+        if not others:
+            return
+        many(_COMMIT["change"], others)
         if attempts:
             many(_COMMIT["insert_attempt"], attempts)
         moves = [(c.id, c.position) for c in changes if c.position is not None]
@@ -208,17 +244,25 @@ class SqliteStore(SqliteReader):
             many(_COMMIT["move"], moves)
             many(_COMMIT["raise_position"], [(position,) for _, position in moves])
 
-    def _standing(self, ids: list[int]) -> dict[int, tuple[int, int]]:
-        """Destination and status of deliveries before they change. Raises StoreFault for one that is not
-        there.
+    def _standing(self, changes: list[DeliveryChange]) -> dict[int, tuple[int, bool]]:
+        """Destination of deliveries and whether they are open, before they change. Raises StoreFault for
+        one that is not there.
         """
-        found: dict[int, tuple[int, int]] = {}
-        for start in range(0, len(ids), _MANY):
-            some = ids[start : start + _MANY]
+        places = self._places
+        found: dict[int, tuple[int, bool]] = {}
+        unknown: list[int] = []
+        for c in changes:
+            place = places.get(c.id)
+            if place is None:
+                unknown.append(c.id)
+            else:
+                found[c.id] = (place, True)
+        for start in range(0, len(unknown), _MANY):
+            some = unknown[start : start + _MANY]
             question = _STANDING + ",".join("?" * len(some)) + ")"
             for delivery_id, destination, status in self._conn.execute(question, some):
-                found[delivery_id] = (destination, status)
-        if len(found) != len(ids) and not found.keys() >= set(ids):
+                found[delivery_id] = (destination, status < 2)
+        if unknown and not found.keys() >= set(unknown):
             raise StoreFault("a delivery was changed that is not in the store", place=self.place)
         return found
 
@@ -253,20 +297,7 @@ class SqliteStore(SqliteReader):
     @said
     def duplicate_of(self, control_id: str, sender: int, fingerprint: int, since_us: int) -> Earlier | None:
         """The newest exact copy since then, else one of the newer messages with other bytes."""
-        execute = self._conn.execute
-        if execute(_READ["any_bytes"], (control_id, sender)).fetchone() is None:
-            return None
-        row = execute(_READ["same_bytes"], (control_id, sender, fingerprint)).fetchone()
-        while row is not None and row[2] == _DUPLICATE:
-            # A copy of a copy: what counts is the one that was processed, unless retention has taken it.
-            row = (
-                execute(_READ["one_message"], (row[4],)).fetchone()
-                or execute(_READ["same_bytes_processed"], (control_id, sender, fingerprint)).fetchone()
-            )
-        if row is not None and row[3] >= since_us:
-            return Earlier(row[0], True, row[1], MessageStatus(row[2]), row[3])
-        row = execute(_READ["other_bytes"], (control_id, sender, fingerprint, since_us)).fetchone()
-        return None if row is None else Earlier(row[0], False, row[1], MessageStatus(row[2]), row[3])
+        return self._control.find(control_id, sender, fingerprint, since_us)
 
     @said
     def open_deliveries(

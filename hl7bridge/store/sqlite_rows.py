@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 from hl7bridge.store.base import (
     BODY_BITS,
@@ -49,6 +50,11 @@ def unpacked_keys(data: bytes | None) -> tuple[int, ...]:
     return () if data is None else struct.unpack(f"<{len(data) // 8}q", data)
 
 
+def control_id_key(control_id: str) -> int:
+    """What a control ID is searched by; unequal ones may share it, so the rows found are compared."""
+    return crc32(control_id.encode()) | 1 << 40
+
+
 @dataclass(slots=True)
 class MessageRows:
     """The rows of a batch's messages, by table, and what they add to the open deliveries of each
@@ -59,16 +65,17 @@ class MessageRows:
     bodies: list[tuple[int, bytes]] = field(default_factory=list)
     deliveries: list[tuple[Any, ...]] = field(default_factory=list)
     several_keys: list[tuple[int, int]] = field(default_factory=list)
-    patients: list[tuple[int, int, int]] = field(default_factory=list)
+    search: dict[int, list[list[int]]] = field(default_factory=dict)
     slices: dict[int, list[int]] = field(default_factory=dict)
     opened: dict[int, int] = field(default_factory=dict)
+    places: list[tuple[int, int]] = field(default_factory=list)
     size: int = 0
 
 
 def message_rows(messages: Iterable[NewMessage], names: Names) -> MessageRows:
     """Everything that accepting these messages inserts. Raises StoreFault where a payload is not there."""
     rows = MessageRows()
-    add_message, add_patient = rows.messages.append, rows.patients.append
+    add_message, search = rows.messages.append, rows.search
     for m in messages:
         message_id = m.id
         if not 0 <= message_id < _IDS or len(m.payloads) > MAX_PAYLOADS:
@@ -77,8 +84,14 @@ def message_rows(messages: Iterable[NewMessage], names: Names) -> MessageRows:
         rows.bodies.extend(bodies)
         first, last, position = _add_deliveries(rows, m, numbers, names)
         slice_id = message_id >> SLICE_BITS
+        keys = [slice_id, control_id_key(m.control_id), message_id]
         for key in m.patient_keys:
-            add_patient((slice_id, key, message_id))
+            keys += (slice_id, key, message_id)
+        count = len(m.patient_keys) + 1
+        if count in search:
+            search[count].append(keys)
+        else:
+            search[count] = [keys]
         add_message(
             (
                 message_id,
@@ -154,6 +167,7 @@ def _add_deliveries(
         )
         if status < 2:
             rows.opened[destination] = rows.opened.get(destination, 0) + 1
+            rows.places.append((d.id, destination))
         if first is None or d.id < first:
             first = d.id
         if last is None or d.id > last:

@@ -23,7 +23,7 @@ from hl7bridge.store.base import (
     Stats,
 )
 from hl7bridge.store.names import Words
-from hl7bridge.store.sqlite_rows import SLICE_BITS, delivery_row, message_row
+from hl7bridge.store.sqlite_rows import SLICE_BITS, control_id_key, delivery_row, message_row
 
 _SEARCH = sql.load("search.sql")
 _READ = sql.load("read.sql")
@@ -55,15 +55,13 @@ class Search:
             return []
         low, high = _range(after_id, newest_first)
         order = f" ORDER BY m.id{' DESC' if newest_first else ''} LIMIT :limit"
-        if query.control_id is not None:
-            runs, statement = iter([(low, high)]), _SEARCH["messages_of_control_id"]
-        elif query.original is not None:
+        if query.original is not None:
             runs, statement = iter([(low, high)]), _SEARCH["messages_of_original"]
         elif query.delivery_status in _UNFINISHED:
             runs, statement = iter([(low, high)]), _SEARCH["messages_unfinished"]
-        elif query.patient_key is not None:
+        elif "key" in values:
             runs = self._runs(low, high, query.since_us, query.until_us, newest_first, _INDEX_RUN)
-            statement = _SEARCH["messages_of_patient"]
+            statement = _SEARCH["messages_by_key"]
             order = f" ORDER BY s.id{' DESC' if newest_first else ''}, p.message_id" + (
                 " DESC LIMIT :limit" if newest_first else " LIMIT :limit"
             )
@@ -95,11 +93,13 @@ class Search:
             parts.append(" AND m.received_us < :until_us")
             values["until_us"] = query.until_us
         if query.patient_key is not None:
-            values["patient_key"] = query.patient_key
+            values["patient_key"] = values["key"] = query.patient_key
             parts.append(
-                " AND EXISTS (SELECT 1 FROM patient q WHERE q.slice = m.id >> 10 AND q.key = :patient_key"
+                " AND EXISTS (SELECT 1 FROM search q WHERE q.slice = m.id >> 10 AND q.key = :patient_key"
                 " AND q.message_id = m.id)"
             )
+        if query.control_id is not None:
+            values["key"] = control_id_key(query.control_id)
         if query.source is not None:
             values["source"] = self._number(query.source)
             parts.append(" AND m.source = :source")

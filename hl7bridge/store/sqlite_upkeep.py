@@ -28,6 +28,8 @@ KEPT_PAGES, KEPT_SHARE = 256, 0.02
 _LOOKED_AT = 2_000
 #: Slices deleted in one step.
 _SLICES = 2
+#: Entries of control IDs deleted in one step.
+_ENTRIES = 500
 
 
 class Transact(Protocol):
@@ -107,7 +109,8 @@ class Upkeep:
     def _delete(self, before_us: int, count: int, failed_too: bool) -> tuple[int, int, bool]:
         execute = self._conn.execute
         if self._after < 0:
-            # Once a pass: the last slice with a message that old. Clocks are set back, so order proves nothing.
+            # Once a pass: the last slice with a message that old. Clocks are set back, so order proves
+            # nothing.
             (self._last,) = execute(_UPKEEP["last_old_slice"], (before_us,)).fetchone()
         removed = size = 0
         looked_at = min(_LOOKED_AT, count * 4)
@@ -143,13 +146,17 @@ class Upkeep:
         return int(size)
 
     def _delete_slices(self) -> None:
-        """The patient index goes by whole slices, when their last message has gone."""
+        """What is searched goes by whole slices, when their last message has gone; so do old control IDs."""
         mark = self._after >> SLICE_BITS
         asked = (self._slice, mark, _SLICES)
         found = self._conn.execute(_UPKEEP["empty_slices"], asked).fetchall()
         for (slice_id,) in found:
-            self._conn.execute(_UPKEEP["delete_patients"], (slice_id,))
+            self._conn.execute(_UPKEEP["delete_search"], (slice_id,))
             self._conn.execute(_UPKEEP["delete_slice"], (slice_id,))
+        part = self._conn.execute(_UPKEEP["oldest_control"]).fetchone()
+        if part is not None:
+            (key,) = self._conn.execute(_UPKEEP["control_step"], (part[0], _ENTRIES)).fetchone()
+            self._conn.execute(_UPKEEP["delete_control"], (part[0], key))
         self._slice = found[-1][0] + 1 if len(found) == _SLICES else max(self._slice, mark)
 
     def _give_back(self, budget_us: float) -> bool:

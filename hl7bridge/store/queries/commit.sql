@@ -28,9 +28,9 @@ INSERT INTO delivery (
 -- One of the order keys of a delivery that has several.
 INSERT OR IGNORE INTO several_keys (key, delivery_id) VALUES (?, ?);
 
--- name: insert_patient
--- A message concerns a patient; one may be named twice in a message.
-INSERT OR IGNORE INTO patient (slice, key, message_id) VALUES (?, ?, ?);
+-- name: insert_search
+-- A message can be searched by some keys (as many VALUES as it has); it may have one twice.
+INSERT OR IGNORE INTO search (slice, key, message_id) VALUES (?, ?, ?);
 
 -- name: upsert_slice
 -- How far a slice has gone.
@@ -59,6 +59,18 @@ UPDATE delivery SET
     possible_duplicate = possible_duplicate | ?6,
     next_us = ?7
 WHERE id = ?8;
+
+-- name: accepted
+-- The commonest change: the first attempt was accepted.
+UPDATE delivery SET
+    status = 2,
+    first_us = iif(attempts = 0, ?1, first_us),
+    attempts = 1,
+    at_us = ?1,
+    code = ?2,
+    reason = NULL,
+    next_us = NULL
+WHERE id = ?3;
 
 -- name: move
 -- A delivery goes to another place in its queue.

@@ -18,32 +18,6 @@ SELECT text, id FROM name ORDER BY id LIMIT 20000;
 -- The highest identifier of a word.
 SELECT coalesce(max(id), 0) FROM name;
 
--- name: any_bytes
--- Whether any message had this control ID and sender: for most, none had.
-SELECT 1 FROM message WHERE control_id = ? AND sender = ? LIMIT 1;
-
--- name: same_bytes
--- The newest message with this control ID, sender and content.
-SELECT id, answer, status, received_us, original FROM message
-WHERE control_id = ? AND sender = ? AND fingerprint = ? ORDER BY id DESC LIMIT 1;
-
--- name: same_bytes_processed
--- The same, but for messages that were only copies themselves.
-SELECT id, answer, status, received_us, original FROM message
-WHERE control_id = ? AND sender = ? AND fingerprint = ? AND status <> 3 ORDER BY id DESC LIMIT 1;
-
--- name: other_bytes
--- The newest of some messages with this control ID and sender and other content; a sender that always says the
--- same control ID must not make every look-up longer.
-SELECT id, answer, status, received_us FROM (
-    SELECT id, answer, status, received_us FROM message
-    WHERE control_id = ?1 AND sender = ?2 AND fingerprint <> ?3 LIMIT 200
-) WHERE received_us >= ?4 AND status <> 3 ORDER BY id DESC LIMIT 1;
-
--- name: one_message
--- The answer that a message got, in the columns of same_bytes.
-SELECT id, answer, status, received_us, original FROM message WHERE id = ?;
-
 -- name: queued_by_destination
 -- How many deliveries wait at each destination.
 SELECT destination, count(*) FROM delivery INDEXED BY delivery_queued WHERE status = 0 GROUP BY destination;

@@ -5,21 +5,13 @@ SELECT
     m.patient_keys, m.outcomes, m.flags, m.original, m.operator, m.size
 FROM message m WHERE m.id BETWEEN :low AND :high
 
--- name: messages_of_patient
--- Messages of one patient, through the slices' part of the patient index.
+-- name: messages_by_key
+-- Messages of one patient, or with one control ID, through the slices' parts of the search table.
 SELECT
     m.id, m.received_us, m.source, m.status, m.type, m.control_id, m.answer, m.version, m.event_date,
     m.patient_keys, m.outcomes, m.flags, m.original, m.operator, m.size
-FROM slice s CROSS JOIN patient p ON p.slice = s.id AND p.key = :patient_key
-CROSS JOIN message m ON m.id = p.message_id
+FROM slice s CROSS JOIN search p ON p.slice = s.id AND p.key = :key CROSS JOIN message m ON m.id = p.message_id
 WHERE s.id BETWEEN :low >> 10 AND :high >> 10 AND m.id BETWEEN :low AND :high
-
--- name: messages_of_control_id
--- Messages with one control ID.
-SELECT
-    m.id, m.received_us, m.source, m.status, m.type, m.control_id, m.answer, m.version, m.event_date,
-    m.patient_keys, m.outcomes, m.flags, m.original, m.operator, m.size
-FROM message m INDEXED BY message_control WHERE m.control_id = :control_id AND m.id BETWEEN :low AND :high
 
 -- name: messages_of_original
 -- Messages that repeat or replay another.

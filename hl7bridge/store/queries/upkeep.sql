@@ -47,9 +47,21 @@ SELECT s.id FROM slice s WHERE s.id >= ?1 AND s.id < ?2 AND s.id < (SELECT max(i
     AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id BETWEEN s.id << 10 AND (s.id << 10) + 1023)
 ORDER BY s.id LIMIT ?3;
 
--- name: delete_patients
--- A slice's part of the patient index.
-DELETE FROM patient WHERE slice = ?;
+-- name: delete_search
+-- What a slice's messages were searched by.
+DELETE FROM search WHERE slice = ?;
+
+-- name: oldest_control
+-- The first entry of the oldest part, if the part holds no message any more.
+SELECT part FROM control WHERE part < (SELECT min(id) FROM message) >> 22 ORDER BY part LIMIT 1;
+
+-- name: control_step
+-- Where some entries of a part end.
+SELECT max(key) FROM (SELECT key FROM control WHERE part = ?1 ORDER BY key LIMIT ?2);
+
+-- name: delete_control
+-- Some entries of a part of which no message is left.
+DELETE FROM control WHERE part = ? AND key <= ?;
 
 -- name: delete_slice
 -- A slice of which nothing is left.
