@@ -115,7 +115,7 @@ class SqliteStore(SqliteReader):
         except BaseException:
             self._control.forget()
             raise
-        self._control.settle(batch.messages)
+        self._control.settle(rows.slices.values())
         self._settle_open(rows, batch.changes)
         self._upkeep.wrote(len(batch.messages), len(batch.changes) + len(batch.claims), rows.size)
         if self._upkeep.overdue:
@@ -203,8 +203,8 @@ class SqliteStore(SqliteReader):
             many(_COMMIT["insert_delivery"], rows.deliveries)
         if rows.several_keys:
             many(_COMMIT["insert_several_keys"], rows.several_keys)
-        for count, search in rows.search.items():
-            many(_insert_search(count), search)
+        for length, search in rows.search.items():
+            many(_insert_search(length // 3), search)
         many(_COMMIT["upsert_slice"], list(rows.slices.values()))
 
     def _keep_changes(self, changes: list[DeliveryChange], rows: MessageRows) -> None:

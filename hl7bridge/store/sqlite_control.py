@@ -16,12 +16,13 @@ Refuses to know transactions: it prepares rows and is told `settle` or `forget`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from zlib import crc32
 
 from hl7bridge.store import sql
-from hl7bridge.store.base import Earlier, MessageStatus, NewMessage
+from hl7bridge.store.base import COUNTER_BITS, Earlier, MessageStatus, NewMessage
+from hl7bridge.store.sqlite_rows import SLICE_BITS
 
 _CONTROL = sql.load("control.sql")
 _DUPLICATE = int(MessageStatus.DUPLICATE)
@@ -50,7 +51,8 @@ class ControlIndex:
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
         self._buckets: list[list[Entry]] = [[] for _ in range(BUCKETS)]
-        self._exact: dict[tuple[int, int], int] = {}
+        #: What waits, by key and fingerprint in one number, and by key: the newest message each.
+        self._exact: dict[int, int] = {}
         self._any: dict[int, int] = {}
         self._waiting = 0
         self._bucket = 0
@@ -63,8 +65,9 @@ class ControlIndex:
         row = conn.execute(_CONTROL["mark"]).fetchone()
         begun = -1 if row is None else row[0]
         for message_id, control_id, sender, fingerprint in conn.execute(_CONTROL["unmarked"], (begun,)):
-            entry = (message_id >> PART_BITS, control_key(control_id, sender), fingerprint, message_id)
-            self._wait(entry)
+            key = control_key(control_id, sender)
+            self._adding.append((message_id >> PART_BITS, key, fingerprint, message_id))
+        self._wait()
         #: The highest message when this sweep began: at its end all up to there are in the table.
         self._sweep = self._highest = conn.execute(_CONTROL["highest"]).fetchone()[0]
 
@@ -72,16 +75,22 @@ class ControlIndex:
 
     def add(self, messages: Iterable[NewMessage]) -> list[Entry]:
         """Take in the messages of a batch. Returns the rows that go into the table in this transaction."""
-        adding = self._adding = []
+        adding: list[Entry] = []
         late: list[Entry] = []
+        sweep = self._sweep
         for m in messages:
-            if m.status == _DUPLICATE:
-                continue
-            entry = (m.id >> PART_BITS, control_key(m.control_id, m.sender), m.fingerprint, m.id)
-            # What comes after its own sweep has begun would not be read again after a crash.
-            (adding if m.id > self._sweep else late).append(entry)
-        rows = self._carry(len(adding) * (self._waiting + len(adding)) // WAITING)
-        return late + rows
+            if m.status != _DUPLICATE:
+                message_id = m.id
+                entry = (
+                    message_id >> PART_BITS,
+                    control_key(m.control_id, m.sender),
+                    m.fingerprint,
+                    message_id,
+                )
+                # What comes after its own sweep has begun would not be read again after a crash.
+                (adding if message_id > sweep else late).append(entry)
+        self._adding = adding
+        return late + self._carry(len(adding) * (self._waiting + len(adding)) // WAITING)
 
     def _carry(self, count: int) -> list[Entry]:
         rows: list[Entry] = []
@@ -114,40 +123,49 @@ class ControlIndex:
         """All messages up to this one are in the table, if that is news."""
         return self._mark
 
-    def settle(self, messages: Iterable[NewMessage]) -> None:
-        """The transaction is durable."""
+    def settle(self, slices: Iterable[Sequence[int]]) -> None:
+        """The transaction is durable, with these rows of the table of slices."""
         self._mark = None
         if self._taken:
-            start = self._carried
-            self._carried += self._taken
-            self._waiting -= self._taken
-            self._taken = 0
-            for _, key, fingerprint, message_id in self._carrying[start : self._carried]:
-                if self._exact.get((key, fingerprint)) == message_id:
-                    del self._exact[key, fingerprint]
-                if self._any.get(key) == message_id:
-                    del self._any[key]
-        for entry in self._adding:
-            self._wait(entry)
-        self._adding = []
-        for m in messages:
-            if m.id > self._highest:
-                self._highest = m.id
-            part = m.id >> PART_BITS
-            if m.received_us > self._parts.get(part, -_HALF):
-                self._parts[part] = m.received_us
+            self._drop()
+        if self._adding:
+            self._wait()
+        for slice_id, _, last_us, last_message, *_ in slices:
+            # A row tells the message's counter; the slice tells its node.
+            message_id = slice_id >> (COUNTER_BITS - SLICE_BITS) << COUNTER_BITS | last_message
+            self._highest = max(self._highest, message_id)
+            part = slice_id >> (PART_BITS - SLICE_BITS)
+            if last_us > self._parts.get(part, -_HALF):
+                self._parts[part] = last_us
 
     def forget(self) -> None:
         """The transaction did not happen."""
         self._adding = []
         self._taken = 0
 
-    def _wait(self, entry: Entry) -> None:
-        _, key, fingerprint, message_id = entry
-        self._buckets[(key + _HALF) >> 56].append(entry)
-        self._exact[key, fingerprint] = message_id
-        self._any[key] = message_id
-        self._waiting += 1
+    def _drop(self) -> None:
+        """What was carried into the table waits no more."""
+        start = self._carried
+        self._carried += self._taken
+        self._waiting -= self._taken
+        self._taken = 0
+        exact, by_key = self._exact, self._any
+        for _, key, fingerprint, message_id in self._carrying[start : self._carried]:
+            if exact.get(key ^ fingerprint) == message_id:
+                del exact[key ^ fingerprint]
+            if by_key.get(key) == message_id:
+                del by_key[key]
+
+    def _wait(self) -> None:
+        """What was added waits."""
+        exact, by_key, buckets = self._exact, self._any, self._buckets
+        for entry in self._adding:
+            _, key, fingerprint, message_id = entry
+            buckets[(key + _HALF) >> 56].append(entry)
+            exact[key ^ fingerprint] = message_id
+            by_key[key] = message_id
+        self._waiting += len(self._adding)
+        self._adding = []
 
     # Asking
 
@@ -159,7 +177,7 @@ class ControlIndex:
         execute = self._conn.execute
         if not known and all(execute(_CONTROL["any"], (part, key)).fetchone() is None for part in parts):
             return None
-        waiting = self._exact.get((key, fingerprint))
+        waiting = self._exact.get(key ^ fingerprint)
         exact = [] if waiting is None else [waiting]
         for part in parts:
             exact += [row[0] for row in execute(_CONTROL["exact"], (part, key, fingerprint))]

@@ -14,6 +14,7 @@ from zlib import crc32
 
 from hl7bridge.store.base import (
     BODY_BITS,
+    COUNTER_BITS,
     MAX_PAYLOADS,
     RAW_BODY,
     DeliveryRow,
@@ -27,12 +28,15 @@ from hl7bridge.store.base import (
 from hl7bridge.store.bodies import pack
 from hl7bridge.store.names import Names, Words
 
-#: A slice is 1024 consecutive message identifiers.
-SLICE_BITS = 10
+#: A slice is 256 consecutive message identifiers.
+SLICE_BITS = 8
 NO_CODE = "---"
 #: The latest date, in place of "without end"; 0 stands for "from the beginning".
 UNBOUNDED = 99_999_999
 _PACK = [struct.Struct(f"<{n}q") for n in range(9)]
+_COUNTER = (1 << COUNTER_BITS) - 1
+#: Sets what control IDs are searched by apart from what is 32 bits long by chance.
+CONTROL_ID_BIT = 1 << 40
 _IDS = 1 << (63 - BODY_BITS)
 
 
@@ -52,7 +56,7 @@ def unpacked_keys(data: bytes | None) -> tuple[int, ...]:
 
 def control_id_key(control_id: str) -> int:
     """What a control ID is searched by; unequal ones may share it, so the rows found are compared."""
-    return crc32(control_id.encode()) | 1 << 40
+    return crc32(control_id.encode()) | CONTROL_ID_BIT
 
 
 @dataclass(slots=True)
@@ -75,23 +79,28 @@ class MessageRows:
 def message_rows(messages: Iterable[NewMessage], names: Names) -> MessageRows:
     """Everything that accepting these messages inserts. Raises StoreFault where a payload is not there."""
     rows = MessageRows()
-    add_message, search = rows.messages.append, rows.search
+    add_message, add_bodies, search, slices = (
+        rows.messages.append,
+        rows.bodies.extend,
+        rows.search,
+        rows.slices,
+    )
     for m in messages:
-        message_id = m.id
-        if not 0 <= message_id < _IDS or len(m.payloads) > MAX_PAYLOADS:
+        message_id, payloads, patient_keys = m.id, m.payloads, m.patient_keys
+        if not 0 <= message_id < _IDS or len(payloads) > MAX_PAYLOADS:
             raise StoreFault("a message's identifier or the number of its payloads is out of range")
-        bodies, numbers = pack(message_id, m.raw, m.payloads)
-        rows.bodies.extend(bodies)
-        first, last, position = _add_deliveries(rows, m, numbers, names)
+        bodies, numbers = pack(message_id, m.raw, payloads)
+        add_bodies(bodies)
+        size = len(m.raw)
+        first, last, position = _add_deliveries(rows, m, numbers, names) if m.deliveries else (None, None, 0)
         slice_id = message_id >> SLICE_BITS
-        keys = [slice_id, control_id_key(m.control_id), message_id]
-        for key in m.patient_keys:
+        keys = [slice_id, crc32(m.control_id.encode()) | CONTROL_ID_BIT, message_id]
+        for key in patient_keys:
             keys += (slice_id, key, message_id)
-        count = len(m.patient_keys) + 1
-        if count in search:
-            search[count].append(keys)
+        if len(keys) in search:
+            search[len(keys)].append(keys)
         else:
-            search[count] = [keys]
+            search[len(keys)] = [keys]
         add_message(
             (
                 message_id,
@@ -105,97 +114,96 @@ def message_rows(messages: Iterable[NewMessage], names: Names) -> MessageRows:
                 m.answer,
                 names[m.version],
                 m.event_date,
-                packed_keys(m.patient_keys),
+                packed_keys(patient_keys),
                 names[m.outcomes],
                 names[m.flags],
                 first,
                 last,
                 m.original,
                 names[m.operator],
-                len(m.raw),
+                size,
             )
         )
-        rows.size += len(m.raw) + sum(map(len, m.payloads))
-        _extend_slice(rows.slices, slice_id, m.received_us, message_id, last or 0, position)
+        rows.size += size
+        for body in payloads:
+            rows.size += len(body)
+        if slice_id not in slices:
+            slices[slice_id] = [slice_id, m.received_us, m.received_us, 0, 0, 0]
+        _extend_slice(slices[slice_id], m.received_us, message_id & _COUNTER, last, position)
     return rows
 
 
-def _add_deliveries(
-    rows: MessageRows, m: NewMessage, numbers: Sequence[int], names: Names
-) -> tuple[int | None, int | None, int]:
-    first: int | None = None
-    last: int | None = None
-    position = 0
-    payloads = m.payloads
-    for d in m.deliveries:
-        at = d.payload
-        if at == RAW_BODY:
-            number, size = 0, len(m.raw)
-        elif 0 <= at < len(payloads):
-            number, size = numbers[at], len(payloads[at])
-        else:
-            raise StoreFault("delivery.payload is no index into the payloads of its message")
-        keys = d.keys
-        key: int | None = None
-        more: bytes | None = None
-        if len(keys) == 1:
-            key = keys[0]
-        elif keys:
-            more = packed_keys(keys)
-            rows.several_keys.extend((each, d.id) for each in keys)
-        destination = names[d.destination]
-        if destination is None:
-            raise StoreFault("delivery.destination is not text")
-        status = int(d.status)
-        rows.deliveries.append(
-            (
-                d.id,
-                m.id,
-                d.position,
-                destination,
-                names[d.channel],
-                names[d.scope],
-                key,
-                more,
-                status,
-                number,
-                size,
-                m.received_us,
-                m.received_us,
-                names[d.reason],
-            )
-        )
-        if status < 2:
-            rows.opened[destination] = rows.opened.get(destination, 0) + 1
-            rows.places.append((d.id, destination))
-        if first is None or d.id < first:
-            first = d.id
-        if last is None or d.id > last:
-            last = d.id
-        if d.position > position:
-            position = d.position
-    return first, last, position
-
-
-def _extend_slice(
-    slices: dict[int, list[int]], slice_id: int, at_us: int, message_id: int, delivery_id: int, position: int
-) -> None:
-    have = slices.get(slice_id)
-    counter = message_id & 0xFF_FFFF_FFFF
-    delivery_id &= 0xFF_FFFF_FFFF
-    if have is None:
-        slices[slice_id] = [slice_id, at_us, at_us, counter, delivery_id, position]
-        return
+def _extend_slice(have: list[int], at_us: int, counter: int, delivery_id: int | None, position: int) -> None:
     if at_us < have[1]:
         have[1] = at_us
     if at_us > have[2]:
         have[2] = at_us
     if counter > have[3]:
         have[3] = counter
-    if delivery_id > have[4]:
-        have[4] = delivery_id
+    if delivery_id is not None and delivery_id & _COUNTER > have[4]:
+        have[4] = delivery_id & _COUNTER
     if position > have[5]:
         have[5] = position
+
+
+def _add_deliveries(
+    rows: MessageRows, m: NewMessage, numbers: Sequence[int], names: Names
+) -> tuple[int | None, int | None, int]:
+    """The rows of one message's deliveries. Returns their lowest and highest identifier and highest
+    position.
+    """
+    message_id, received_us, payloads, opened = m.id, m.received_us, m.payloads, rows.opened
+    first = last = m.deliveries[0].id
+    top = 0
+    for d in m.deliveries:
+        delivery_id, position, at, keys, status = d.id, d.position, d.payload, d.keys, int(d.status)
+        if at == RAW_BODY:
+            number, size = 0, len(m.raw)
+        elif 0 <= at < len(payloads):
+            number, size = numbers[at], len(payloads[at])
+        else:
+            raise StoreFault("delivery.payload is no index into the payloads of its message")
+        key: int | None = None
+        more: bytes | None = None
+        if len(keys) == 1:
+            key = keys[0]
+        elif keys:
+            more = packed_keys(keys)
+            rows.several_keys.extend([(each, delivery_id) for each in keys])
+        destination = names[d.destination]
+        if destination is None:
+            raise StoreFault("delivery.destination is not text")
+        channel, scope, reason = names[d.channel], names[d.scope], names[d.reason]
+        rows.deliveries.append(
+            # The time of receipt twice: it is where the time of the last change and of the first attempt
+            # will be.
+            (
+                delivery_id,
+                message_id,
+                position,
+                destination,
+                channel,
+                scope,
+                key,
+                more,
+                status,
+                number,
+                size,
+                received_us,
+                received_us,
+                reason,
+            )
+        )
+        if status < 2:
+            opened[destination] = opened.get(destination, 0) + 1
+            rows.places.append((delivery_id, destination))
+        if delivery_id < first:
+            first = delivery_id
+        elif delivery_id > last:
+            last = delivery_id
+        if position > top:
+            top = position
+    return first, last, top
 
 
 def _keys(key: int | None, more: bytes | None) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """Searches over an SQLite store: messages, deliveries and counts, in pages and in bounded runs.
 
 No statement here reads more than a run of rows before it ends, so that no read transaction stays open long
-(an old reader makes the WAL grow). Time narrows a search through the slices, each 1024 consecutive messages.
+(an old reader makes the WAL grow). Time narrows a search through the slices, each 256 consecutive messages.
 Refuses to know who asks. Raises sqlite3.Error, which the reader turns into the store's own.
 """
 
@@ -28,7 +28,7 @@ from hl7bridge.store.sqlite_rows import SLICE_BITS, control_id_key, delivery_row
 _SEARCH = sql.load("search.sql")
 _READ = sql.load("read.sql")
 #: Slices in one statement when every message of them is looked at, and when an index leads.
-_RUN, _INDEX_RUN = 100, 4_000
+_RUN, _INDEX_RUN = 400, 8_000
 #: Deliveries looked at in one statement.
 _DELIVERY_RUN = 50_000
 _MOST_ID = (1 << 63) - 1
@@ -95,7 +95,7 @@ class Search:
         if query.patient_key is not None:
             values["patient_key"] = values["key"] = query.patient_key
             parts.append(
-                " AND EXISTS (SELECT 1 FROM search q WHERE q.slice = m.id >> 10 AND q.key = :patient_key"
+                " AND EXISTS (SELECT 1 FROM search q WHERE q.slice = m.id >> 8 AND q.key = :patient_key"
                 " AND q.message_id = m.id)"
             )
         if query.control_id is not None:

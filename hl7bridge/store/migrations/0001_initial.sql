@@ -8,7 +8,7 @@ CREATE TABLE setting (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT
 -- Words that recur in rows (sources, destinations, channels, reasons, outcomes), kept once.
 CREATE TABLE name (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE) STRICT;
 
--- 1024 consecutive message identifiers each: when they came and how far the counters had gone.
+-- 256 consecutive message identifiers each: when they came and how far the counters had gone.
 -- It bounds searches by time, and divides what is searched so that new rows lie together.
 CREATE TABLE slice (
     id INTEGER PRIMARY KEY,

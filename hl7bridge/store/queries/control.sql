@@ -1,6 +1,6 @@
 -- name: parts
 -- When the last message of each part came.
-SELECT id >> 12, max(last_us) FROM slice GROUP BY 1;
+SELECT id >> 14, max(last_us) FROM slice GROUP BY 1;
 
 -- name: mark
 -- All messages up to this one are in the index.

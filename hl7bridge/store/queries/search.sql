@@ -11,7 +11,7 @@ SELECT
     m.id, m.received_us, m.source, m.status, m.type, m.control_id, m.answer, m.version, m.event_date,
     m.patient_keys, m.outcomes, m.flags, m.original, m.operator, m.size
 FROM slice s CROSS JOIN search p ON p.slice = s.id AND p.key = :key CROSS JOIN message m ON m.id = p.message_id
-WHERE s.id BETWEEN :low >> 10 AND :high >> 10 AND m.id BETWEEN :low AND :high
+WHERE s.id BETWEEN :low >> 8 AND :high >> 8 AND m.id BETWEEN :low AND :high
 
 -- name: messages_of_original
 -- Messages that repeat or replay another.

@@ -1,6 +1,6 @@
 -- name: last_old_slice
 -- The last message identifier of the last slice that has a message from before a time.
-SELECT coalesce(max(id), -1) * 1024 + 1023 FROM slice WHERE first_us < ?;
+SELECT coalesce(max(id), -1) * 256 + 255 FROM slice WHERE first_us < ?;
 
 -- name: oldest
 -- The oldest messages between two marks, with whether one of their deliveries keeps them.
@@ -44,7 +44,7 @@ DELETE FROM message WHERE id = ?;
 -- name: empty_slices
 -- Slices between two marks of which no message is left; the newest slice stays, for the counters.
 SELECT s.id FROM slice s WHERE s.id >= ?1 AND s.id < ?2 AND s.id < (SELECT max(id) FROM slice)
-    AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id BETWEEN s.id << 10 AND (s.id << 10) + 1023)
+    AND NOT EXISTS (SELECT 1 FROM message m WHERE m.id BETWEEN s.id << 8 AND (s.id << 8) + 255)
 ORDER BY s.id LIMIT ?3;
 
 -- name: delete_search
