@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hl7bridge.connectors.straight import straight
 from hl7bridge.hl7 import ack, mllp
 
 log = Logger(namespace="hl7bridge.mllp.destination")
@@ -54,6 +55,7 @@ class MllpDestination(Protocol):
     def connectionMade(self) -> None:
         self._framer = mllp.Framer(MAX_ANSWER_BYTES)
         self.transport.setTcpNoDelay(True)
+        self._write = straight(self.transport)
         if not ISSLTransport.providedBy(self.transport):
             self.handshakeCompleted()
 
@@ -66,7 +68,7 @@ class MllpDestination(Protocol):
         self.busy = True
         self.token = token
         self._control_id = control_id
-        self.transport.write(mllp.frame(payload))
+        self._write(mllp.frame(payload))
         self._timer = self.pool.clock.callLater(self.pool.timeout_s, self._no_answer)
 
     def dataReceived(self, data: bytes) -> None:

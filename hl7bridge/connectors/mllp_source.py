@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 
+from hl7bridge.connectors.straight import straight
 from hl7bridge.hl7 import mllp
 
 log = Logger(namespace="hl7bridge.mllp.source")
@@ -51,6 +52,7 @@ class MllpSource(Protocol, TimeoutMixin):
         self.factory.connections[self] = None
         self._framer = mllp.Framer(self.factory.max_message_bytes)
         self.transport.setTcpNoDelay(True)
+        self._write = straight(self.transport)
         if self.factory.idle_after_s:
             self.setTimeout(self.factory.idle_after_s)
 
@@ -83,12 +85,12 @@ class MllpSource(Protocol, TimeoutMixin):
     def answer(self, payload: bytes) -> None:
         """Sends one acknowledgement, framed; does nothing when the feed has gone."""
         if not self.closed:
-            self.transport.write(mllp.frame(payload))
+            self._write(mllp.frame(payload))
 
     def commit(self, positive: bool) -> None:
         """Sends an MLLP release 2 commit acknowledgement."""
         if not self.closed:
-            self.transport.write(mllp.commit_ack if positive else mllp.commit_nak)
+            self._write(mllp.commit_ack if positive else mllp.commit_nak)
 
     def pause(self) -> None:
         """Stops reading: the feed feels it as TCP back-pressure."""

@@ -185,6 +185,13 @@ class Journal:
             self.stopped = True
             self._fatal(error)
             return error
+        except Exception as error:
+            # A fault of ours inside the store: what the disk holds is as unknown as after an error of the disk.
+            log.failure("a transaction failed in a way that no store should")
+            self.stopped = True
+            unknown = StoreUnknown(f"unexpected {type(error).__name__} in a transaction")
+            self._fatal(unknown)
+            return unknown
         return None
 
     def flush(self) -> None:
