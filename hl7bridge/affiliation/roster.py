@@ -186,7 +186,7 @@ def _header(header: list[str] | None, place: str) -> list[str]:
         for name in _REQUIRED
         if name not in names
     ]
-    for name in names:
+    for name in dict.fromkeys(names):
         if name not in _COLUMNS:
             wrong.append(
                 RosterMistake(

@@ -262,6 +262,8 @@ def _map_and_route(channel: ChannelPlan, case: Case, message: Message, work: Wor
         for destination in route.destinations:
             if destination.name not in sent:
                 sent.add(destination.name)
+                if case.trace is not None:
+                    case.trace.append(f"{channel.place}: to {destination.name}")
                 case.outgoing.append(_outgoing(channel, destination, piece, case, None))
         if route.affiliates:
             _to_affiliates(channel, route.scope, route.affiliates, piece, case, sent)

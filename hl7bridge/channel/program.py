@@ -16,7 +16,7 @@ Run = Callable[[Scope], None]
 
 
 class Step:
-    """A compiled step with its place and what it says, for errors and traces."""
+    """A compiled step with its place, and what it says in a trace (nothing if it speaks for itself)."""
 
     __slots__ = ("place", "run", "says")
 
@@ -42,7 +42,8 @@ class Program:
         """Runs the steps. Raises `MappingError`."""
         if scope.work.trace is not None:
             for step in self.steps:
-                scope.work.trace.append(f"{step.place}: {step.says}")
+                if step.says:
+                    scope.work.trace.append(f"{step.place}: {step.says}")
                 _guarded(step, scope)
             return
         at = 0

@@ -23,14 +23,16 @@ from hl7bridge.hl7.names import segment_name, standard
 
 _VERSION: Final = "2.8.2"
 _TEXT: Final[Schema] = {"type": ["string", "number", "boolean", "null"]}
-_BRACKETS: Final = r"(\[[^\]]*\]|\([0-9]+\))?"
+#: Brackets behind a segment or field, as `[2]`, `[4=X]` or the terser's `(0)`.
+_BRACKETS: Final = r"([\[(].*?[\])])?"
 _BEFORE: Final = r"^/?(original\.)?"
-_AFTER: Final = rf"{_BRACKETS}([-.][0-9]+){{0,2}}$"
 
 
 def schema() -> Schema:
     """A schema of draft 7 for every YAML file of a channels' folder."""
-    conditions = _object({**_paths("test"), **_it("test")})
+    conditions = _object(_path_patterns("test"))
+    segment = rf"{_BEFORE}[A-Z][A-Z0-9]{{2}}{_BRACKETS}$"
+    conditions["patternProperties"][segment] = _reference("test")
     conditions["properties"] = {
         "any": _described(_some("conditions"), "at least one of these holds"),
         "all": _described(_some("conditions"), "each of these holds"),
@@ -38,9 +40,10 @@ def schema() -> Schema:
         "received": _described(_reference("test"), "when the message arrived, in the source's zone"),
     }
     conditions["minProperties"] = 1
-    step = _object({**_paths("value"), **_it("value")})
+    step = _object(_path_patterns("value"))
     step["properties"] = _step_properties()
     definitions = {
+        "paths": _paths(),
         "conditions": conditions,
         "test": test_schema(),
         "value": _value(),
@@ -91,32 +94,38 @@ def _described(shape: Schema, about: str) -> Schema:
 
 
 def _object(patterns: Schema) -> Schema:
-    return {"type": "object", "patternProperties": patterns, "additionalProperties": False}
+    return {
+        "type": "object",
+        "allOf": [_reference("paths")],
+        "patternProperties": patterns,
+        "additionalProperties": False,
+    }
 
 
-def _it(name: str) -> Schema:
-    return {r"^it([-.][0-9]+){0,2}$": _reference(name)}
+def _path_patterns(name: str) -> Schema:
+    """Everything that has the form of a path to a field; `paths` says which fields there are."""
+    return {
+        rf"{_BEFORE}[A-Z][A-Z0-9]{{2}}{_BRACKETS}[-.][0-9]+{_BRACKETS}([-.][0-9]+){{0,2}}$": _reference(name),
+        r"^it([-.][0-9]+){0,2}$": _reference(name),
+    }
 
 
-def _paths(name: str) -> Schema:
-    """A pattern for every field of the segments that feeds are made of, with its name; one for all other
-    segments.
-    """
+def _paths() -> Schema:
+    """The name of every field of the segments that feeds are made of; other fields and segments are wrong."""
     tables = standard(_VERSION)
-    found: Schema = {}
-    named = sorted(each for each in SEGMENTS if segment_name(each) and tables.fields(each))
-    for segment in named:
-        for number, element in enumerate(tables.fields(segment), 1):
-            about = f"{segment}-{number} {element.name}" + (
-                f" ({element.datatype})" if element.datatype else ""
-            )
-            pattern = rf"{_BEFORE}{segment}{_BRACKETS}[-.]{number}{_AFTER}"
-            found[pattern] = _described(_reference(name), about)
-    others = "|".join(sorted(SEGMENTS - set(named)))
-    found[rf"{_BEFORE}({others}|Z[A-Z0-9]{{2}}){_BRACKETS}[-.][0-9]+{_AFTER}"] = _reference(name)
-    if name == "test":
-        found[rf"{_BEFORE}({'|'.join(sorted(SEGMENTS))}|Z[A-Z0-9]{{2}}){_BRACKETS}$"] = _reference(name)
-    return found
+    plain: Schema = {}
+    patterns: Schema = {}
+    for segment in sorted(each for each in SEGMENTS if segment_name(each) and tables.fields(each)):
+        fields = tables.fields(segment)
+        for number, element in enumerate(fields, 1):
+            kind = f" ({element.datatype})" if element.datatype else ""
+            about = {"description": f"{segment}-{number} {element.name}{kind}"}
+            plain[f"{segment}-{number}"] = about
+            patterns[rf"{_BEFORE}{segment}{_BRACKETS}[-.]{number}\b"] = about
+        known = "|".join(str(number) for number in range(1, len(fields) + 1))
+        patterns[rf"{_BEFORE}{segment}{_BRACKETS}[-.](?!({known})\b)"] = False
+    patterns[rf"{_BEFORE}(?!({'|'.join(sorted(SEGMENTS))}|Z..))[A-Z][A-Z0-9]{{2}}\b"] = False
+    return {"properties": plain, "patternProperties": patterns}
 
 
 def _value() -> Schema:
@@ -171,4 +180,4 @@ def _settled(found: Any) -> Any:
 
 
 if __name__ == "__main__":
-    print(json.dumps(schema(), indent=1))
+    print(json.dumps(schema(), indent=0, ensure_ascii=False))

@@ -79,34 +79,22 @@ def _step(node: Pairs, setting: Setting) -> list[Step] | Wrong:
             )
         ]
     if condition is not None:
-        body = (
-            [_gated(step, condition) for step in body]
-            if len(body) == 1
-            else [_gated_all(body, condition, node.place)]
-        )
+        body = [_gated(body, condition, node.place)]
     return body
 
 
-def _gated(step: Step, condition: Condition) -> Step:
-    run = step.run
-
-    def gated(scope: Scope) -> None:
-        if condition(scope):
-            run(scope)
-
-    gate = Step(gated, Place("", 0, 0), f"when: {step.says}")
-    gate.place = step.place
-    return gate
-
-
-def _gated_all(steps: list[Step], condition: Condition, place: Place) -> Step:
+def _gated(steps: list[Step], condition: Condition, place: Place) -> Step:
+    """Steps that run only where `when` holds."""
     program = Program(steps)
+    skipped = f"{place}: skipped, since when does not hold"
 
     def gated(scope: Scope) -> None:
         if condition(scope):
             program(scope)
+        elif scope.work.trace is not None:
+            scope.work.trace.append(skipped)
 
-    return Step(gated, place, "when")
+    return Step(gated, place, "")
 
 
 def _body(node: Pairs, setting: Setting) -> list[Step] | Wrong:

@@ -412,7 +412,8 @@ def test_settings_of_affiliates_are_looked_up_for_each(mistakes: Find) -> None:
         "destinations/out.yaml": OUT,
     }
     assert sorted(mistakes(files), reverse=True) == [
-        "c.yaml:3:15: the affiliate medstar has no setting facility; write settings: {facility: ...} in its file",
+        "c.yaml:3:15: the affiliate medstar has no setting facility; "
+        "write settings: {facility: ...} in its file",
         "c.yaml:3:15: out is not an affiliate, so ${affiliate.facility} says nothing for it; "
         "move the line into the affiliates' own maps",
     ]

@@ -113,7 +113,8 @@ def test_one_question_to_the_roster_serves_all_affiliates() -> None:
 def test_overlays_and_settings_of_affiliates(decided: Decide) -> None:
     files = {
         "c.yaml": channel(
-            "map:\n  - MSH-5: EPIC\n  - MSH-6: ${affiliate.facility}\n  - PID-4: ${affiliate.name}/${affiliate.id}\n"
+            "map:\n  - MSH-5: EPIC\n  - MSH-6: ${affiliate.facility}\n"
+            "  - PID-4: ${affiliate.name}/${affiliate.id}\n"
             "send_to: [{affiliates: pharmacy}]"
         ),
         "a.yaml": affiliate(
@@ -240,7 +241,8 @@ def two_channels(source: str = "", second: str = "", first: str = "") -> dict[st
     return {
         "sources/feed.yaml": b"source: feed\nmllp: {port: 2575}\n" + source.encode(),
         "one.yaml": f"channel: one\nsource: feed\naccept: [RDS^O13]\n{first}\nsend_to: [out]\n".encode(),
-        "two.yaml": f"channel: two\nsource: feed\naccept: ['RDS^*', ADT^A01]\n{second}\nsend_to: [out]\n".encode(),
+        "two.yaml": f"channel: two\nsource: feed\naccept: ['RDS^*', ADT^A01]\n{second}\n".encode()
+        + b"send_to: [out]\n",
         "out.yaml": OUT,
     }
 

@@ -74,7 +74,8 @@ def test_a_tq1_right_after_orc_belongs_to_the_orc(mapped: Mapped) -> None:
 def test_conditions_inside_a_run_speak_of_the_run(mapped: Mapped) -> None:
     message = HEAD + "OBR|1\nOBX|1|ED\nOBX|2|TX\nOBR|2\nOBX|1|TX\n"
     made = mapped(
-        "- {each: OBR, where: {OBX-2: ED}, OBR-4: pdf}\n- {each: OBR, where: {OBX-2: {not: ED}}, OBR-4: text}",
+        "- {each: OBR, where: {OBX-2: ED}, OBR-4: pdf}\n"
+        "- {each: OBR, where: {OBX-2: {not: ED}}, OBR-4: text}",
         message,
     )
     assert [line for line in made.split("\n") if line.startswith("OBR")] == ["OBR|1|||pdf", "OBR|2|||text"]
@@ -127,7 +128,8 @@ def test_the_original_is_read_after_new_and_in_its_own_runs(mapped: Mapped) -> N
     steps = """
     - PID-2: seen
     - {new: ORU^R01^ORU_R01, keep: [PID]}
-    - {each: original.RXD, where: {original.NTE: present}, add: OBX, OBX-3: {from: original.ORC-2}, OBX-5: {from: original.NTE-3}}
+    - {each: original.RXD, where: {original.NTE: present}, do: [
+        {add: OBX, OBX-3: {from: original.ORC-2}, OBX-5: {from: original.NTE-3}}]}
     - {add: NTE, NTE-3: {join: ['original.RXD[*]-2', PID-2], with: ' '}}
     """
     assert mapped(steps, message) == (
@@ -137,7 +139,8 @@ def test_the_original_is_read_after_new_and_in_its_own_runs(mapped: Mapped) -> N
 
 def test_ten_thousand_segments_do_not_stall(mapped: Mapped) -> None:
     message = HEAD + "PID|1\nORC|1|A\nOBR|1\n" + "OBX|1|TX|X\nNTE|1||n\n" * 5_000
-    steps = "- {each: OBX, where: {PID-1: 1, ORC-2: A}, OBX-4: {from: ORC-2}}\n- {each: NTE, remove: run}\n- renumber: OBX-1"
+    steps = "- {each: OBX, where: {PID-1: 1, ORC-2: A}, OBX-4: {from: ORC-2}}\n"
+    steps += "- {each: NTE, remove: run}\n- renumber: OBX-1"
     made = mapped(steps, message)
     assert made.count("\n") == 5_004
     assert made.endswith("OBX|5000|TX|X|A\n")
