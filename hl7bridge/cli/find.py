@@ -91,7 +91,7 @@ def show(message_id: int, data: Path, raw: bool, payload: str | None, as_json: b
             out.write(operations.body(wanted[0].payload_ref))
             return
         if as_json:
-            echo_json({"message": row, "deliveries": detail.deliveries, "attempts": detail.attempts, "body": body} | {})
+            echo_json({"message": row, "deliveries": detail.deliveries, "attempts": detail.attempts, "body": body})
             return
         click.echo(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}")
         click.echo(f"  received   {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}")

@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -119,11 +119,12 @@ def iso(us: int | None) -> str | None:
 
 def echo_json(row: Any) -> None:
     """One object on one line; statuses by name, times in ISO form beside their microseconds."""
-    values = row if isinstance(row, dict) else asdict(row)
-    click.echo(json.dumps(_plain(values), ensure_ascii=False))
+    click.echo(json.dumps(_plain(row), ensure_ascii=False))
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
     if isinstance(value, dict):
         plain = {str(key): _plain(each) for key, each in value.items()}
         for key in [key for key in plain if key.endswith("_us")]:

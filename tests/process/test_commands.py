@@ -1,0 +1,213 @@
+"""The command line against a running engine, as an operator types it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hl7bridge.testing.engineprocess import EngineProcess
+from hl7bridge.testing.peer import free_port
+
+pytestmark = pytest.mark.process
+Start = Callable[..., EngineProcess]
+DESTINATION = "destination: hospital\nsend: {{mllp: {{host: 127.0.0.1, port: {}}}}}\nretry: {{first: 100ms, most: 200ms}}\n"
+CHANNEL = """channel: pharmacy
+source: {{mllp: {{port: {}, host: 127.0.0.1}}}}
+filter: {{MSH-11: P}}
+map: [{{MSH-5: {}}}]
+send_to: [hospital]
+"""
+
+
+def order(number: int, patient: int = 7) -> str:
+    return (
+        f"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|C{number}|P|2.5.1\r"
+        f"PID|1||{patient}^^^RETAIL^PI||DOE^JANE\rORC|NW|{number}\r"
+    )
+
+
+class Site:
+    """An engine, a scripted hospital as its own process, and commands."""
+
+    def __init__(self, start: Start, folder: Path) -> None:
+        self.port, self.hospital_port = free_port(), free_port()
+        self.folder = folder
+        self.saved = folder / "saved"
+        self.hospital: subprocess.Popen[str] | None = None
+        self.engine = start(
+            {"pharmacy.yaml": CHANNEL.format(self.port, "EPIC"), "destinations/hospital.yaml": DESTINATION.format(self.hospital_port)}
+        )
+
+    def receive(self, *options: str) -> None:
+        command = [sys.executable, "-m", "hl7bridge", "receive", "--port", str(self.hospital_port), "--save", str(self.saved), *options]
+        self.hospital = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        assert "listening" in self.hospital.stderr.readline()
+
+    def close(self) -> None:
+        if self.hospital is not None:
+            self.hospital.terminate()
+            self.hospital.wait()
+            self.hospital.stderr.close()
+            self.hospital = None
+
+    def run(self, *arguments: str, status: int = 0) -> str:
+        ran = subprocess.run([sys.executable, "-m", "hl7bridge", *arguments], capture_output=True, text=True, timeout=60)
+        assert ran.returncode == status, ran.stdout + ran.stderr
+        assert "Traceback" not in ran.stderr
+        return ran.stdout if status == 0 else ran.stdout + ran.stderr
+
+    def on(self, *arguments: str, status: int = 0) -> str:
+        return self.run(*arguments, "--data", str(self.engine.data), status=status)
+
+    def rows(self, *arguments: str) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.on(*arguments, "--json").splitlines()]
+
+    def send(self, *messages: str, status: int = 0) -> dict[str, Any]:
+        file = self.folder / "messages.hl7"
+        file.write_bytes("".join(messages).encode())
+        return dict(json.loads(self.run("send", str(file), "--to", f"127.0.0.1:{self.port}", "--json", status=status).splitlines()[0]))
+
+    def until(self, wanted: Callable[[], bool]) -> None:
+        # Each look is a command of some tenths of a second, so nothing has to sleep between two.
+        for _ in range(100):
+            if wanted():
+                return
+        raise AssertionError("it did not come to that")
+
+    def statuses(self) -> list[str]:
+        detail = [json.loads(self.on("show", str(row["id"]), "--json")) for row in self.rows("messages", "--oldest-first")]
+        return [delivery["status"] for each in detail for delivery in each["deliveries"]]
+
+
+@pytest.fixture()
+def site(engine: Start, tmp_path: Path) -> Iterator[Site]:
+    made = Site(engine, tmp_path)
+    yield made
+    made.close()
+
+
+def test_send_find_show_and_count(site: Site) -> None:
+    site.receive()
+    assert site.send(order(1), order(2))["answers"] == {"AA": 2}
+    site.until(lambda: site.statuses() == ["SENT", "SENT"])
+    newest, oldest = site.rows("messages")
+    assert (oldest["control_id"], newest["control_id"]) == ("C1", "C2")
+    assert [row["control_id"] for row in site.rows("messages", "--control-id", "C2")] == ["C2"]
+    assert len(site.rows("messages", "--patient", "7^RETAIL", "--type", "RDE^O11", "--since", "1h")) == 2
+    assert site.rows("messages", "--patient", "8^RETAIL") == []
+    assert site.rows("messages", "--until", "1h") == []
+    shown = site.on("show", str(oldest["id"]))
+    assert "EPIC" not in shown
+    assert "DOE^JANE" in shown
+    assert b"|EPIC|" in next(site.saved.iterdir()).read_bytes()
+    assert "|EPIC|" in site.on("show", str(oldest["id"]), "--payload", "hospital")
+    stats = json.loads(site.on("stats", "--json"))
+    assert stats["deliveries"] == [{"destination": "hospital", "status": "SENT", "count": 2}]
+    assert "hospital" in site.on("stats")
+    status = json.loads(site.on("status", "--json"))
+    assert status["received"] == 2
+    assert "up" in site.on("status")
+
+
+def test_a_failed_delivery_is_seen_held_resent_and_cancelled(site: Site) -> None:
+    site.receive("--answer", "AR")
+    site.send(order(1), order(2))
+    site.until(lambda: site.statuses() == ["FAILED", "FAILED"])
+    first, second = site.rows("queue", "list")
+    assert (first["status"], first["code"]) == ("FAILED", "AR")
+    assert "hospital" in site.on("queue", "list")
+    assert "cancelled" in site.on("queue", "cancel", str(second["id"]))
+    assert "is held" in site.on("queue", "hold", "hospital")
+    assert "1 delivery queued again" in site.on("queue", "resend", "--all-failed", "hospital")
+    assert site.statuses() == ["QUEUED", "CANCELLED"]
+    assert "held" in site.on("queue", "list")
+    site.close()
+    site.receive()
+    assert "goes on" in site.on("queue", "release", "hospital")
+    site.until(lambda: site.statuses() == ["SENT", "CANCELLED"])
+    assert "did you mean hospital" in site.on("queue", "hold", "hospitel", status=2)
+    assert "not FAILED" in site.on("queue", "resend", str(first["id"]), status=2)
+
+
+def test_reload_and_replay(site: Site) -> None:
+    site.receive()
+    site.send(order(1), order(2))
+    site.until(lambda: site.statuses() == ["SENT", "SENT"])
+    (site.engine.config / "pharmacy.yaml").write_text(CHANNEL.format(site.port, "CERNER"))
+    assert "is in force" in site.on("reload")
+    assert "nothing has changed" in site.on("reload")
+    replayed = json.loads(site.on("replay", "--channel", "pharmacy", "--yes", "--json"))
+    assert (replayed["replayed"], replayed["deliveries"]) == (2, 2)
+    site.until(lambda: site.statuses() == ["SENT"] * 4)
+    site.on("replay", "--id", str(site.rows("messages", "--oldest-first")[0]["id"]), "--as-it-was")
+    site.until(lambda: site.statuses() == ["SENT"] * 5)
+    names = [path.read_bytes().split(b"|")[4] for path in sorted(site.saved.iterdir())]
+    assert names == [b"EPIC", b"EPIC", b"CERNER", b"CERNER", b"EPIC"]
+    file = site.folder / "evening.hl7"
+    file.write_bytes(b"FHS|^~\\&|RX\rBHS|^~\\&|RX\r" + order(3).encode() + order(4).encode() + b"BTS|2\rFTS|1\r")
+    assert "2 replayed" in site.on("replay", str(file), "--source", "pharmacy")
+    site.until(lambda: len(list(site.saved.iterdir())) == 7)
+    assert "every message" in site.on("replay", status=2)
+
+
+def test_a_reload_with_mistakes_names_them_all_and_changes_nothing(site: Site) -> None:
+    before = json.loads(site.on("status", "--json"))["version"]
+    (site.engine.config / "pharmacy.yaml").write_text("chanel: x\n")
+    (site.engine.config / "destinations" / "hospital.yaml").write_text("destination: hospital\nsend: {}\n")
+    said = site.on("reload", status=1)
+    assert "pharmacy.yaml:1:1" in said
+    assert "destinations/hospital.yaml:2" in said
+    assert json.loads(site.on("status", "--json"))["version"] == before
+    site.engine._process.send_signal(signal.SIGHUP)
+    site.until(lambda: "the configuration stays as it was" in site.engine.log.read_text())
+    assert site.engine.running
+
+
+def test_sighup_reloads(site: Site) -> None:
+    before = json.loads(site.on("status", "--json"))["version"]
+    (site.engine.config / "pharmacy.yaml").write_text(CHANNEL.format(site.port, "CERNER"))
+    site.engine._process.send_signal(signal.SIGHUP)
+    site.until(lambda: json.loads(site.on("status", "--json"))["version"] != before)
+
+
+def test_a_second_engine_on_the_same_data_is_refused_and_told_of_the_first(site: Site) -> None:
+    said = site.run("run", str(site.engine.config), "--data", str(site.engine.data), status=2)
+    assert f"process {site.engine.pid}" in said
+
+
+def test_a_port_in_use_is_said_in_a_sentence(site: Site) -> None:
+    said = site.run("run", str(site.engine.config), "--data", str(site.folder / "other"), status=2)
+    assert f"port {site.port} cannot be opened" in said
+
+
+def test_no_engine_no_store_no_message(site: Site) -> None:
+    assert "no store" in site.run("messages", "--data", str(site.folder / "nothing"), status=2)
+    assert "no engine runs" in site.run("queue", "hold", "x", "--data", str(site.folder / "nothing"), status=2)
+    assert "no message 99" in site.on("show", "99", status=2)
+
+
+def test_an_orderly_stop_has_status_0(site: Site) -> None:
+    assert site.engine.stop() == 0
+
+
+def test_sending_to_nobody_says_so(site: Site) -> None:
+    file = site.folder / "one.hl7"
+    file.write_text(order(1))
+    said = site.run("send", str(file), "--to", f"127.0.0.1:{free_port()}", status=1)
+    assert "refused" in said
+
+
+def test_patient_data_stays_out_of_the_log(site: Site) -> None:
+    site.receive("--answer", "garbage")
+    site.send(order(1))
+    site.until(lambda: "will be tried again" in site.engine.log.read_text())
+    log = site.engine.log.read_text()
+    assert "DOE" not in log
+    assert "RETAIL" not in log
