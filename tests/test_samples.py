@@ -1,4 +1,4 @@
-"""The samples are what samples/README.md says: the good keep to the standard, the bad have their one fault."""
+"""Samples are as their README says: the good keep to the standard, the bad have their one fault."""
 
 from __future__ import annotations
 
