@@ -1,4 +1,4 @@
-"""channels/ is what a team starts from: it has no mistake, its own tests pass, what leaves through it is sound."""
+"""channels/ is what a team starts from: no mistake in it, its own tests pass, what leaves is sound."""
 
 from __future__ import annotations
 
