@@ -154,8 +154,8 @@ def open_writer(path: Path) -> Database:
     try:
         database = Database(conn, recursive_triggers=False, execute_plugins=False)
         _settle(conn)
-        _migrate(database, path)
-        _assert_durable(conn, path)
+        migrate(database, path)
+        assert_durable(conn, path)
         if new:
             _sync_folder(path.parent)
     except sqlite3.Error as error:
@@ -221,7 +221,7 @@ def _settle(conn: sqlite3.Connection) -> None:
     conn.execute("PRAGMA temp_store = MEMORY")
 
 
-def _assert_durable(conn: sqlite3.Connection, path: Path) -> None:
+def assert_durable(conn: sqlite3.Connection, path: Path) -> None:
     """No acknowledgement may rest on a connection of which this does not hold."""
     wanted = {
         "journal_mode": "wal",
@@ -239,7 +239,7 @@ def _assert_durable(conn: sqlite3.Connection, path: Path) -> None:
             )
 
 
-def _migrate(database: Database, path: Path, steps: list[tuple[int, str]] | None = None) -> None:
+def migrate(database: Database, path: Path, steps: list[tuple[int, str]] | None = None) -> None:
     """Create the schema of a new file, or bring an older one up to date: each step in a transaction of its
     own.
     """
@@ -274,7 +274,7 @@ def apply_step(database: Database, number: int, source: str) -> None:
 
 
 def statements(source: str) -> list[str]:
-    """The single statements of an SQL text."""
+    """The single statements of an SQL text; each ends at the end of a line."""
     found: list[str] = []
     pending = ""
     for line in source.splitlines(keepends=True):

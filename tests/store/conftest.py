@@ -1,12 +1,13 @@
 """Stores to test, and rows to put into them.
 
-`stores` below names every implementation; the suite under conformance/ runs once for each. A third store joins by
-one line there, with a kit that can open it, crash it and read it from beside.
+`stores` below names every implementation; the suite under conformance/ runs once for each. A third store
+joins by one line there, with a kit that can open it, crash it and read it from beside.
 """
 
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -28,6 +29,23 @@ from hl7bridge.store.sqlite import SqliteStore
 from hl7bridge.store.sqlite_reader import SqliteReader
 
 DAY_US = 86_400_000_000
+
+
+POWER_CUT = Path(__file__).parent / "power_cut"
+
+
+@pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The compiled disk of power_cut/disk.c, for LD_PRELOAD."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler (cc): the disk for power cuts cannot be built")
+    built = tmp_path_factory.mktemp("disk") / "disk.so"
+    subprocess.run(
+        [compiler, "-O2", "-shared", "-fPIC", "-o", built, POWER_CUT / "disk.c", "-ldl", "-lpthread"],
+        check=True,
+    )
+    return built
 
 
 class MemoryKit:
@@ -61,7 +79,9 @@ class SqliteKit:
         self._opened: list[StoreReader] = [self.store]
 
     def crash(self) -> Store:
-        """The store as the next process finds it: the files are copied away while the first still has them open."""
+        """The store as the next process finds it: the files are copied away while the first still has them
+        open.
+        """
         fresh = self.folder.with_name(self.folder.name + "a")
         fresh.mkdir()
         for name in ("store.db", "store.db-wal"):
@@ -162,7 +182,9 @@ class Rows:
         return DeliveryChange(**(given | fields))  # type: ignore[arg-type]
 
     def random_batch(self, random: Random, open_ids: list[int]) -> Batch:
-        """Some messages of every kind, and changes to deliveries of earlier batches; `open_ids` is kept up."""
+        """Some messages of every kind, and changes to deliveries of earlier batches; `open_ids` is kept
+        up.
+        """
         batch = Batch()
         for _ in range(random.randrange(4)):
             payloads = tuple(b"payload %d" % random.randrange(3) * random.choice((1, 9)) for _ in range(2))
