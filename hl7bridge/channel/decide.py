@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hl7bridge.affiliation.agreement import entitled_by
 from hl7bridge.affiliation.roster import Roster, RosterRow
+from hl7bridge.channel.outcome import ERROR, FILTERED, RECEIVED, REJECTED, ChannelOutcome
 from hl7bridge.channel.scope import Scope, Work
 from hl7bridge.channel.split import pieces_of
 from hl7bridge.channel.times import event_date
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from hl7bridge.channel.configuration import Configuration
     from hl7bridge.channel.plan import ChannelPlan, DestinationPlan, SourcePlan
 
-RECEIVED: Final = "RECEIVED"
-FILTERED: Final = "FILTERED"
-ERROR: Final = "ERROR"
-REJECTED: Final = "REJECTED"
 _STRICT: Final = (b"*",)
 _NONE: Final[tuple[bytes, ...]] = ()
 _MOST_KEYS: Final = 16
@@ -48,15 +45,6 @@ class Outgoing:
     scope: str | None = None
     refused: str | None = None
     error: str | None = None
-
-
-@dataclass(slots=True)
-class ChannelOutcome:
-    """What a channel made of the message; `reason` is a place and a rule, never a value of the message."""
-
-    channel: str
-    status: str
-    reason: str | None = None
 
 
 @dataclass(slots=True)
@@ -220,7 +208,7 @@ def run_channel(channel: ChannelPlan, case: Case) -> ChannelOutcome:
     finally:
         if work.misses:
             case.misses += work.misses
-    return ChannelOutcome(channel.name, RECEIVED)
+    return channel.received
 
 
 def reason_of(fault: HL7BridgeError, place: str) -> str:
@@ -229,32 +217,22 @@ def reason_of(fault: HL7BridgeError, place: str) -> str:
     return f"{where}: {fault.what}"
 
 
-class Piece:
-    """One message of a channel after its map, and its bytes, made when first needed."""
+class Piece(NamedTuple):
+    """One message of a channel after its map, and its bytes; `part` counts what a split made."""
 
-    __slots__ = ("_payload", "part", "scope")
-
-    def __init__(self, scope: Scope, payload: bytes | None, part: int) -> None:
-        self.scope = scope
-        self._payload = payload
-        self.part = part
-
-    @property
-    def payload(self) -> bytes:
-        if self._payload is None:
-            self._payload = self.scope.message.emit()
-        return self._payload
+    scope: Scope
+    payload: bytes
+    part: int
 
 
 def _map_and_route(channel: ChannelPlan, case: Case, message: Message, work: Work, part: int) -> None:
+    scope = Scope(message.copy() if channel.program else message, work)
     if channel.program:
-        scope = Scope(message.copy(), work)
         channel.program(scope)
-        piece = Piece(scope, None, part)
-        _ = piece.payload  # what cannot be written is an error of the channel, not of its first delivery
+        payload = scope.message.emit()  # what cannot be written is an error of the channel, not of a delivery
     else:
-        scope = Scope(message, work)
-        piece = Piece(scope, message.raw if message is case.message else None, part)
+        payload = message.raw if message is case.message else message.emit()
+    piece = Piece(scope, payload, part)
     sent: set[str] = set()
     for route in channel.routes:
         if route.when is not None and not route.when(scope):

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from hl7bridge.affiliation.agreement import Agreement
 from hl7bridge.channel.condition import Clause, Condition
+from hl7bridge.channel.outcome import RECEIVED, ChannelOutcome
 from hl7bridge.channel.program import Program
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
 from hl7bridge.channel.split import Split
@@ -123,6 +124,11 @@ class ChannelPlan:
     program: Program
     routes: tuple[Route, ...]
     errors_answer: str | None = None
+    #: The outcome of all that goes well, made once.
+    received: ChannelOutcome = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.received = ChannelOutcome(self.name, RECEIVED)
 
 
 class SourcePlan:

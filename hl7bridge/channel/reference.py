@@ -276,15 +276,16 @@ def _quick_write(path: Path) -> access.Assign:
     number, component, usual = path.field or 0, path.component, path.assign
 
     def whole(segment: Segment, delimiters: Delimiters, value: bytes) -> None:
+        if delimiters.field in value or b"\r" in value or b"\n" in value:
+            usual(segment, delimiters, value)
+            return
         fields = segment.split()
-        separator = delimiters.repetition
-        if (
-            number >= len(fields)
-            or (separator and separator in fields[number])
-            or delimiters.field in value
-            or b"\r" in value
-            or b"\n" in value
-        ):
+        if number >= len(fields):
+            if value:
+                fields = segment.own_fields()
+                fields.extend([b""] * (number - len(fields)))
+                fields.append(value)
+        elif delimiters.repetition and delimiters.repetition in fields[number]:
             usual(segment, delimiters, value)
         else:
             segment.own_fields()[number] = value

@@ -142,10 +142,8 @@ class Scope:
         """The segment that `name` means here: the first of the run, else the nearest that encloses it."""
         index = self._index
         if index is None:
-            index = self._index = {}
-            for segment in self.segments:
-                if segment.name not in index:
-                    index[segment.name] = segment
+            # Backwards, so that of several segments of one name the first remains.
+            index = self._index = {segment.name: segment for segment in reversed(self.segments)}
         found = index.get(name)
         if found is not None or self.up is None:
             return found
