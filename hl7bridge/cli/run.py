@@ -85,9 +85,11 @@ def status(data: Path, as_json: bool) -> None:
         rows: list[list[Any]] = []
         for name, each in state["destinations"].items():
             word = "held" if each["held"] else "stopped" if each["stopped"] else each["link"]
+            if name in state["late"]:
+                word += ", late"
             rows.append([name, word, each["connections"], operations.reader.open_count(name), each["sent"]])
         table(["destination", "state", "connections", "open", "sent"], rows)
-    if state["refusing"]:
+    if state["refusing"] or state["late"]:
         raise SystemExit(1)
 
 

@@ -195,7 +195,8 @@ class Delivery:
         if outcome_of(code) is Outcome.UNKNOWN:
             entry.possible_duplicate = True
         reason = why or f"answered {code}"
-        log.warn(
+        say = log.error if step is Next.FAIL else log.warn
+        say(
             "{name}: message {message}: {reason}; {step}",
             name=self.name,
             message=entry.about.message_id,

@@ -117,6 +117,9 @@ class Journal:
             self._commit_others()
         for after in self.after:
             after()
+        if self.store.checkpoint_due():
+            # After the answers have left: a few milliseconds in which nobody waits for a commit that is done.
+            self._write(self.store.checkpoint)
 
     def _commit_group(self) -> None:
         messages, message_done = self._messages, self._message_done
@@ -176,8 +179,12 @@ class Journal:
 
     def _commit(self, batch: Batch) -> StoreError | None:
         self.commits += 1
+        return self._write(self.store.commit, batch)
+
+    def _write(self, verb: Callable[..., None], *arguments: Any) -> StoreError | None:
+        """Does what writes to the disk; gives the store's certain no. After an uncertain end nothing is done any more."""
         try:
-            self.store.commit(batch)
+            verb(*arguments)
         except (StoreBusy, StoreFull, StoreFault) as error:
             log.warn("the store refused a transaction: {error}", error=str(error))
             return error

@@ -205,6 +205,7 @@ class Operators:
             "paused_connections": engine.budget.paused,
             "connections": engine.connections,
             "commits": engine.journal.commits,
+            "late": sorted(engine.upkeep.late),
             "destinations": {name: _state(each) for name, each in sorted(engine.deliveries.items())},
         }
 

@@ -159,8 +159,10 @@ class Engine:
             raise
         self.upkeep.start()
         self.journal.wake()
+        # What is in flight lives for milliseconds and dies by reference count; looking through it often finds nothing.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
 
     def _keep_version(self, configuration: Configuration) -> None:
         version = ConfigurationVersion(

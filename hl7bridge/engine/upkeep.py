@@ -24,6 +24,8 @@ EVERY_S = 1.0
 #: Seconds between two steps of retention while there is something to delete, and while there is not.
 RETENTION_BUSY_S = 0.02
 RETENTION_IDLE_S = 60.0
+#: Looks at the disk for each look at the queues.
+ALERT_EVERY = 15
 DAY_US = 86_400_000_000
 LOW = "the disk is nearly full"
 
@@ -37,6 +39,8 @@ class Upkeep:
         self._loop.clock = engine.clock
         self._day = engine.wall_us() // DAY_US
         self._retention: Any = None
+        self.late: set[str] = set()
+        self._looks = 0
         self.removed_messages = 0
         self.removed_bytes = 0
 
@@ -60,6 +64,28 @@ class Upkeep:
             self._day = day
             engine.releasing.generation += 1
         self._look_at_disk()
+        self._looks += 1
+        if self._looks % ALERT_EVERY == 0:
+            self._look_at_queues()
+
+    def _look_at_queues(self) -> None:
+        """Tells operators of deliveries that have waited too long, once for each time it comes to that."""
+        engine = self._engine
+        limit_us = engine.wall_us() - int(engine.configuration.engine.alert_queue_age_s * 1e6)
+        for name, delivery in engine.deliveries.items():
+            oldest = engine.store.open_deliveries(name, -1, 1) if delivery.queue.entries or delivery.queue.overflow else []
+            late = bool(oldest) and oldest[0].received_us < limit_us
+            if late and name not in self.late:
+                log.critical(
+                    "{name}: {count} deliveries wait, the oldest for over {minutes:g} minutes (hl7bridge queue list --destination {name})",
+                    name=name,
+                    count=engine.store.open_count(name),
+                    minutes=engine.configuration.engine.alert_queue_age_s / 60,
+                )
+                self.late.add(name)
+            elif not late and name in self.late:
+                log.info("{name}: nothing has waited too long any more", name=name)
+                self.late.discard(name)
 
     def _look_at_disk(self) -> None:
         engine = self._engine

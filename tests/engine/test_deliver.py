@@ -432,3 +432,16 @@ def test_an_orderly_stop_gives_back_what_has_not_left(site: Site) -> None:
     assert sorted(world.ledger.ids(6701)) == sorted(f"{number}-{number}" for number in range(10))
     assert not world.ledger.repeated(6701)
     assert not any(row.possible_duplicate for row in deliveries(world))
+
+
+def test_operators_are_told_once_of_a_queue_that_waits_too_long(site: Site) -> None:
+    world = site(hl7bridge="alerting: {queue_age: 10m}\n")
+    world.network.listeners.pop(6701)
+    send(world, order(1))
+    world.run(500)
+    assert Operators(world.engine).status()["late"] == []
+    world.run(200)
+    assert Operators(world.engine).status()["late"] == ["hospital"]
+    world.network.listen(6701, world.hospitals[6701], world.outside)
+    world.run(60)
+    assert Operators(world.engine).status()["late"] == []
