@@ -99,9 +99,15 @@ def decide(
         type_,
         day,
         people,
-        ("future-event-date",) if future else (),
+        _flags(future, bool(channels)),
         tuple(case.misses),
     )
+
+
+def _flags(future: bool, accepted: bool) -> tuple[str, ...]:
+    if accepted and not future:
+        return ()
+    return ("future-event-date",) * future + ("unaccepted",) * (not accepted)
 
 
 class Case:

@@ -31,7 +31,7 @@ def read_each(
         return setting.wrong(node, "each goes through segments or repetitions", "OBX, or 'ORC-7[*]'")
     path = reference.path
     if path.field is None:
-        inside = setting.within(it=True) if reference.original else setting.within(run=True)
+        inside = setting.within(loop=True) if reference.original else setting.within(run=True)
         return (lambda program, where: _each_segment(reference, program, where)), inside
     if path.component is not None or not isinstance(path.repetition, access.Each):
         hint = f"write each: '{path.segment.decode()}-{path.field}[*]'"

@@ -14,6 +14,7 @@ from hl7bridge.channel.constant import HL7_NULL, MappingError
 from hl7bridge.channel.dates import date_function
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import WRONG, Wrong
+from hl7bridge.channel.pattern import read_pattern
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.text import apply, decoded, encoded
@@ -58,12 +59,9 @@ def _replace(node: Node, form: Pairs, setting: Setting) -> Function | Wrong:
         pattern, by = pair.items
         if not isinstance(pattern, Scalar) or not isinstance(by, Scalar):
             return setting.wrong(pair, "replace takes two texts", r"['\D', '']")
-        try:
-            compiled = re.compile(pattern.text)
-        except (re.error, OverflowError, RecursionError) as fault:
-            return setting.wrong(
-                pattern, f"this is not a regular expression: {fault}", "write it in 'single quotes'"
-            )
+        compiled = read_pattern(pattern, pattern.text, setting)
+        if isinstance(compiled, Wrong):
+            return WRONG
         try:
             re._parser.parse_template(by.text, compiled)  # type: ignore[attr-defined]
         except (re.error, IndexError) as fault:

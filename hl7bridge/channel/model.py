@@ -49,7 +49,7 @@ class Reading:
         """The text of `env.NAME` or `file./path`. Its value is never shown, not in a mistake either."""
         self.secret_names.add(name)
         try:
-            return self._secrets(name)
+            return self._secrets(name).rstrip("\r\n")
         except (LookupError, OSError, ValueError) as fault:
             kind, _, rest = name.partition(".")
             what = f"the environment has no {rest}" if kind == "env" else f"the file {rest} cannot be read"

@@ -14,6 +14,7 @@ from typing import Final
 from hl7bridge.channel.compare import Match, ordered, read_moment
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import REFERENCE, WRONG, Schema, Wrong
+from hl7bridge.channel.pattern import read_pattern
 from hl7bridge.channel.reference import Reference
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
@@ -131,12 +132,9 @@ def _matches(node: Node, setting: Setting) -> Match | Wrong:
     text = _operand(node, setting)
     if isinstance(text, Wrong):
         return WRONG
-    try:
-        pattern = re.compile(text)
-    except (re.error, OverflowError, RecursionError) as fault:
-        return setting.wrong(
-            node, f"this is not a regular expression: {fault}", "write it in 'single quotes'"
-        )
+    pattern = read_pattern(node, text, setting) if isinstance(node, Scalar) else WRONG
+    if isinstance(pattern, Wrong):
+        return WRONG
 
     def match(value: bytes, segment: Segment, scope: Scope) -> bool:
         charset = segment.charset or scope.message.charset

@@ -37,14 +37,16 @@ class Setting:
         """Names a mistake."""
         return self.reading.wrong(node, what, hint)
 
-    def within(self, *, it: bool = False, original: bool = False, run: bool = False) -> Setting:
+    def within(
+        self, *, it: bool = False, original: bool = False, run: bool = False, loop: bool = False
+    ) -> Setting:
         """The same inside `each` (with a run, or with `it`), or behind `new` (with `original`)."""
         return replace(
             self,
             binds_it=self.binds_it or it,
             has_original=self.has_original or original,
             in_run=self.in_run or run,
-            in_loop=self.in_loop or it or run,
+            in_loop=self.in_loop or it or run or loop,
         )
 
     def variable(self, name: str, node: Node) -> str | Wrong:

@@ -290,6 +290,7 @@ def test_what_is_accepted(
     decision = decided(two_channels(source), RDS.replace(b"RDS^O13", type_), source="feed")
     assert (decision.status, decision.answer) == (status, answer)
     assert [error.code for error in decision.errors] == ([] if code is None else [code])
+    assert decision.flags == (() if status == "RECEIVED" else ("unaccepted",))
 
 
 def test_lenient_can_be_turned_off(decided: Decide) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -53,6 +54,12 @@ def records(kind: Any) -> Iterator[Record]:
         for alternative in (kind.text, kind.items, kind.pairs):
             if alternative is not None:
                 yield from records(alternative)
+
+
+def test_the_schema_beside_the_channels_is_the_one_that_the_tables_make() -> None:
+    file = Path(__file__).parents[2] / "channels" / "schema" / "channel.json"
+    made = json.loads(file.read_text(encoding="utf-8"))
+    assert made == SCHEMA, "write it anew: python -m hl7bridge.channel.schema > channels/schema/channel.json"
 
 
 def test_it_is_a_schema() -> None:

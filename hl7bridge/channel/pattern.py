@@ -1,0 +1,28 @@
+"""Regular expressions as an engineer writes them. Raises nothing; mistakes are named."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from hl7bridge.channel.model import Wrong
+from hl7bridge.channel.setting import Setting
+from hl7bridge.channel.yaml import Scalar
+
+_MOST_LETTERS = 2000
+
+
+def read_pattern(node: Scalar, text: str, setting: Setting) -> re.Pattern[str] | Wrong:
+    """The expression that `text` writes; `node` is where it stands."""
+    if len(text) > _MOST_LETTERS:
+        return setting.wrong(
+            node, "this regular expression is too long", f"at most {_MOST_LETTERS} characters"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what may change in a later Python is nothing to tell here
+            return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as fault:
+        return setting.wrong(
+            node, f"this is not a regular expression: {fault}", "write it in 'single quotes'"
+        )
