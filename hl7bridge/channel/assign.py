@@ -17,13 +17,13 @@ from hl7bridge.channel.reference import (
     every_segment,
     first_segment,
     is_header,
-    quick_field,
     read_reference,
 )
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.value import Source, read_source, settle
 from hl7bridge.channel.yaml import Node, Scalar
+from hl7bridge.hl7 import access
 from hl7bridge.hl7.delimiters import STANDARD
 from hl7bridge.hl7.message import Segment
 
@@ -68,7 +68,7 @@ def _single(target: Reference, source: Source, place: Place) -> Run:
     constant = source.constant.ready if source.constant is not None else None
     if constant is not None:
         fixed = constant
-        quick = quick_field(target)
+        quick = _whole_field(target)
         name, number = quick or (b"", 0)
 
         def set_constant(scope: Scope) -> None:
@@ -210,3 +210,11 @@ def _paired_segments(target: Reference, source: Source, place: Place) -> Run:
                 path.assign(segment, scope.delimiters, made)
 
     return paired
+
+
+def _whole_field(reference: Reference) -> tuple[bytes, int] | None:
+    """The segment and number of a whole field without any brackets, which a constant can fill at once."""
+    path = reference.path
+    if path is None or not reference.plain_segment or path.field is None or path.component is not None:
+        return None
+    return (path.segment, path.field) if isinstance(path.repetition, access.Any) else None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import WRONG, Wrong
+from hl7bridge.channel.quick import quick_write
 from hl7bridge.channel.scope import Bound, Scope
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.setting import Setting
@@ -236,7 +237,7 @@ def assigner(reference: Reference) -> Assign:
         return to_each
     if reference.plain_segment:
         if isinstance(path.repetition, access.Any) and path.subcomponent is None:
-            write = _quick_write(path)
+            write = quick_write(path)
 
         def to_plain(scope: Scope, value: bytes) -> None:
             segment = scope.first(name)
@@ -257,70 +258,6 @@ def assigner(reference: Reference) -> Assign:
         write(segment, scope.delimiters, value)
 
     return to_found
-
-
-def quick_field(reference: Reference) -> tuple[bytes, int] | None:
-    """The segment and number of a whole field without any brackets, which a constant can fill at once."""
-    path = reference.path
-    if path is None or not reference.plain_segment or path.field is None or path.component is not None:
-        return None
-    return (path.segment, path.field) if isinstance(path.repetition, access.Any) else None
-
-
-def _quick_write(path: Path) -> access.Assign:
-    """`path.assign` for one field or component of the only repetition, at a third of the cost.
-
-    Whatever is not as usual (several repetitions, a value with delimiters, a field that is not there) is left
-    to the path.
-    """
-    number, component, usual = path.field or 0, path.component, path.assign
-
-    def whole(segment: Segment, delimiters: Delimiters, value: bytes) -> None:
-        if delimiters.field in value or b"\r" in value or b"\n" in value:
-            usual(segment, delimiters, value)
-            return
-        fields = segment.split()
-        if number >= len(fields):
-            if value:
-                fields = segment.own_fields()
-                fields.extend([b""] * (number - len(fields)))
-                fields.append(value)
-        elif delimiters.repetition and delimiters.repetition in fields[number]:
-            usual(segment, delimiters, value)
-        else:
-            segment.own_fields()[number] = value
-
-    if component is None:
-        return whole
-    at = component - 1
-
-    def part(segment: Segment, delimiters: Delimiters, value: bytes) -> None:
-        fields = segment.split()
-        separator = delimiters.component
-        old = fields[number] if number < len(fields) else b""
-        parts = old.split(separator) if separator else []
-        if (
-            at >= len(parts)
-            or (delimiters.repetition and delimiters.repetition in old)
-            or not (value.isalnum() or _is_text(value, delimiters))
-        ):
-            usual(segment, delimiters, value)
-        else:
-            parts[at] = value
-            segment.own_fields()[number] = separator.join(parts)
-
-    return part
-
-
-def _is_text(value: bytes, delimiters: Delimiters) -> bool:
-    """Whether a value stays within its component: no delimiter of a higher level, no line end."""
-    return not (
-        delimiters.field in value
-        or delimiters.component in value
-        or (delimiters.repetition and delimiters.repetition in value)
-        or b"\r" in value
-        or b"\n" in value
-    )
 
 
 def _made(scope: Scope, path: Path) -> Segment:

@@ -110,7 +110,7 @@ trees = st.recursive(
 
 
 @given(st.sampled_from(["filter", "map", "send_to", "split", "source", "accept", "errors"]), trees)
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_any_tree_under_a_key_of_a_channel(key: str, tree: object) -> None:
     parsed = yaml.safe_load(WHOLE)
     parsed[key] = tree
