@@ -3,17 +3,16 @@
 Whoever has something to keep adds it here with a callable, which is called when the transaction is durable, or with the error
 when it is certain that it is not. Results of deliveries come first, so that what they free can leave first.
 
-The commit runs in the reactor's own thread. A thread beside it was measured slower: every row hands the interpreter lock over
-and back, and a sync of 0.2 ms shared by a group costs less than that.
-
-It knows neither messages nor hospitals. Raises nothing; StoreUnknown goes to `fatal`: after an error inside a commit nobody
-knows what the disk holds, so nothing is answered any more.
+One transaction is under way at a time, in whatever `Writer` it was given: a thread of its own in a real engine, so that messages
+are decided and sent while the disk works, or at once in a simulation. It knows neither messages nor hospitals. Raises nothing;
+StoreUnknown goes to `fatal`: after an error inside a commit nobody knows what the disk holds, so nothing is answered any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -32,68 +31,116 @@ from hl7bridge.store.base import (
 
 log = Logger(namespace="hl7bridge.journal")
 
-#: Called with None when durable, with the error when certainly not.
+#: Called with what was given along, and None when durable, or the error when certainly not.
 Done = Callable[[Any, "StoreError | None"], None]
 
-#: Seconds after which a transaction that the store had no time for is tried again.
+#: Seconds after which results that the store had no time, or no room, for are tried again.
 BUSY_PAUSE_S = 0.05
 FULL_PAUSE_S = 1.0
-#: A transaction waits for more to share it while more keeps coming, up to so many rows and so many turns of the reactor.
-GROUP = 64
-LOOKS = 4
+
+
+class Writer(Protocol):
+    """Runs what touches the disk, one after the other, and tells the reactor's side how it ended."""
+
+    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Runs `work`, which raises nothing, then calls `then` with its result in the reactor's thread."""
+
+    def stop(self) -> None:
+        """Takes no more work; returns when what is under way has ended."""
+
+
+class AtOnce:
+    """A Writer that does everything where it is asked to."""
+
+    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        then(work())
+
+    def stop(self) -> None:
+        pass
+
+
+@dataclass(slots=True)
+class Group:
+    """What one transaction keeps, and who is told of it."""
+
+    messages: list[NewMessage] = field(default_factory=list)
+    message_done: list[tuple[Done, Any]] = field(default_factory=list)
+    changes: list[DeliveryChange] = field(default_factory=list)
+    change_done: list[tuple[Done, Any]] = field(default_factory=list)
+    claims: list[int] = field(default_factory=list)
+    claim_done: list[tuple[Done, Any]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.messages or self.changes or self.claims)
+
+
+@dataclass(slots=True)
+class Ended:
+    """How a group ended: an error or None for each of its parts, in their order; or the error after which nobody knows."""
+
+    changes: Sequence[StoreError | None]
+    claims: StoreError | None
+    messages: Sequence[StoreError | None]
+    unknown: StoreUnknown | None = None
 
 
 class Journal:
-    """One writer over one store. `gather` is called before each commit and adds what is ready by then."""
+    """One writer over one store. `gather` is called before each commit and adds what is ready by then; `after` follows it."""
 
-    def __init__(self, store: Store, clock: IReactorTime, fatal: Callable[[StoreUnknown], None]) -> None:
+    def __init__(
+        self, store: Store, clock: IReactorTime, writer: Writer, fatal: Callable[[StoreUnknown], None]
+    ) -> None:
         self.store = store
         self.clock = clock
         self.commits = 0
         self.gather: list[Callable[[], None]] = []
         self.after: list[Callable[[], None]] = []
         self.stopped = False
+        self._writer = writer
         self._fatal = fatal
         self._scheduled: Any = None
-        self._messages: list[NewMessage] = []
-        self._message_done: list[tuple[Done, Any]] = []
-        self._changes: list[DeliveryChange] = []
-        self._change_done: list[tuple[Done, Any]] = []
-        self._claims: list[int] = []
-        self._claim_done: list[tuple[Done, Any]] = []
-        self._others: list[tuple[Batch, Done, Any]] = []
-        self._looks = 0
-        self._seen = 0
+        self._writing = False
+        self._group = Group()
+        self._others: list[tuple[Callable[[], Any], Done, Any]] = []
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
 
     def message(self, message: NewMessage, done: Done, about: Any) -> None:
-        """A received message with its decision and deliveries; not durable: told at once, never tried again here."""
-        self._messages.append(message)
-        self._message_done.append((done, about))
+        """A received message with its decision and deliveries; where it cannot be kept this is told at once."""
+        self._group.messages.append(message)
+        self._group.message_done.append((done, about))
         self.wake()
 
     def change(self, change: DeliveryChange, done: Done, about: Any) -> None:
         """The result of a send; kept and tried again until the store takes it."""
-        self._changes.append(change)
-        self._change_done.append((done, about))
+        self._group.changes.append(change)
+        self._group.change_done.append((done, about))
         self.wake()
 
     def claim(self, ids: Sequence[int], done: Done, about: Any) -> None:
         """Deliveries that are about to leave."""
-        self._claims.extend(ids)
-        self._claim_done.append((done, about))
+        self._group.claims.extend(ids)
+        self._group.claim_done.append((done, about))
         self.wake()
 
     def other(self, batch: Batch, done: Done, about: Any = None) -> None:
         """Anything else (an operator's act, a configuration), in a transaction of its own."""
-        self._others.append((batch, done, about))
+        self.work(lambda: self.store.commit(batch), done, about)
+
+    def work(self, work: Callable[[], Any], done: Done, about: Any = None) -> None:
+        """Any other writing of the store, when the transaction that is under way has ended."""
+        self._others.append((work, done, about))
         self.wake()
 
     def wake(self) -> None:
         """A commit is wanted as soon as this turn of the reactor has read what there is."""
         if self._scheduled is None and not self.stopped:
             self._scheduled = self.clock.callLater(0, self._turn)
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is under way."""
+        return not (self._writing or self._group or self._others)
 
     # -- the commit -----------------------------------------------------------------------------------------------------
 
@@ -103,113 +150,114 @@ class Journal:
             return
         for gather in self.gather:
             gather()
-        size = len(self._messages) + len(self._changes)
-        if self._seen < size < GROUP and self._looks < LOOKS and not self._others:
-            # More came since the last look, so more is on its way: a sync that is shared by more costs each less.
-            self._looks += 1
-            self._seen = size
-            self.wake()
-            return
-        self._looks = self._seen = 0
-        if self._messages or self._changes or self._claims:
-            self._commit_group()
-        if self._others and not self.stopped:
-            self._commit_others()
+        self._begin()
         for after in self.after:
             after()
-        if self.store.checkpoint_due():
-            # After the answers have left: a few milliseconds in which nobody waits for a commit that is done.
-            self._write(self.store.checkpoint)
 
-    def _commit_group(self) -> None:
-        messages, message_done = self._messages, self._message_done
-        changes, change_done = self._changes, self._change_done
-        claims, claim_done = self._claims, self._claim_done
-        self._messages, self._message_done = [], []
-        self._changes, self._change_done = [], []
-        self._claims, self._claim_done = [], []
-        error = self._commit(Batch(messages=messages, claims=claims, changes=changes))
-        if self.stopped:
+    def _begin(self) -> None:
+        """Hands what waits to the writer, unless it is at work: then it shares the next transaction."""
+        if self._writing or self.stopped:
             return
-        if type(error) is StoreFault:
-            self._one_by_one(messages, message_done, claims, claim_done, changes, change_done)
-            return
-        if error is not None and changes:
-            # A result is never given up: the hospital has answered, and only this store can remember it.
-            self._changes[:0] = changes
-            self._change_done[:0] = change_done
-            pause = FULL_PAUSE_S if type(error) is StoreFull else BUSY_PAUSE_S
-            self.clock.callLater(pause, self.wake)
-            change_done = []
-        for done, about in change_done:
-            _tell(done, about, None)
-        for done, about in claim_done:
-            _tell(done, about, error)
-        for done, about in message_done:
-            _tell(done, about, error)
+        if self._others:
+            work, done, about = self._others.pop(0)
+            self._writing = True
+            self._writer.run(lambda: _attempt(work), lambda error: self._other_ended(error, done, about))
+        elif self._group:
+            group, self._group = self._group, Group()
+            self._writing = True
+            self._writer.run(lambda: commit(self.store, group), lambda ended: self._group_ended(group, ended))
+        elif self.store.checkpoint_due():
+            # When nothing waits to be kept, or after so much that it must be: see the store.
+            self._writing = True
+            self._writer.run(lambda: _attempt(self.store.checkpoint), lambda error: self._other_ended(error, _nobody, None))
 
-    def _one_by_one(
-        self,
-        messages: list[NewMessage],
-        message_done: list[tuple[Done, Any]],
-        claims: list[int],
-        claim_done: list[tuple[Done, Any]],
-        changes: list[DeliveryChange],
-        change_done: list[tuple[Done, Any]],
-    ) -> None:
-        """The store refused the content of a group: whoever is at fault must not take the neighbours along."""
-        for change, (done, about) in zip(changes, change_done, strict=True):
-            _tell(done, about, self._commit(Batch(changes=[change])))
-        if claim_done:
-            error = self._commit(Batch(claims=claims))
-            for done, about in claim_done:
-                _tell(done, about, error)
-        for message, (done, about) in zip(messages, message_done, strict=True):
-            if self.stopped:
-                return
-            _tell(done, about, self._commit(Batch(messages=[message])))
-
-    def _commit_others(self) -> None:
-        others, self._others = self._others, []
-        for batch, done, about in others:
-            error = self._commit(batch)
-            if self.stopped:
-                return
-            _tell(done, about, error)
-
-    def _commit(self, batch: Batch) -> StoreError | None:
+    def _group_ended(self, group: Group, ended: Ended) -> None:
+        self._writing = False
         self.commits += 1
-        return self._write(self.store.commit, batch)
+        if ended.unknown is not None:
+            self._lost(ended.unknown)
+            return
+        again = [place for place, error in enumerate(ended.changes) if isinstance(error, StoreBusy | StoreFull)]
+        if again:
+            # A result is never given up: the hospital has answered, and only this store can remember it.
+            self._group.changes[:0] = [group.changes[place] for place in again]
+            self._group.change_done[:0] = [group.change_done[place] for place in again]
+            full = isinstance(ended.changes[again[0]], StoreFull)
+            self._writing = True
+            self.clock.callLater(FULL_PAUSE_S if full else BUSY_PAUSE_S, self._go_on)
+        skipped = set(again)
+        for place, (done, about) in enumerate(group.change_done):
+            if place not in skipped:
+                _tell(done, about, ended.changes[place])
+        for done, about in group.claim_done:
+            _tell(done, about, ended.claims)
+        for place, (done, about) in enumerate(group.message_done):
+            _tell(done, about, ended.messages[place])
+        for after in self.after:
+            after()
+        self.wake()
 
-    def _write(self, verb: Callable[..., None], *arguments: Any) -> StoreError | None:
-        """Does what writes to the disk; gives the store's certain no. After an uncertain end nothing is done any more."""
-        try:
-            verb(*arguments)
-        except (StoreBusy, StoreFull, StoreFault) as error:
-            log.warn("the store refused a transaction: {error}", error=str(error))
-            return error
-        except StoreUnknown as error:
-            self.stopped = True
-            self._fatal(error)
-            return error
-        except Exception as error:
-            # A fault of ours inside the store: what the disk holds is as unknown as after an error of the disk.
-            log.failure("a transaction failed in a way that no store should")
-            self.stopped = True
-            unknown = StoreUnknown(f"unexpected {type(error).__name__} in a transaction")
-            self._fatal(unknown)
-            return unknown
-        return None
+    def _go_on(self) -> None:
+        self._writing = False
+        self.wake()
 
-    def flush(self) -> None:
-        """Commits what waits, now; for an orderly stop."""
-        if self._scheduled is not None:
+    def _other_ended(self, error: StoreError | None, done: Done, about: Any) -> None:
+        self._writing = False
+        if isinstance(error, StoreUnknown):
+            self._lost(error)
+            return
+        _tell(done, about, error)
+        self.wake()
+
+    def _lost(self, error: StoreUnknown) -> None:
+        self.stopped = True
+        self._fatal(error)
+
+    def stop(self) -> None:
+        """Takes no more; returns when the writer has ended."""
+        self.stopped = True
+        if self._scheduled is not None and self._scheduled.active():
             self._scheduled.cancel()
-            self._scheduled = None
-        if not self.stopped and (self._messages or self._changes or self._claims):
-            self._commit_group()
-        if not self.stopped and self._others:
-            self._commit_others()
+        self._writer.stop()
+
+
+def commit(store: Store, group: Group) -> Ended:
+    """Keeps a group in one transaction; where its content is refused, each message by itself, so that whoever is at fault does
+    not take the neighbours along.
+    """
+    error = _attempt(lambda: store.commit(Batch(messages=group.messages, claims=group.claims, changes=group.changes)))
+    if isinstance(error, StoreUnknown):
+        return Ended((), None, (), error)
+    if not isinstance(error, StoreFault):
+        return Ended([error] * len(group.changes), error, [error] * len(group.messages))
+    ended = Ended([], None, [])
+    batches = [Batch(changes=[change]) for change in group.changes]
+    claims = [Batch(claims=group.claims)] if group.claims else []
+    messages = [Batch(messages=[message]) for message in group.messages]
+    errors: list[StoreError | None] = []
+    for batch in (*batches, *claims, *messages):
+        refused = _attempt(lambda batch=batch: store.commit(batch))  # type: ignore[misc]
+        if isinstance(refused, StoreUnknown):
+            return Ended((), None, (), refused)
+        errors.append(refused)
+    ended.changes = errors[: len(batches)]
+    ended.claims = errors[len(batches)] if claims else None
+    ended.messages = errors[len(batches) + len(claims) :]
+    return ended
+
+
+def _attempt(work: Callable[[], Any]) -> StoreError | None:
+    """Does what writes to the disk; gives the store's no. What nobody expected leaves the disk as unknown as its own error."""
+    try:
+        work()
+    except StoreError as error:
+        if not isinstance(error, StoreUnknown):
+            log.warn("the store refused a transaction: {error}", error=str(error))
+        return error
+    except Exception as error:
+        log.failure("a transaction failed in a way that no store should")
+        return StoreUnknown(f"unexpected {type(error).__name__} in a transaction")
+    return None
 
 
 def _tell(done: Done, about: Any, error: StoreError | None) -> None:
@@ -218,3 +266,7 @@ def _tell(done: Done, about: Any, error: StoreError | None) -> None:
         done(about, error)
     except Exception:
         log.failure("what should follow a transaction failed")
+
+
+def _nobody(about: object, error: StoreError | None) -> None:
+    pass

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from hl7bridge.store.base import StoreBusy, StoreError, StoreFull
+from hl7bridge.store.base import Removed, StoreError
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
@@ -108,16 +108,24 @@ class Upkeep:
             engine.receiver.refusing = None
 
     def _expire(self) -> None:
+        """One step of retention, in the writer's turn; the next one comes soon while there is more to delete."""
         engine = self._engine
         keep_s = engine.configuration.engine.retention_s
-        again = RETENTION_IDLE_S
-        if keep_s is not None:
-            try:
-                removed = engine.store.expire(engine.wall_us() - int(keep_s * 1e6))
-                self.removed_messages += removed.messages
-                self.removed_bytes += removed.bytes
-                if removed.more:
-                    again = RETENTION_BUSY_S
-            except (StoreBusy, StoreFull) as error:
-                log.warn("nothing was deleted: {error}", error=str(error))
-        self._retention = engine.clock.callLater(again, self._expire)
+        if keep_s is None:
+            self._next_step(RETENTION_IDLE_S)
+            return
+        before_us = engine.wall_us() - int(keep_s * 1e6)
+        removed: list[Removed] = []
+
+        def ended(about: object, error: StoreError | None) -> None:
+            for step in removed:
+                self.removed_messages += step.messages
+                self.removed_bytes += step.bytes
+            more = any(step.more for step in removed)
+            self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
+
+        engine.journal.work(lambda: removed.append(engine.store.expire(before_us)), ended)
+
+    def _next_step(self, seconds: float) -> None:
+        if self._loop.running:
+            self._retention = self._engine.clock.callLater(seconds, self._expire)
