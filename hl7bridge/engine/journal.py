@@ -3,16 +3,19 @@
 Whoever has something to keep adds it here with a callable, which is called when the transaction is durable, or with the error
 when it is certain that it is not. Results of deliveries come first, so that what they free can leave first.
 
-One transaction is under way at a time, in whatever `Writer` it was given: a thread of its own in a real engine, so that messages
-are decided and sent while the disk works, or at once in a simulation. It knows neither messages nor hospitals. Raises nothing;
-StoreUnknown goes to `fatal`: after an error inside a commit nobody knows what the disk holds, so nothing is answered any more.
+The commit runs in the reactor's own thread. A writer thread was measured beside it, with rows by hundreds in a statement and with
+several switch intervals: the two hand the interpreter's lock to and fro, which cost each message a third more than the wait for the
+disk that it saves (a sync of 0.1 to 0.2 ms, shared by a group).
+
+It knows neither messages nor hospitals. Raises nothing; StoreUnknown goes to `fatal`: after an error inside a commit nobody knows
+what the disk holds, so nothing is answered any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -37,26 +40,9 @@ Done = Callable[[Any, "StoreError | None"], None]
 #: Seconds after which results that the store had no time, or no room, for are tried again.
 BUSY_PAUSE_S = 0.05
 FULL_PAUSE_S = 1.0
-
-
-class Writer(Protocol):
-    """Runs what touches the disk, one after the other, and tells the reactor's side how it ended."""
-
-    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Runs `work`, which raises nothing, then calls `then` with its result in the reactor's thread."""
-
-    def stop(self) -> None:
-        """Takes no more work; returns when what is under way has ended."""
-
-
-class AtOnce:
-    """A Writer that does everything where it is asked to."""
-
-    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        then(work())
-
-    def stop(self) -> None:
-        pass
+#: A transaction waits for more to share it while more keeps coming, up to so many rows and so many turns of the reactor.
+GROUP = 64
+LOOKS = 4
 
 
 @dataclass(slots=True)
@@ -87,21 +73,19 @@ class Ended:
 class Journal:
     """One writer over one store. `gather` is called before each commit and adds what is ready by then; `after` follows it."""
 
-    def __init__(
-        self, store: Store, clock: IReactorTime, writer: Writer, fatal: Callable[[StoreUnknown], None]
-    ) -> None:
+    def __init__(self, store: Store, clock: IReactorTime, fatal: Callable[[StoreUnknown], None]) -> None:
         self.store = store
         self.clock = clock
         self.commits = 0
         self.gather: list[Callable[[], None]] = []
         self.after: list[Callable[[], None]] = []
         self.stopped = False
-        self._writer = writer
         self._fatal = fatal
         self._scheduled: Any = None
-        self._writing = False
         self._group = Group()
         self._others: list[tuple[Callable[[], Any], Done, Any]] = []
+        self._looks = 0
+        self._seen = 0
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
 
@@ -128,7 +112,7 @@ class Journal:
         self.work(lambda: self.store.commit(batch), done, about)
 
     def work(self, work: Callable[[], Any], done: Done, about: Any = None) -> None:
-        """Any other writing of the store, when the transaction that is under way has ended."""
+        """Any other writing of the store, in its turn."""
         self._others.append((work, done, about))
         self.wake()
 
@@ -139,8 +123,8 @@ class Journal:
 
     @property
     def idle(self) -> bool:
-        """Nothing waits and nothing is under way."""
-        return not (self._writing or self._group or self._others)
+        """Nothing waits to be kept."""
+        return not (self._group or self._others)
 
     # -- the commit -----------------------------------------------------------------------------------------------------
 
@@ -150,32 +134,36 @@ class Journal:
             return
         for gather in self.gather:
             gather()
-        self._begin()
+        size = len(self._group.messages) + len(self._group.changes)
+        if self._seen < size < GROUP and self._looks < LOOKS and not self._others:
+            # More came since the last look, so more is on its way: a sync that is shared by more costs each less.
+            self._looks += 1
+            self._seen = size
+            self.wake()
+            return
+        self._looks = self._seen = 0
+        self._keep()
         for after in self.after:
             after()
+        if not self.stopped and self.store.checkpoint_due():
+            # After the answers have left: a few milliseconds in which nobody waits for a commit that is done.
+            self._heed(_attempt(self.store.checkpoint))
 
-    def _begin(self) -> None:
-        """Hands what waits to the writer, unless it is at work: then it shares the next transaction."""
-        if self._writing or self.stopped:
-            return
-        if self._others:
-            work, done, about = self._others.pop(0)
-            self._writing = True
-            self._writer.run(lambda: _attempt(work), lambda error: self._other_ended(error, done, about))
-        elif self._group:
+    def _keep(self) -> None:
+        if self._group:
             group, self._group = self._group, Group()
-            self._writing = True
-            self._writer.run(lambda: commit(self.store, group), lambda ended: self._group_ended(group, ended))
-        elif self.store.checkpoint_due():
-            # When nothing waits to be kept, or after so much that it must be: see the store.
-            self._writing = True
-            self._writer.run(lambda: _attempt(self.store.checkpoint), lambda error: self._other_ended(error, _nobody, None))
+            self.commits += 1
+            self._group_ended(group, commit(self.store, group))
+        others, self._others = self._others, []
+        for work, done, about in others:
+            if self.stopped:
+                return
+            error = _attempt(work)
+            if not self._heed(error):
+                _tell(done, about, error)
 
     def _group_ended(self, group: Group, ended: Ended) -> None:
-        self._writing = False
-        self.commits += 1
-        if ended.unknown is not None:
-            self._lost(ended.unknown)
+        if self._heed(ended.unknown):
             return
         again = [place for place, error in enumerate(ended.changes) if isinstance(error, StoreBusy | StoreFull)]
         if again:
@@ -183,8 +171,7 @@ class Journal:
             self._group.changes[:0] = [group.changes[place] for place in again]
             self._group.change_done[:0] = [group.change_done[place] for place in again]
             full = isinstance(ended.changes[again[0]], StoreFull)
-            self._writing = True
-            self.clock.callLater(FULL_PAUSE_S if full else BUSY_PAUSE_S, self._go_on)
+            self.clock.callLater(FULL_PAUSE_S if full else BUSY_PAUSE_S, self.wake)
         skipped = set(again)
         for place, (done, about) in enumerate(group.change_done):
             if place not in skipped:
@@ -193,32 +180,23 @@ class Journal:
             _tell(done, about, ended.claims)
         for place, (done, about) in enumerate(group.message_done):
             _tell(done, about, ended.messages[place])
-        for after in self.after:
-            after()
-        self.wake()
 
-    def _go_on(self) -> None:
-        self._writing = False
-        self.wake()
-
-    def _other_ended(self, error: StoreError | None, done: Done, about: Any) -> None:
-        self._writing = False
-        if isinstance(error, StoreUnknown):
-            self._lost(error)
-            return
-        _tell(done, about, error)
-        self.wake()
+    def _heed(self, error: StoreError | None) -> bool:
+        """Whether the error is the one after which nothing may be done any more."""
+        if not isinstance(error, StoreUnknown):
+            return False
+        self._lost(error)
+        return True
 
     def _lost(self, error: StoreUnknown) -> None:
         self.stopped = True
         self._fatal(error)
 
     def stop(self) -> None:
-        """Takes no more; returns when the writer has ended."""
+        """Takes no more."""
         self.stopped = True
         if self._scheduled is not None and self._scheduled.active():
             self._scheduled.cancel()
-        self._writer.stop()
 
 
 def commit(store: Store, group: Group) -> Ended:
@@ -266,7 +244,3 @@ def _tell(done: Done, about: Any, error: StoreError | None) -> None:
         done(about, error)
     except Exception:
         log.failure("what should follow a transaction failed")
-
-
-def _nobody(about: object, error: StoreError | None) -> None:
-    pass

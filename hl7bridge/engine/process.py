@@ -18,7 +18,6 @@ from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.service import Engine
-from hl7bridge.engine.writer import WriterThread
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
 from hl7bridge.store.base import StoreUnknown
@@ -54,7 +53,6 @@ def run_engine(reactor: Any, folder: Path, data: Path | None, *, accept_roster_e
         wall_us=steady.wall_us,
         chance=random.random,
         fatal=fatal,
-        writer=WriterThread(reactor),
         accept_roster_ends=accept_roster_ends,
     )
     engine.start()

@@ -30,7 +30,7 @@ from hl7bridge.engine.connect import Connector, ahead_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Nowhere, Policy
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.identity import StoredRoster
-from hl7bridge.engine.journal import AtOnce, Journal, Writer
+from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
@@ -64,7 +64,6 @@ class Engine:
         wall_us: Callable[[], int],
         chance: Callable[[], float],
         fatal: Callable[[StoreUnknown], None],
-        writer: Writer | None = None,
         accept_roster_ends: bool = False,
     ) -> None:
         self.folder = folder
@@ -87,7 +86,7 @@ class Engine:
         for step in self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends):
             _report(step)
         self.releasing = Releasing(self.configuration, self.roster, wall_us)
-        self.journal = Journal(store, self.clock, writer or AtOnce(), self._store_lost)
+        self.journal = Journal(store, self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
         self.acceptor = Acceptor(self.journal, self.deliveries, self.numbers, self.hashes, self._generation)
         self.budget = Budget(self.configuration.engine.unacknowledged_bytes)
