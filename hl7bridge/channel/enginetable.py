@@ -10,10 +10,10 @@ from dataclasses import replace
 from typing import Any
 
 from hl7bridge.channel.kinds import Path
-from hl7bridge.channel.model import Duration, Kind, Percent, Size, Truth
+from hl7bridge.channel.model import Duration, Kind, Percent, Size
 from hl7bridge.channel.record import Field, Record, Values
 from hl7bridge.channel.settings import EngineSettings
-from hl7bridge.channel.settingtable import DESTINATION_FIELDS, HOST, PORT, SEND, SOURCE_FIELDS
+from hl7bridge.channel.settingtable import DESTINATION_FIELDS, SEND, SOURCE_FIELDS
 
 
 def _defaults_of(fields: Mapping[str, Field]) -> Kind:
@@ -44,23 +44,10 @@ ENGINE = Record(
             Record("retention", {"messages": Field(Duration(off=True), "how long messages are kept", None)}),
             "what is deleted when",
         ),
-        "console": Field(
-            Record(
-                "console",
-                {
-                    "host": Field(HOST, "the address that the console listens on", "127.0.0.1"),
-                    "port": Field(PORT, "its port", required=True),
-                },
-            ),
-            "the operators' console",
-        ),
         "alerting": Field(
             Record(
                 "alerting",
-                {
-                    "queue_age": Field(Duration(), "alert when the oldest queued delivery is older", 900.0),
-                    "failed": Field(Truth(), "alert when a delivery fails", True),
-                },
+                {"queue_age": Field(Duration(), "alert when the oldest queued delivery is older", 900.0)},
             ),
             "what operators are told",
         ),
@@ -95,8 +82,6 @@ def engine_of(values: Values) -> EngineSettings:
         given |= {"unacknowledged_bytes": store["unacknowledged"]}
     if (retention := values["retention"]) is not None:
         given["retention_s"] = retention["messages"]
-    if (console := values["console"]) is not None and console.complete:
-        given |= {"console_host": console["host"], "console_port": console["port"]}
     if (alerting := values["alerting"]) is not None:
-        given |= {"alert_queue_age_s": alerting["queue_age"], "alert_failed": alerting["failed"]}
+        given["alert_queue_age_s"] = alerting["queue_age"]
     return EngineSettings(**given)

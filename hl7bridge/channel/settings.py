@@ -105,7 +105,6 @@ class Affiliate:
     authority: str | None = None
     identifier_type: str | None = None
     roster: str | None = None
-    alerts_from: date | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -127,7 +126,6 @@ class DestinationSettings:
     processing: tuple[str, ...] | None = ("P",)
     control_id: str = "kept"
     status: str = "live"
-    withhold: tuple[str, ...] = ()
     affiliate: Affiliate | None = None
 
 
@@ -142,7 +140,4 @@ class EngineSettings:
     free_share: float = 0.05
     unacknowledged_bytes: int = 256_000_000
     retention_s: float | None = None
-    console_host: str = "127.0.0.1"
-    console_port: int | None = None
     alert_queue_age_s: float = 900.0
-    alert_failed: bool = True

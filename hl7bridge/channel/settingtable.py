@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, Path, Zone
+from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, NotYet, Path, Zone
 from hl7bridge.channel.model import (
     Choice,
     Decimal,
@@ -238,7 +238,10 @@ DESTINATION_FIELDS: dict[str, Field] = {
     "status": Field(
         Choice(("live", "test", "shadow")), "live; test: MSH-11 = T only; shadow: kept, not sent", "live"
     ),
-    "withhold": Field(ListOf(Text("a category"), lone=True), "categories that are never sent to it", ()),
+    "withhold": Field(
+        NotYet("mask it in this file's map, or leave the status at shadow"),
+        "categories that are never sent to it",
+    ),
 }
 AFFILIATE_FIELDS: dict[str, Field] = {
     "name": Field(Text(), "its name in full"),
@@ -255,7 +258,7 @@ AFFILIATE_FIELDS: dict[str, Field] = {
         "how its patient numbers are marked",
     ),
     "roster": Field(Path(), "the CSV file of its assigned patients"),
-    "alerts_from": Field(Day(), "the day before which history alerts nobody"),
+    "alerts_from": Field(NotYet("leave it out"), "the day before which history alerts nobody"),
     "facility": Field(Text(), "its MSH-6, for ${affiliate.facility}"),
     "application": Field(Text(), "its MSH-5, for ${affiliate.application}"),
     "settings": Field(MapOf(Text(), NAME), "anything else that maps read as ${affiliate.x}", {}),
@@ -275,7 +278,6 @@ def _policy(values: Values) -> dict[str, Any]:
         "processing": ("T",) if status == "test" else processing,
         "control_id": values["control_id"],
         "status": status,
-        "withhold": tuple(values["withhold"]),
     }
 
 
@@ -316,7 +318,6 @@ def affiliate_of(name: str, values: Values) -> DestinationSettings | None:
         authority=given["authority"],
         identifier_type=given["type"],
         roster=values["roster"],
-        alerts_from=values["alerts_from"],
         settings={key: value for key, value in given.items() if value is not None},
     )
     return replace(made, affiliate=affiliate)

@@ -110,7 +110,6 @@ agreement: {clinic: 2014-06-01}
 send: {mllp: {host: h, port: 6701, tls: true}, timeout: 30s}
 retry: {first: 5s, factor: 2, jitter: 10%}
 processing: [P, T]
-withhold: [hiv]
 map: [{PID-19: ''}]
 """
 SOURCE = b"source: s\nmllp: {port: 2576, allow: [10.0.0.0/8]}\nunaccepted: AA\n"
