@@ -80,12 +80,19 @@ class Operations:
         authority = authority.lstrip("^")
         if not number or not authority:
             raise HL7BridgeError(
-                "a patient is named by number and authority", code="bad-patient", hint="--patient 12345^MEDSTAR"
+                "a patient is named by number and authority",
+                code="bad-patient",
+                hint="--patient 12345^MEDSTAR",
             )
         return Hashes(self.reader.key).patient(authority.encode(), number.encode())
 
     def messages(
-        self, query: MessageQuery, *, after_id: int | None = None, limit: int | None = None, newest_first: bool = True
+        self,
+        query: MessageQuery,
+        *,
+        after_id: int | None = None,
+        limit: int | None = None,
+        newest_first: bool = True,
     ) -> Iterator[MessageRow]:
         """Messages that match, page by page."""
         left = limit
@@ -103,7 +110,9 @@ class Operations:
         detail = self.reader.message(message_id)
         if detail is None:
             raise HL7BridgeError(
-                f"there is no message {message_id}", code="unknown-message", hint="`hl7bridge messages` lists them"
+                f"there is no message {message_id}",
+                code="unknown-message",
+                hint="`hl7bridge messages` lists them",
             )
         return detail
 
@@ -141,7 +150,9 @@ class Operations:
                 yield reply
                 if "done" in reply:
                     return
-        raise HL7BridgeError("the engine hung up before it was done", code="hung-up", hint="see the engine's log")
+        raise HL7BridgeError(
+            "the engine hung up before it was done", code="hung-up", hint="see the engine's log"
+        )
 
     def done(self, verb: str, **arguments: Any) -> dict[str, Any]:
         """`act` without its progress."""

@@ -27,13 +27,19 @@ def commands(group: click.Group, before: tuple[str, ...] = ()) -> list[tuple[tup
     return found
 
 
-@pytest.mark.parametrize(("path", "command"), commands(main), ids=lambda each: " ".join(each) if isinstance(each, tuple) else "")
-def test_every_command_and_option_says_what_it_does_and_is_in_the_readme(path: tuple[str, ...], command: click.Command) -> None:
+@pytest.mark.parametrize(
+    ("path", "command"), commands(main), ids=lambda each: " ".join(each) if isinstance(each, tuple) else ""
+)
+def test_every_command_and_option_says_what_it_does_and_is_in_the_readme(
+    path: tuple[str, ...], command: click.Command
+) -> None:
     assert command.help
     for parameter in command.params:
         if isinstance(parameter, click.Option) and parameter.name not in ("port", "host", "connections"):
             assert parameter.help, f"{' '.join(path)} {parameter.opts[0]}"
-    assert f"hl7bridge {' '.join(path)}" in README or f"`queue {path[-1]}" in README or f"`{path[0]}`" in README
+    assert (
+        f"hl7bridge {' '.join(path)}" in README or f"`queue {path[-1]}" in README or f"`{path[0]}`" in README
+    )
 
 
 def test_the_readme_names_no_command_that_is_not_there() -> None:

@@ -24,12 +24,36 @@ MAY = {
     "engine": {"errors", "places", "hl7", "affiliation", "channel", "delivery", "store", "connectors"},
     "observe": {"errors"},
     "operations": {"errors", "places", "store"},
-    "testing": {"errors", "places", "hl7", "affiliation", "channel", "store", "connectors", "engine", "operations"},
+    "testing": {
+        "errors",
+        "places",
+        "hl7",
+        "affiliation",
+        "channel",
+        "store",
+        "connectors",
+        "engine",
+        "operations",
+    },
     "cli": {"errors", "places", "hl7", "channel", "store", "engine", "observe", "operations", "testing"},
 }
 PURE = ("hl7", "affiliation", "channel", "delivery")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.
-FOREIGN = {"twisted", "socket", "ssl", "sqlite3", "sqlite_utils", "random", "secrets", "subprocess", "threading", "asyncio", "tempfile", "shutil", "time"}
+FOREIGN = {
+    "twisted",
+    "socket",
+    "ssl",
+    "sqlite3",
+    "sqlite_utils",
+    "random",
+    "secrets",
+    "subprocess",
+    "threading",
+    "asyncio",
+    "tempfile",
+    "shutil",
+    "time",
+}
 #: Calls that read a clock, the environment or a file.
 CALLS = {"open", "now", "today", "utcnow", "time", "monotonic", "getenv", "urandom"}
 

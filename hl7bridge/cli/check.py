@@ -30,15 +30,17 @@ def check(config: Path, as_json: bool) -> None:
     """
     files = read_folder(config)
     found = check_files(files, lambda reference: read_secret(config, reference))
-    lists = [] if found else roster_mistakes(config, load(files, lambda reference: read_secret(config, reference)))
+    lists = (
+        []
+        if found
+        else roster_mistakes(config, load(files, lambda reference: read_secret(config, reference)))
+    )
     if as_json:
-        for mistake in found:
-            echo_json(mistake._asdict())
-        for row in lists:
-            echo_json(row._asdict())
+        for row in [each._asdict() for each in found] + [each._asdict() for each in lists]:
+            echo_json(row)
     else:
-        for mistake in (*found, *lists):
-            click.echo(f"{config}/{mistake}")
+        for line in [str(each) for each in found] + [str(each) for each in lists]:
+            click.echo(f"{config}/{line}")
     count = len(found) + len(lists)
     if count:
         click.echo("1 mistake" if count == 1 else f"{count} mistakes", err=True)
@@ -55,7 +57,9 @@ def check(config: Path, as_json: bool) -> None:
 @click.command()
 @CONFIG
 @click.option("--channel", help="Only the tests of this channel.")
-@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JUnit XML too.")
+@click.option(
+    "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JUnit XML too."
+)
 @json_option
 def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -> None:
     """Run the *.test.yaml files beside the channels in CONFIG and show each field that came out differently.
@@ -77,7 +81,12 @@ def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -
                     "passed": result.passed,
                     "fault": result.fault,
                     "differences": [
-                        {"destination": each.destination, "path": each.path, "expected": each.expected, "found": each.found}
+                        {
+                            "destination": each.destination,
+                            "path": each.path,
+                            "expected": each.expected,
+                            "found": each.found,
+                        }
                         for each in result.differences
                     ],
                 }
@@ -105,9 +114,13 @@ def _some(count: int, what: str) -> str:
 
 def _junit(results: Sequence[TestResult]) -> bytes:
     failures = sum(not result.passed for result in results)
-    suite = ElementTree.Element("testsuite", name="hl7bridge", tests=str(len(results)), failures=str(failures))
+    suite = ElementTree.Element(
+        "testsuite", name="hl7bridge", tests=str(len(results)), failures=str(failures)
+    )
     for result in results:
-        case = ElementTree.SubElement(suite, "testcase", classname=result.channel, name=result.name, file=result.file)
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=result.channel, name=result.name, file=result.file
+        )
         if not result.passed:
             lines = [result.fault] if result.fault else [str(each) for each in result.differences]
             failure = ElementTree.SubElement(case, "failure", message=lines[0] or "")

@@ -91,14 +91,20 @@ def show(message_id: int, data: Path, raw: bool, payload: str | None, as_json: b
             out.write(operations.body(wanted[0].payload_ref))
             return
         if as_json:
-            echo_json({"message": row, "deliveries": detail.deliveries, "attempts": detail.attempts, "body": body})
+            echo_json(
+                {"message": row, "deliveries": detail.deliveries, "attempts": detail.attempts, "body": body}
+            )
             return
         click.echo(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}")
-        click.echo(f"  received   {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}")
+        click.echo(
+            f"  received   {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}"
+        )
         click.echo(f"  status     {row.status.name}{', ' + ', '.join(row.flags) if row.flags else ''}")
         click.echo(f"  decided by configuration {row.version[:12]}")
         if row.original is not None:
-            click.echo(f"  original   {row.original}" + (f", replayed by {row.operator}" if row.operator else ""))
+            click.echo(
+                f"  original   {row.original}" + (f", replayed by {row.operator}" if row.operator else "")
+            )
         for channel, status, reason in row.outcomes:
             click.echo(f"  channel    {channel or '(none)'}: {status}{' - ' + reason if reason else ''}")
         if detail.deliveries:
@@ -114,7 +120,9 @@ def show(message_id: int, data: Path, raw: bool, payload: str | None, as_json: b
                         each.code,
                         local(each.at_us),
                         "; ".join(
-                            filter(None, [each.reason, "possible duplicate" if each.possible_duplicate else None])
+                            filter(
+                                None, [each.reason, "possible duplicate" if each.possible_duplicate else None]
+                            )
                         ),
                     ]
                     for each in detail.deliveries
@@ -124,12 +132,21 @@ def show(message_id: int, data: Path, raw: bool, payload: str | None, as_json: b
             table(
                 ["attempt", "delivery", "at", "answer", "then", "why"],
                 [
-                    [each.attempts, str(each.delivery_id), local(each.at_us), each.code, each.status.name, each.reason]
+                    [
+                        each.attempts,
+                        str(each.delivery_id),
+                        local(each.at_us),
+                        each.code,
+                        each.status.name,
+                        each.reason,
+                    ]
                     for each in detail.attempts
                 ],
             )
         click.echo()
-        for line in body.decode("utf-8", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n").splitlines():
+        for line in (
+            body.decode("utf-8", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n").splitlines()
+        ):
             click.echo(line if len(line) <= 2000 else f"{line[:2000]}... ({len(line)} characters)")
 
 
@@ -177,5 +194,3 @@ def _count_table(what: str, counts: dict[tuple[str, Any], int]) -> None:
         [what, *[status.name for status in statuses]],
         [[name, *[counts.get((name, status), 0) for status in statuses]] for name in names],
     )
-
-

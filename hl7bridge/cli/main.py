@@ -59,16 +59,16 @@ class Commands(click.Group):
             for mistake in mistakes:
                 click.echo(str(mistake), err=True)
             count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-            click.echo(f"hl7bridge: {count}, nothing was changed" if mistakes else f"hl7bridge: {error}", err=True)
+            click.echo(
+                f"hl7bridge: {count}, nothing was changed" if mistakes else f"hl7bridge: {error}", err=True
+            )
             ctx.exit(1 if mistakes else 2)
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)
 
 
-@click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
-)
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="hl7bridge", message="%(prog)s %(version)s")
 def main() -> None:
     """An HL7 v2 interface engine: MLLP in, YAML channels, MLLP out, nothing acknowledged ever lost."""

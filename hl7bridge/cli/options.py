@@ -36,7 +36,9 @@ class Moment(click.ParamType):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
-            self.fail(f"'{value}' is neither an age like 2h or 7d nor a date like 2026-11-21 or 2026-11-21T22:00")
+            self.fail(
+                f"'{value}' is neither an age like 2h or 7d nor a date like 2026-11-21 or 2026-11-21T22:00"
+            )
         return int(moment.astimezone(UTC).timestamp() * 1e6)
 
 
@@ -67,7 +69,12 @@ def filter_options(command: Command) -> Command:
         click.option("--control-id", help="MSH-10."),
         click.option("--status", type=_names(MessageStatus), help="What became of the message."),
         click.option("--destination", help="A destination that it was decided for."),
-        click.option("--delivery", "delivery_status", type=_names(DeliveryStatus), help="Where a delivery of it stands."),
+        click.option(
+            "--delivery",
+            "delivery_status",
+            type=_names(DeliveryStatus),
+            help="Where a delivery of it stands.",
+        ),
         click.option("--since", "since_us", type=Moment(), help="Received since: an age (2h, 7d) or a date."),
         click.option("--until", "until_us", type=Moment(), help="Received before that."),
     ]

@@ -31,10 +31,14 @@ def queue() -> None:
 def list_(data: Path, destination: str | None, status: str | None, limit: int, as_json: bool) -> None:
     """List deliveries that wait, are on their way or have failed."""
     with Operations(data) as operations:
-        queries = [DeliveryQuery(destination=destination, status=DeliveryStatus[status.upper()])] if status else [
-            DeliveryQuery(destination=destination, status=DeliveryStatus.FAILED),
-            DeliveryQuery(destination=destination, open=True),
-        ]
+        queries = (
+            [DeliveryQuery(destination=destination, status=DeliveryStatus[status.upper()])]
+            if status
+            else [
+                DeliveryQuery(destination=destination, status=DeliveryStatus.FAILED),
+                DeliveryQuery(destination=destination, open=True),
+            ]
+        )
         rows = [row for query in queries for row in operations.deliveries(query, limit=limit or None)]
         rows = rows[: limit or None]
         if as_json:
@@ -43,7 +47,17 @@ def list_(data: Path, destination: str | None, status: str | None, limit: int, a
             return
         held = operations.reader.held()
         table(
-            ["delivery", "message", "destination", "status", "received", "attempts", "answer", "next", "remark"],
+            [
+                "delivery",
+                "message",
+                "destination",
+                "status",
+                "received",
+                "attempts",
+                "answer",
+                "next",
+                "remark",
+            ],
             [
                 [
                     str(row.id),
@@ -54,7 +68,9 @@ def list_(data: Path, destination: str | None, status: str | None, limit: int, a
                     row.attempts,
                     row.code,
                     local(row.next_us) if row.status is DeliveryStatus.QUEUED else "",
-                    "; ".join(filter(None, [row.reason, "possible duplicate" if row.possible_duplicate else None])),
+                    "; ".join(
+                        filter(None, [row.reason, "possible duplicate" if row.possible_duplicate else None])
+                    ),
                 ]
                 for row in rows
             ],

@@ -8,7 +8,14 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from hl7bridge.cli.options import data_option, echo_json, filter_options, json_option, message_query, query_from
+from hl7bridge.cli.options import (
+    data_option,
+    echo_json,
+    filter_options,
+    json_option,
+    message_query,
+    query_from,
+)
 from hl7bridge.cli.tables import console
 from hl7bridge.operations import Operations
 
@@ -19,7 +26,9 @@ from hl7bridge.operations import Operations
 @click.option("--id", "ids", type=int, multiple=True, help="This message; may be given again.")
 @filter_options
 @click.option("--as-it-was", is_flag=True, help="Send the stored payloads, without the channel.")
-@click.option("--to", multiple=True, metavar="DESTINATION", help="Only to this destination; may be given again.")
+@click.option(
+    "--to", multiple=True, metavar="DESTINATION", help="Only to this destination; may be given again."
+)
 @click.option("--rate", default=0.0, help="Messages a second; 0: as fast as the engine has time.")
 @click.option("--limit", type=int, help="The most messages.")
 @click.option("--after", "after_id", type=int, help="Go on behind this message, where a replay was stopped.")
@@ -51,7 +60,12 @@ def replay(
             if as_it_was or ids:
                 raise click.UsageError("--as-it-was and --id are for messages of the store")
             for file in files:
-                request = {"source": given["source"], "path": str(file.resolve()), "rate": rate, "to": list(to) or None}
+                request = {
+                    "source": given["source"],
+                    "path": str(file.resolve()),
+                    "rate": rate,
+                    "to": list(to) or None,
+                }
                 _run(operations, "replay_file", request, None, as_json, f"{file}: ")
             return
         if not query and not ids and after_id is None and not yes:
@@ -59,9 +73,21 @@ def replay(
         if ids:
             for message_id in ids:
                 operations.message(message_id)  # says so if there is none
-                _run(operations, "replay", _request(query, as_it_was, to, rate, 1, message_id - 1), 1, as_json, "")
+                _run(
+                    operations,
+                    "replay",
+                    _request(query, as_it_was, to, rate, 1, message_id - 1),
+                    1,
+                    as_json,
+                    "",
+                )
             return
-        count = sum(1 for _ in operations.messages(message_query(query), after_id=after_id, limit=limit, newest_first=False))
+        count = sum(
+            1
+            for _ in operations.messages(
+                message_query(query), after_id=after_id, limit=limit, newest_first=False
+            )
+        )
         if not count:
             click.echo("no message matches")
             raise SystemExit(1)
@@ -71,7 +97,12 @@ def replay(
 
 
 def _request(
-    query: dict[str, Any], as_it_was: bool, to: tuple[str, ...], rate: float, limit: int | None, after_id: int | None
+    query: dict[str, Any],
+    as_it_was: bool,
+    to: tuple[str, ...],
+    rate: float,
+    limit: int | None,
+    after_id: int | None,
 ) -> dict[str, Any]:
     return {
         "query": query,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import random
 import resource
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,9 +10,7 @@ from typing import Any
 import click
 
 from hl7bridge.cli.options import data_option, json_option, local
-from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations import Operations
-from hl7bridge.places import STORE
 
 #: Exit status after the disk left the store in doubt; a supervisor shall start the engine again.
 STORE_LOST = 74
@@ -24,10 +19,15 @@ STORE_LOST = 74
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path), default=Path("channels"))
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), envvar="HL7BRIDGE_DATA", help="Where messages are kept [default: data, or what hl7bridge.yaml says]."
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="HL7BRIDGE_DATA",
+    help="Where messages are kept [default: data, or what hl7bridge.yaml says].",
 )
 @click.option("--log-json", is_flag=True, help="Logs as JSON, one object a line.")
-@click.option("--accept-roster-ends", is_flag=True, help="Take a full roster although it ends over 5 % of its patients.")
+@click.option(
+    "--accept-roster-ends", is_flag=True, help="Take a full roster although it ends over 5 % of its patients."
+)
 def run(config: Path, data: Path | None, log_json: bool, accept_roster_ends: bool) -> None:
     """Run the engine with the channels in CONFIG (default: channels/).
 
@@ -40,7 +40,7 @@ def run(config: Path, data: Path | None, log_json: bool, accept_roster_ends: boo
     from hl7bridge.engine.process import run_engine
     from hl7bridge.observe import logs
 
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     logs.begin(as_json=log_json)
     sys.exit(run_engine(reactor, config, data, accept_roster_ends=accept_roster_ends))
@@ -49,7 +49,9 @@ def run(config: Path, data: Path | None, log_json: bool, accept_roster_ends: boo
 @click.command()
 @data_option
 @json_option
-@click.option("--accept-roster-ends", is_flag=True, help="Take a full roster although it ends over 5 % of its patients.")
+@click.option(
+    "--accept-roster-ends", is_flag=True, help="Take a full roster although it ends over 5 % of its patients."
+)
 def reload(data: Path, as_json: bool, accept_roster_ends: bool) -> None:
     """Make the running engine take its configuration folder as it is now: wholly, or not at all."""
     from hl7bridge.cli.options import echo_json
@@ -91,5 +93,3 @@ def status(data: Path, as_json: bool) -> None:
         table(["destination", "state", "connections", "open", "sent"], rows)
     if state["refusing"] or state["late"]:
         raise SystemExit(1)
-
-

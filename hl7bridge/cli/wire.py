@@ -21,7 +21,9 @@ class Address(click.ParamType):
 
     name = "host:port"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, int]:
         if isinstance(value, tuple):
             return value
         host, _, port = value.rpartition(":")
@@ -35,8 +37,12 @@ class Address(click.ParamType):
 @click.option("--to", required=True, type=Address(), help="HOST:PORT of an MLLP listener.")
 @click.option("--connections", default=1, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--rate", default=0.0, help="Messages a second; 0: as fast as answers come.")
-@click.option("--timeout", "timeout_s", default=30.0, show_default=True, help="Seconds to wait for an answer.")
-@click.option("--repeat", default=1, show_default=True, type=click.IntRange(1), help="Send everything so many times.")
+@click.option(
+    "--timeout", "timeout_s", default=30.0, show_default=True, help="Seconds to wait for an answer."
+)
+@click.option(
+    "--repeat", default=1, show_default=True, type=click.IntRange(1), help="Send everything so many times."
+)
 @json_option
 def send(
     files: tuple[Path, ...],
@@ -64,7 +70,12 @@ def send(
     from hl7bridge.testing.feed import Feed
 
     with Progress(
-        TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console(stderr=True), transient=True
+        TextColumn("sending"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console(stderr=True),
+        transient=True,
     ) as progress:
         task = progress.add_task("", total=len(messages))
         feed = Feed(
@@ -83,10 +94,19 @@ def send(
         seconds = reactor.seconds() - started
     good = feed.codes["AA"] + feed.codes["CA"]
     if as_json:
-        echo_json({"sent": len(messages), "answers": dict(feed.codes), "resent": feed.resent, "seconds": round(seconds, 3)})
+        echo_json(
+            {
+                "sent": len(messages),
+                "answers": dict(feed.codes),
+                "resent": feed.resent,
+                "seconds": round(seconds, 3),
+            }
+        )
     else:
         table(["answer", "messages"], sorted(feed.codes.items()))
-        click.echo(f"{len(messages):,} messages in {seconds:.2f} s ({len(messages) / max(seconds, 1e-9):,.0f}/s)")
+        click.echo(
+            f"{len(messages):,} messages in {seconds:.2f} s ({len(messages) / max(seconds, 1e-9):,.0f}/s)"
+        )
     if feed.codes["none"] and feed.last_error:
         click.echo(f"{to[0]}:{to[1]}: {feed.last_error}", err=True)
     sys.exit(0 if good == len(messages) else 1)
@@ -114,7 +134,9 @@ def _reactor() -> Any:
 
 
 @click.command()
-@click.option("--port", required=True, type=click.IntRange(0, 65535), help="The TCP port to listen on; 0 chooses one.")
+@click.option(
+    "--port", required=True, type=click.IntRange(0, 65535), help="The TCP port to listen on; 0 chooses one."
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option(
     "--answer",
@@ -124,7 +146,9 @@ def _reactor() -> Any:
 )
 @click.option("--delay", "delay_s", default=0.0, help="Seconds before each answer.")
 @click.option("--drop-every", default=0, help="Close the connection instead of answering every N-th message.")
-@click.option("--save", type=click.Path(file_okay=False, path_type=Path), help="Keep each message as a file here.")
+@click.option(
+    "--save", type=click.Path(file_okay=False, path_type=Path), help="Keep each message as a file here."
+)
 @click.option("--count", type=int, help="Stop after so many messages.")
 @json_option
 def receive(
@@ -155,22 +179,35 @@ def receive(
         number = sum(counted.values())
         kind, control_id = _named(payload)
         if save is not None:
-            (save / f"{number:06d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', control_id)[:80]}.hl7").write_bytes(payload)
+            (save / f"{number:06d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', control_id)[:80]}.hl7").write_bytes(
+                payload
+            )
         if as_json:
-            echo_json({"number": number, "type": kind, "control_id": control_id, "bytes": len(payload), "answer": code})
+            echo_json(
+                {
+                    "number": number,
+                    "type": kind,
+                    "control_id": control_id,
+                    "bytes": len(payload),
+                    "answer": code,
+                }
+            )
         else:
             click.echo(f"{number:>7}  {kind:<12} {control_id:<24} {len(payload):>9,} bytes  {code}")
         if number == count:
             reactor.callLater(delay_s + 0.2, reactor.stop)
 
     hospital = Hospital(reactor, Script(answer, delay_s, drop_every), seen)
-    from hl7bridge.engine.connect import CannotListen
     from twisted.internet.error import CannotListenError
+
+    from hl7bridge.engine.connect import CannotListen
 
     try:
         listening = reactor.listenTCP(port, hospital, interface=host)
     except CannotListenError as error:
-        raise CannotListen(f"port {port} cannot be opened: {error.socketError}", code="cannot-listen") from None
+        raise CannotListen(
+            f"port {port} cannot be opened: {error.socketError}", code="cannot-listen"
+        ) from None
     click.echo(f"listening on {host}:{listening.getHost().port}, answering {answer}", err=True)
     signal.signal(signal.SIGINT, lambda *_: reactor.callFromThread(reactor.stop))
     signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(reactor.stop))

@@ -66,6 +66,8 @@ def _text(event: LogEvent) -> str:
     if failure is None:
         return formatEvent(event).replace("\n", " ")
     frames = traceback.extract_tb(failure.getTracebackObject())
-    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames[-6:]))
+    places = " < ".join(
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames[-6:])
+    )
     said = formatEvent(event).replace("\n", " ") if event.get("log_format") else ""
     return f"{said} unexpected {failure.type.__name__} at {places}".strip()

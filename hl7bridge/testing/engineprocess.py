@@ -18,7 +18,14 @@ READY_S = 60.0
 class EngineProcess:
     """`hl7bridge run CONFIG --data DATA` in a process of its own; its log goes to a file beside the data folder."""
 
-    def __init__(self, config: Path, data: Path, *, python: str = sys.executable, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        config: Path,
+        data: Path,
+        *,
+        python: str = sys.executable,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         self.config = config
         self.data = data
         self.log = data.parent / f"{data.name}.log"
@@ -47,7 +54,9 @@ class EngineProcess:
         while wait and not self.ready_since(offset):
             if self._process.poll() is not None or time.monotonic() - began > READY_S:
                 raise HL7BridgeError(
-                    "the engine did not start", code="no-engine", hint=self.log.read_text(errors="replace")[-2000:].strip()
+                    "the engine did not start",
+                    code="no-engine",
+                    hint=self.log.read_text(errors="replace")[-2000:].strip(),
                 )
             time.sleep(0.02)
         return time.monotonic() - began
@@ -57,6 +66,11 @@ class EngineProcess:
         with open(self.log, "rb") as log:
             log.seek(offset)
             return b" ready: process" in log.read()
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a process, running or ended."""
+        return self._process is not None
 
     @property
     def running(self) -> bool:

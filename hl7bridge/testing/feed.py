@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
@@ -18,7 +17,7 @@ from hl7bridge.hl7 import ack, mllp
 
 
 class Feed:
-    """Sends `messages` (an iterable of bytes, taken as needed) to an endpoint.
+    """Sends `messages` (an iterable of bytes, taken as needed) to a stream client endpoint.
 
     `answered(message, code)` is called for each with the acknowledgment code, or `none` where the feed gave up. `rate` is messages a
     second over all connections, 0 without limit. `done` fires when every message has its answer.
@@ -26,7 +25,7 @@ class Feed:
 
     def __init__(
         self,
-        endpoint: IStreamClientEndpoint,
+        endpoint: Any,
         messages: Iterable[bytes],
         clock: Any,
         *,

@@ -47,7 +47,9 @@ def message(patient: int, number: int) -> bytes:
 @click.option("--messages", default=4000, show_default=True)
 @click.option("--patients", default=16, show_default=True)
 @click.option("--seed", default=1, show_default=True)
-@click.option("--delay", "delay_s", default=0.002, show_default=True, help="Seconds the hospital takes to answer.")
+@click.option(
+    "--delay", "delay_s", default=0.002, show_default=True, help="Seconds the hospital takes to answer."
+)
 def main(kills: int, messages: int, patients: int, seed: int, delay_s: float) -> None:
     """Kill the engine under load; prints one JSON object, exit status 1 if a promise was broken."""
     reactor = steady.install()
@@ -60,7 +62,9 @@ def main(kills: int, messages: int, patients: int, seed: int, delay_s: float) ->
     random = Random(seed)
     ledger = Ledger()
     folder = Path(tempfile.mkdtemp(prefix="hl7bridge-kill-"))
-    hospital = reactor.listenTCP(0, Hospital(reactor, Script(delay_s=delay_s), ledger.seen(0)), interface="127.0.0.1")
+    hospital = reactor.listenTCP(
+        0, Hospital(reactor, Script(delay_s=delay_s), ledger.seen(0)), interface="127.0.0.1"
+    )
     probe = reactor.listenTCP(0, Hospital(reactor), interface="127.0.0.1")
     ports = {"feed_port": probe.getHost().port, "hospital_port": hospital.getHost().port}
     probe.stopListening()

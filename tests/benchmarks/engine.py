@@ -66,7 +66,9 @@ class Tools:
 
     def relay(self, messages: int) -> float:
         """Messages a second through a relay that keeps nothing."""
-        relay = subprocess.Popen([sys.executable, str(self.folder / "relay.py"), str(FEED_PORT), str(HOSPITAL_PORT), "8"])
+        relay = subprocess.Popen(
+            [sys.executable, str(self.folder / "relay.py"), str(FEED_PORT), str(HOSPITAL_PORT), "8"]
+        )
         try:
             wait_for(FEED_PORT)
             return float(self.bench(connections=32, messages=messages)["end_to_end_per_s"])
@@ -135,8 +137,16 @@ def throughput(tools: Tools, runs: int) -> None:
     say("relay that keeps nothing, 32 connections", f"{relay:,.0f}/s")
     say("32 connections: end to end", f"{rate:,.0f}/s", "at least 5,000/s")
     say("32 connections: share of the relay", f"{100 * rate / relay:.0f} %", "at least 30 %")
-    say("32 connections: acknowledgement p50 / p99", f"{median(many, 'ack_ms_p50'):.1f} / {median(many, 'ack_ms_p99'):.1f} ms", "p99 under 30 ms")
-    say("32 connections: delivery p50 / p99", f"{median(many, 'delivery_ms_p50'):.0f} / {median(many, 'delivery_ms_p99'):.0f} ms", "p99 under 1,000 ms")
+    say(
+        "32 connections: acknowledgement p50 / p99",
+        f"{median(many, 'ack_ms_p50'):.1f} / {median(many, 'ack_ms_p99'):.1f} ms",
+        "p99 under 30 ms",
+    )
+    say(
+        "32 connections: delivery p50 / p99",
+        f"{median(many, 'delivery_ms_p50'):.0f} / {median(many, 'delivery_ms_p99'):.0f} ms",
+        "p99 under 1,000 ms",
+    )
     say("32 connections: broken promises", promises(many), "all 0")
     say("1 connection: end to end", f"{median(single, 'end_to_end_per_s'):,.0f}/s", "at least 1,000/s")
 
@@ -176,9 +186,17 @@ def queue(tools: Tools, runs: int) -> None:
     first = tools.bench(listen=False, connections=32, messages=50_000, patients=300_000, tag="A")
     rest = tools.bench(listen=False, connections=32, messages=900_000, patients=300_000, tag="Q")
     last = tools.bench(listen=False, connections=32, messages=50_000, patients=300_000, tag="Z")
-    say("1,000,000 queued for a hospital that is down: memory over idle", f"{(engine.rss_bytes(peak=True) - before) / MB:,.0f} MB", "at most 200 MB")
+    say(
+        "1,000,000 queued for a hospital that is down: memory over idle",
+        f"{(engine.rss_bytes(peak=True) - before) / MB:,.0f} MB",
+        "at most 200 MB",
+    )
     slower = 1 - float(last["ack_per_s"]) / float(first["ack_per_s"])
-    say("1,000,000 queued: acknowledgements slower by", f"{100 * slower:.0f} % ({rest['ack_per_s']:,}/s on the way)", "at most 20 %")
+    say(
+        "1,000,000 queued: acknowledgements slower by",
+        f"{100 * slower:.0f} % ({rest['ack_per_s']:,}/s on the way)",
+        "at most 20 %",
+    )
     engine.kill()
     say("1,000,000 queued: ready again after kill -9", f"{engine.start():.1f} s", "under 5 s")
     engine.stop()
@@ -202,7 +220,11 @@ def rosters(tools: Tools, runs: int) -> None:
             costs[name].append((cpu_s(engine.pid) - before) / 30_000 * 1e6)
             engine.stop()
     one, many = statistics.median(costs["small"]), statistics.median(costs["large"])
-    say("350 affiliates, 1,000,000 roster rows: cost of a message", f"{many:.0f} against {one:.0f} us ({100 * (many / one - 1):+.0f} %)", "under +15 %")
+    say(
+        "350 affiliates, 1,000,000 roster rows: cost of a message",
+        f"{many:.0f} against {one:.0f} us ({100 * (many / one - 1):+.0f} %)",
+        "under +15 %",
+    )
     say("1,000,000 roster rows: loaded at the first start in", f"{loading:.0f} s")
 
 
@@ -228,10 +250,12 @@ def retention(tools: Tools, runs: int) -> None:
     """Five gigabytes of old messages are deleted under load."""
     data = Path(tempfile.mkdtemp(dir=tools.work)) / "data"
     data.mkdir()
+    shipped = tools.folder / "config"
+    texts = {path.relative_to(shipped).as_posix(): path.read_text() for path in shipped.rglob("*.yaml")}
     config = write_folder(
         tools.work / "retention",
         {
-            **{path.relative_to(tools.folder / "config").as_posix(): path.read_text() for path in (tools.folder / "config").rglob("*.yaml")},
+            **texts,
             "hl7bridge.yaml": "retention: {messages: 1d}\n",
         },
     )
@@ -247,8 +271,16 @@ def retention(tools: Tools, runs: int) -> None:
         worst = max(worst, float(figure["ack_ms_max"]))
     took = time.monotonic() - began
     left = (data / "hl7bridge.db").stat().st_size
-    say("retention removes 5 GB under load: acknowledgement p99", f"{max(float(each['ack_ms_p99']) for each in figures):.1f} ms (max {worst:.0f} ms)", "under 30 ms")
-    say("retention: file before and after", f"{size / MB:,.0f} and {left / MB:,.0f} MB in {took:.0f} s", "space given back")
+    say(
+        "retention removes 5 GB under load: acknowledgement p99",
+        f"{max(float(each['ack_ms_p99']) for each in figures):.1f} ms (max {worst:.0f} ms)",
+        "under 30 ms",
+    )
+    say(
+        "retention: file before and after",
+        f"{size / MB:,.0f} and {left / MB:,.0f} MB in {took:.0f} s",
+        "space given back",
+    )
     engine.stop()
     shutil.rmtree(data.parent, ignore_errors=True)
 
@@ -265,7 +297,18 @@ def fill(path: Path, size: int) -> None:
             number += 1
             batch.append(
                 NewMessage(
-                    number, old_us + number, "old", "ORU^R01", f"O{number}", number, number, MessageStatus.FILTERED, "AA", "old", body, patient_keys=(number,)
+                    number,
+                    old_us + number,
+                    "old",
+                    "ORU^R01",
+                    f"O{number}",
+                    number,
+                    number,
+                    MessageStatus.FILTERED,
+                    "AA",
+                    "old",
+                    body,
+                    patient_keys=(number,),
                 )
             )
         store.commit(Batch(messages=batch))
@@ -288,7 +331,12 @@ def large(tools: Tools, runs: int) -> None:
     threading.Thread(target=answer, daemon=True).start()
     with Running(tools.work, tools.folder / "config") as engine:
         before = engine.rss_bytes()
-        text = re.sub(rb"RDE\^O11\^RDE_O11", b"ORU^R01^ORU_R01", ORDER) + b"OBX|1|ED|PDF||^AP^^Base64^" + b"QUJD" * 2_500_000 + b"\r"
+        text = (
+            re.sub(rb"RDE\^O11\^RDE_O11", b"ORU^R01^ORU_R01", ORDER)
+            + b"OBX|1|ED|PDF||^AP^^Base64^"
+            + b"QUJD" * 2_500_000
+            + b"\r"
+        )
         began = time.monotonic()
         peer = Peer(socket.create_connection(("127.0.0.1", FEED_PORT)))
         assert b"MSA|AA" in peer.ask(text)
@@ -297,7 +345,11 @@ def large(tools: Tools, runs: int) -> None:
         grown = engine.rss_bytes(peak=True) - before
     hospital.close()
     say("a message of 10 MB: acknowledged in", f"{acknowledged * 1000:.0f} ms")
-    say("a message of 10 MB: peak memory over idle", f"{grown / MB:.0f} MB ({grown / len(text):.1f} times it)", "under 10 times")
+    say(
+        "a message of 10 MB: peak memory over idle",
+        f"{grown / MB:.0f} MB ({grown / len(text):.1f} times it)",
+        "under 10 times",
+    )
 
 
 ORDER = (
@@ -309,9 +361,19 @@ SCENARIOS = {each.__name__: each for each in (throughput, idle, queue, rosters, 
 
 @click.command()
 @click.argument("scenarios", nargs=-1, type=click.Choice(list(SCENARIOS)))
-@click.option("--bench", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), envvar="HL7BRIDGE_BENCH", default=ROOT.parent / "shared" / "bench")
+@click.option(
+    "--bench",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    envvar="HL7BRIDGE_BENCH",
+    default=ROOT.parent / "shared" / "bench",
+)
 @click.option("--runs", default=3, show_default=True)
-@click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Where stores are put [default: the temporary folder].")
+@click.option(
+    "--work",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where stores are put [default: the temporary folder].",
+)
 def main(scenarios: tuple[str, ...], folder: Path, runs: int, work: Path | None) -> None:
     """Measure SCENARIOS (default: all) and print a table in Markdown."""
     made = Path(tempfile.mkdtemp(prefix="hl7bridge-bench-", dir=work))
@@ -331,7 +393,9 @@ def main(scenarios: tuple[str, ...], folder: Path, runs: int, work: Path | None)
 def machine() -> str:
     """What it was measured on."""
     model = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-    return f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}, Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}"
+    processor = model[1] if model else platform.machine()
+    day = time.strftime("%Y-%m-%d")
+    return f"{os.cpu_count()} cores of {processor}, Python {platform.python_version()}, {day}"
 
 
 if __name__ == "__main__":

@@ -132,7 +132,11 @@ class QueueWithStore(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         delivery = data.draw(st.sampled_from(sorted(self.rows) or [0]))
-        if delivery in self.rows and self.rows[delivery].status == "queued" and self.queue.cancellable(delivery):
+        if (
+            delivery in self.rows
+            and self.rows[delivery].status == "queued"
+            and self.queue.cancellable(delivery)
+        ):
             self.rows[delivery].status = "cancelled"
             self.queue.cancelled(delivery)
 
@@ -167,7 +171,9 @@ class QueueWithStore(RuleBasedStateMachine):
                 self.uncommitted_results.append((entry, "sent"))
             self.on_the_way = []
             self.queue.stopped = False
-        still_open = {id_: row.status for id_, row in self.rows.items() if row.status in ("queued", "sending")}
+        still_open = {
+            id_: row.status for id_, row in self.rows.items() if row.status in ("queued", "sending")
+        }
         assert not still_open, f"forgotten: {still_open}"
         assert self.queue.idle
         assert not self.queue.keys

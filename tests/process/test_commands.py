@@ -42,12 +42,27 @@ class Site:
         self.saved = folder / "saved"
         self.hospital: subprocess.Popen[str] | None = None
         self.engine = start(
-            {"pharmacy.yaml": CHANNEL.format(self.port, "EPIC"), "destinations/hospital.yaml": DESTINATION.format(self.hospital_port)}
+            {
+                "pharmacy.yaml": CHANNEL.format(self.port, "EPIC"),
+                "destinations/hospital.yaml": DESTINATION.format(self.hospital_port),
+            }
         )
 
     def receive(self, *options: str) -> None:
-        command = [sys.executable, "-m", "hl7bridge", "receive", "--port", str(self.hospital_port), "--save", str(self.saved), *options]
-        self.hospital = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        command = [
+            sys.executable,
+            "-m",
+            "hl7bridge",
+            "receive",
+            "--port",
+            str(self.hospital_port),
+            "--save",
+            str(self.saved),
+            *options,
+        ]
+        self.hospital = subprocess.Popen(
+            command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
         assert "listening" in self.hospital.stderr.readline()
 
     def close(self) -> None:
@@ -58,7 +73,9 @@ class Site:
             self.hospital = None
 
     def run(self, *arguments: str, status: int = 0) -> str:
-        ran = subprocess.run([sys.executable, "-m", "hl7bridge", *arguments], capture_output=True, text=True, timeout=60)
+        ran = subprocess.run(
+            [sys.executable, "-m", "hl7bridge", *arguments], capture_output=True, text=True, timeout=60
+        )
         assert ran.returncode == status, ran.stdout + ran.stderr
         assert "Traceback" not in ran.stderr
         return ran.stdout if status == 0 else ran.stdout + ran.stderr
@@ -72,7 +89,13 @@ class Site:
     def send(self, *messages: str, status: int = 0) -> dict[str, Any]:
         file = self.folder / "messages.hl7"
         file.write_bytes("".join(messages).encode())
-        return dict(json.loads(self.run("send", str(file), "--to", f"127.0.0.1:{self.port}", "--json", status=status).splitlines()[0]))
+        return dict(
+            json.loads(
+                self.run(
+                    "send", str(file), "--to", f"127.0.0.1:{self.port}", "--json", status=status
+                ).splitlines()[0]
+            )
+        )
 
     def until(self, wanted: Callable[[], bool]) -> None:
         # Each look is a command of some tenths of a second, so nothing has to sleep between two.
@@ -82,11 +105,14 @@ class Site:
         raise AssertionError("it did not come to that")
 
     def statuses(self) -> list[str]:
-        detail = [json.loads(self.on("show", str(row["id"]), "--json")) for row in self.rows("messages", "--oldest-first")]
+        detail = [
+            json.loads(self.on("show", str(row["id"]), "--json"))
+            for row in self.rows("messages", "--oldest-first")
+        ]
         return [delivery["status"] for each in detail for delivery in each["deliveries"]]
 
 
-@pytest.fixture()
+@pytest.fixture
 def site(engine: Start, tmp_path: Path) -> Iterator[Site]:
     made = Site(engine, tmp_path)
     yield made
@@ -151,7 +177,9 @@ def test_reload_and_replay(site: Site) -> None:
     names = [path.read_bytes().split(b"|")[4] for path in sorted(site.saved.iterdir())]
     assert names == [b"EPIC", b"EPIC", b"CERNER", b"CERNER", b"EPIC"]
     file = site.folder / "evening.hl7"
-    file.write_bytes(b"FHS|^~\\&|RX\rBHS|^~\\&|RX\r" + order(3).encode() + order(4).encode() + b"BTS|2\rFTS|1\r")
+    file.write_bytes(
+        b"FHS|^~\\&|RX\rBHS|^~\\&|RX\r" + order(3).encode() + order(4).encode() + b"BTS|2\rFTS|1\r"
+    )
     assert "2 replayed" in site.on("replay", str(file), "--source", "pharmacy")
     site.until(lambda: len(list(site.saved.iterdir())) == 7)
     assert "every message" in site.on("replay", status=2)
@@ -189,7 +217,9 @@ def test_a_port_in_use_is_said_in_a_sentence(site: Site) -> None:
 
 def test_no_engine_no_store_no_message(site: Site) -> None:
     assert "no store" in site.run("messages", "--data", str(site.folder / "nothing"), status=2)
-    assert "no engine runs" in site.run("queue", "hold", "x", "--data", str(site.folder / "nothing"), status=2)
+    assert "no engine runs" in site.run(
+        "queue", "hold", "x", "--data", str(site.folder / "nothing"), status=2
+    )
     assert "no message 99" in site.on("show", "99", status=2)
 
 

@@ -11,7 +11,17 @@ import pytest
 
 @pytest.mark.process
 def test_kills_under_load_break_no_promise() -> None:
-    command = [sys.executable, "-m", "hl7bridge.testing.kill", "--kills", "4", "--messages", "3000", "--seed", "3"]
+    command = [
+        sys.executable,
+        "-m",
+        "hl7bridge.testing.kill",
+        "--kills",
+        "4",
+        "--messages",
+        "3000",
+        "--seed",
+        "3",
+    ]
     ran = subprocess.run(command, capture_output=True, timeout=200, text=True)
     assert ran.stdout, ran.stderr
     result = json.loads(ran.stdout)

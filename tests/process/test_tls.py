@@ -21,10 +21,11 @@ from hl7bridge.store.base import DeliveryQuery
 from hl7bridge.testing.engineprocess import EngineProcess
 from hl7bridge.testing.peer import Peer, free_port
 
-
 pytestmark = pytest.mark.process
 Start = Callable[..., EngineProcess]
-ORDER = b"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|T1|P|2.5.1\rPID|1||7^^^RETAIL^PI\rORC|NW|1\r"
+ORDER = (
+    b"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|T1|P|2.5.1\rPID|1||7^^^RETAIL^PI\rORC|NW|1\r"
+)
 
 
 class Authority:
@@ -39,7 +40,9 @@ class Authority:
 
     def issue(self, name: str, hosts: list[str]) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        names = [x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host) for host in hosts]
+        names = [
+            x509.IPAddress(ip_address(host)) if host[0].isdigit() else x509.DNSName(host) for host in hosts
+        ]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._write(f"{name}.pem", self._sign(subject, key.public_key(), names, authority=False))
         (self.folder / f"{name}.key").write_bytes(
@@ -48,7 +51,9 @@ class Authority:
             )
         )
 
-    def _sign(self, subject: x509.Name, public: object, names: list[x509.GeneralName], *, authority: bool) -> x509.Certificate:
+    def _sign(
+        self, subject: x509.Name, public: object, names: list[x509.GeneralName], *, authority: bool
+    ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = (
             x509.CertificateBuilder()
@@ -96,7 +101,7 @@ class TlsHospital(threading.Thread):
                 continue
 
 
-@pytest.fixture()
+@pytest.fixture
 def keys(tmp_path: Path) -> Path:
     folder = tmp_path / "config"
     folder.mkdir()
@@ -124,10 +129,17 @@ def test_mutual_tls_in_and_out(engine: Start, keys: Path) -> None:
     hospital.start()
     port = free_port()
     ours = "{ca: ca.pem, name: ehr.example.org, certificate: engine.pem, key: engine.key}"
-    engine({"p.yaml": channel(port, ", client_ca: ca.pem"), "destinations/hospital.yaml": destination(hospital.port, ours)})
+    engine(
+        {
+            "p.yaml": channel(port, ", client_ca: ca.pem"),
+            "destinations/hospital.yaml": destination(hospital.port, ours),
+        }
+    )
     context = ssl.create_default_context(cafile=str(keys / "ca.pem"))
     context.load_cert_chain(keys / "feed.pem", keys / "feed.key")
-    with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost") as connection:
+    with context.wrap_socket(
+        socket.create_connection(("127.0.0.1", port)), server_hostname="localhost"
+    ) as connection:
         assert b"MSA|AA|T1" in Peer(connection).ask(ORDER)
     assert hospital.got.wait(20)
     hospital.listener.close()
@@ -135,7 +147,9 @@ def test_mutual_tls_in_and_out(engine: Start, keys: Path) -> None:
 
 def test_a_sender_without_a_trusted_certificate_is_refused(engine: Start, keys: Path) -> None:
     port = free_port()
-    engine({"p.yaml": channel(port, ", client_ca: ca.pem"), "destinations/hospital.yaml": destination(1, "true")})
+    engine(
+        {"p.yaml": channel(port, ", client_ca: ca.pem"), "destinations/hospital.yaml": destination(1, "true")}
+    )
     for own in (None, "intruder"):
         context = ssl.create_default_context(cafile=str(keys / "ca.pem"))
         if own:
@@ -150,17 +164,25 @@ def test_a_sender_without_a_trusted_certificate_is_refused(engine: Start, keys: 
             attempt()
 
 
-@pytest.mark.parametrize("tls", ["{ca: ca.pem, certificate: engine.pem, key: engine.key}", "{ca: stranger.pem, name: ehr.example.org}"])
+@pytest.mark.parametrize(
+    "tls",
+    ["{ca: ca.pem, certificate: engine.pem, key: engine.key}", "{ca: stranger.pem, name: ehr.example.org}"],
+)
 def test_a_hospital_with_a_wrong_name_or_signer_gets_nothing(engine: Start, keys: Path, tls: str) -> None:
     hospital = TlsHospital(keys)
     hospital.start()
     port = free_port()
     running = engine({"p.yaml": channel(port), "destinations/hospital.yaml": destination(hospital.port, tls)})
     context = ssl.create_default_context(cafile=str(keys / "ca.pem"))
-    with context.wrap_socket(socket.create_connection(("127.0.0.1", port)), server_hostname="localhost") as connection:
+    with context.wrap_socket(
+        socket.create_connection(("127.0.0.1", port)), server_hostname="localhost"
+    ) as connection:
         assert b"MSA|AA|T1" in Peer(connection).ask(ORDER)
     assert not hospital.got.wait(2)
     with Operations(running.data) as operations:
-        assert [row.status.name for row in operations.deliveries(DeliveryQuery())] in (["QUEUED"], ["SENDING"])
+        assert [row.status.name for row in operations.deliveries(DeliveryQuery())] in (
+            ["QUEUED"],
+            ["SENDING"],
+        )
     assert "cannot connect" in running.log.read_text()
     hospital.listener.close()
