@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def show(message_id: int, data: Path, raw: bool, payload: str | None, as_json: b
         row = detail.row
         source_of_bytes = operations.message(row.original) if row.size == 0 and row.original else detail
         body = operations.body(source_of_bytes.bodies[0][0])
-        out = click.get_binary_stream("stdout")
+        out = sys.stdout.buffer
         if raw:
             out.write(body)
             return

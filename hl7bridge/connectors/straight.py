@@ -18,7 +18,7 @@ def straight(transport: Any) -> Callable[[bytes], None]:
     """A function that writes to this transport's peer; errors of the socket come to light as a lost connection."""
     handle = getattr(transport, "getHandle", None)
     if handle is None or ISSLTransport.providedBy(transport):
-        return transport.write  # type: ignore[no-any-return]
+        return transport.write
     send = handle().send
     through = False
 

@@ -237,7 +237,7 @@ def _chosen(
 
 
 def run_steps(
-    steps: Iterator[Any], clock: Any, rate: float, each: Callable[[Any], None], ended: Callable[[Exception | None], None]
+    steps: Iterator[Any], clock: Any, rate: float, each: Callable[[Any], None], ended: Callable[[HL7BridgeError | None], None]
 ) -> Callable[[], None]:
     """Runs a generator beside the engine's work, at most `rate` steps a second (0: as the engine has time).
 

@@ -231,7 +231,8 @@ def rosters(tools: Tools, runs: int) -> None:
 def affiliates(folder: Path, count: int, patients: int) -> Path:
     """A configuration whose first affiliate has the load generator's patients."""
     files = {
-        "pharmacy.yaml": f"channel: pharmacy\nsource: {{mllp: {{port: {FEED_PORT}}}}}\nmap: [{{MSH-5: EPIC}}]\nsend_to: [{{affiliates: pharmacy}}]\n"
+        "pharmacy.yaml": f"channel: pharmacy\nsource: {{mllp: {{port: {FEED_PORT}}}}}\n"
+        "map: [{MSH-5: EPIC}]\nsend_to: [{affiliates: pharmacy}]\n"
     }
     each = patients // count
     for number in range(count):
