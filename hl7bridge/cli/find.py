@@ -21,7 +21,7 @@ from hl7bridge.cli.options import (
 )
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
-from hl7bridge.store.base import MessageRow
+from hl7bridge.store.base import MessageDetail, MessageRow
 
 
 @click.command()
@@ -96,59 +96,58 @@ def show(message_id: int, data: Path, raw: bool, payload: str | None, as_json: b
                 {"message": row, "deliveries": detail.deliveries, "attempts": detail.attempts, "body": body}
             )
             return
-        click.echo(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}")
-        click.echo(
-            f"  received   {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}"
+        _show(detail, body)
+
+
+def _show(detail: MessageDetail, body: bytes) -> None:
+    row = detail.row
+    click.echo(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}")
+    click.echo(f"  received   {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}")
+    click.echo(f"  status     {row.status.name}{', ' + ', '.join(row.flags) if row.flags else ''}")
+    click.echo(f"  decided by configuration {row.version[:12]}")
+    if row.original is not None:
+        click.echo(f"  original   {row.original}" + (f", replayed by {row.operator}" if row.operator else ""))
+    for channel, status, reason in row.outcomes:
+        click.echo(f"  channel    {channel or '(none)'}: {status}{' - ' + reason if reason else ''}")
+    if detail.deliveries:
+        table(
+            ["delivery", "destination", "channel", "status", "attempts", "answer", "since", "remark"],
+            [
+                [
+                    str(each.id),
+                    each.destination,
+                    each.channel,
+                    each.status.name,
+                    each.attempts,
+                    each.code,
+                    local(each.at_us),
+                    "; ".join(
+                        filter(None, [each.reason, "possible duplicate" if each.possible_duplicate else None])
+                    ),
+                ]
+                for each in detail.deliveries
+            ],
         )
-        click.echo(f"  status     {row.status.name}{', ' + ', '.join(row.flags) if row.flags else ''}")
-        click.echo(f"  decided by configuration {row.version[:12]}")
-        if row.original is not None:
-            click.echo(
-                f"  original   {row.original}" + (f", replayed by {row.operator}" if row.operator else "")
-            )
-        for channel, status, reason in row.outcomes:
-            click.echo(f"  channel    {channel or '(none)'}: {status}{' - ' + reason if reason else ''}")
-        if detail.deliveries:
-            table(
-                ["delivery", "destination", "channel", "status", "attempts", "answer", "since", "remark"],
+    if detail.attempts:
+        table(
+            ["attempt", "delivery", "at", "answer", "then", "why"],
+            [
                 [
-                    [
-                        str(each.id),
-                        each.destination,
-                        each.channel,
-                        each.status.name,
-                        each.attempts,
-                        each.code,
-                        local(each.at_us),
-                        "; ".join(
-                            filter(
-                                None, [each.reason, "possible duplicate" if each.possible_duplicate else None]
-                            )
-                        ),
-                    ]
-                    for each in detail.deliveries
-                ],
-            )
-        if detail.attempts:
-            table(
-                ["attempt", "delivery", "at", "answer", "then", "why"],
-                [
-                    [
-                        each.attempts,
-                        str(each.delivery_id),
-                        local(each.at_us),
-                        each.code,
-                        each.status.name,
-                        each.reason,
-                    ]
-                    for each in detail.attempts
-                ],
-            )
-        click.echo()
-        for line in (
-            body.decode("utf-8", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n").splitlines()
-        ):
-            click.echo(line if len(line) <= 2000 else f"{line[:2000]}... ({len(line)} characters)")
+                    each.attempts,
+                    str(each.delivery_id),
+                    local(each.at_us),
+                    each.code,
+                    each.status.name,
+                    each.reason,
+                ]
+                for each in detail.attempts
+            ],
+        )
+    click.echo()
+    for line in (
+        body.decode("utf-8", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n").splitlines()
+    ):
+        click.echo(line if len(line) <= 2000 else f"{line[:2000]}... ({len(line)} characters)")
 
 
 @click.command()
