@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 Run = Callable[..., "Deferred[None]"]
 
 class FileDestination:
-    """Writes one message at a time; the same doors as an MLLP pool.
+    """Writes up to `connections` messages at once; the same doors as an MLLP pool.
 
     `run(function, *arguments)` runs a blocking call elsewhere (Twisted's deferToThread) and gives a Deferred.
     `name_of(token, payload)` is the file's relative path; a file of that name is replaced by the same delivery's
@@ -35,12 +35,14 @@ class FileDestination:
         name_of: Callable[[Any, bytes], str],
         run: Run,
         *,
+        connections: int = 1,
         answered: Callable[[Any, str | None, str | None, bytes | None], None],
         ready: Callable[[], None],
     ) -> None:
         self.name = name
         self.folder = folder
         self._name_of = name_of
+        self._connections = connections
         self._run = run
         self._answered = answered
         self._ready = ready
@@ -48,24 +50,24 @@ class FileDestination:
 
     def free(self) -> bool:
         """Whether `send` may be called now."""
-        return not self.busy_connections
+        return self.busy_connections < self._connections
 
     def want(self, waiting: int) -> None:
         """Nothing has to be dialled."""
 
     def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
         """Writes the file elsewhere and tells `answered` how that ended."""
-        self.busy_connections = 1
+        self.busy_connections += 1
         done = self._run(write_whole, self.folder / self._name_of(token, payload), payload)
         done.addCallbacks(self._written, self._not_written, callbackArgs=(token,), errbackArgs=(token,))
 
     def _written(self, _: None, token: Any) -> None:
-        self.busy_connections = 0
+        self.busy_connections -= 1
         self._answered(token, "AA", None, None)
         self._ready()
 
     def _not_written(self, failure: Failure, token: Any) -> None:
-        self.busy_connections = 0
+        self.busy_connections -= 1
         why = failure.value.strerror if isinstance(failure.value, OSError) else type(failure.value).__name__
         self._answered(token, "AE", f"the file could not be written: {why}", None)
         self._ready()

@@ -118,6 +118,7 @@ class Connector:
                 self.data / settings.file.folder,
                 partial(_file_name, settings.file.name, settings.name),
                 self.run_elsewhere,
+                connections=settings.connections,
                 answered=delivery.answered,
                 ready=delivery.pump,
             )
