@@ -37,7 +37,7 @@ BAD = {
     "nonsense_values.hl7": "AA RECEIVED",
     "order_without_orc.hl7": "AA RECEIVED",
     "undeclared_latin1.hl7": "AA RECEIVED",
-    "unknown_type.hl7": "AR REJECTED",
+    "unknown_type.hl7": "AR REJECTED unaccepted",
     "wrong_delimiters.hl7": "AR",
 }
 

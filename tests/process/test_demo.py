@@ -1,0 +1,46 @@
+"""The demo as somebody runs it, small: real processes, real ports, from another folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("demo")]
+
+
+def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hl7bridge", "demo", *options]
+    environment = {**os.environ, "TMPDIR": str(folder)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=folder, env=environment)
+
+
+def test_a_small_demo_misses_nothing(tmp_path: Path) -> None:
+    ran = demo(tmp_path, "--messages", "400", "--seconds", "3", "--seed", "5", "--json")
+    assert ran.returncode == 0, ran.stderr
+    result = json.loads(ran.stdout)
+    assert result["problems"] == []
+    assert sum(feed["sent"] for feed in result["feeds"]) >= 400
+    by_name = {each["name"]: each for each in result["destinations"]}
+    assert set(by_name) == {"medstar", "rush", "tucson", "lakeview", "careteam", "archive"}
+    assert all(each["got"] == each["sent"] > 0 for each in by_name.values())
+    assert by_name["rush"]["refused"] == by_name["rush"]["got_refused"] > 0
+    assert "tucson is back" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_in_use_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 6703))
+        other.listen()
+        ran = demo(tmp_path, "--messages", "100", "--seconds", "2")
+    assert ran.returncode == 2
+    assert "port 6703, which tucson needs, is in use" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list(tmp_path.iterdir()) == []
