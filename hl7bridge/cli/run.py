@@ -84,6 +84,8 @@ def status(data: Path, as_json: bool) -> None:
         if state["refusing"]:
             click.echo(f"takes no messages: {state['refusing']}")
         table(["source", "connections"], [[name, count] for name, count in state["connections"].items()])
+        if state["table_misses"]:
+            table(["codes that no table had", "times"], sorted(state["table_misses"].items()))
         rows: list[list[Any]] = []
         for name, each in state["destinations"].items():
             word = "held" if each["held"] else "stopped" if each["stopped"] else each["link"]

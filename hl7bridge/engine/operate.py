@@ -206,6 +206,7 @@ class Operators:
             "connections": engine.connections,
             "commits": engine.journal.commits,
             "late": sorted(engine.upkeep.late),
+            "table_misses": dict(engine.receiver.misses),
             "destinations": {name: _state(each) for name, each in sorted(engine.deliveries.items())},
         }
 

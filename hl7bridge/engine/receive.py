@@ -8,7 +8,7 @@ Raises nothing: whatever is wrong with a message becomes its disposition and its
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -65,6 +65,7 @@ class Receiver:
         self.configuration = configuration
         self.refusing: str | None = None
         self.received = 0
+        self.misses: Counter[str] = Counter()
         self._journal = journal
         self._acceptor = acceptor
         self._numbers = numbers
@@ -159,6 +160,8 @@ class Receiver:
                 sequence=kept.id,
                 roster=self._roster,
             )
+            if decision.misses:
+                self._count_misses(source.name, decision.misses)
             kept.answer = answering.decided(decision)
             self._acceptor.accept(kept, decision, lambda error: self._answer(answering, kept, error))
         except Exception:
@@ -182,6 +185,18 @@ class Receiver:
         if not known:
             self._in_flight.pop(place, None)
         return copies
+
+    def _count_misses(self, source: str, misses: tuple[str, ...]) -> None:
+        """Codes that no table had: counted by place, and said at the first and at every thousandth."""
+        for place in misses:
+            self.misses[place] += 1
+            if self.misses[place] % 1000 == 1:
+                log.warn(
+                    "{source}: a code is not in its table: {place} ({count} so far)",
+                    source=source,
+                    place=place,
+                    count=self.misses[place],
+                )
 
     # -- what is kept without a decision -----------------------------------------------------------------------------------------
 

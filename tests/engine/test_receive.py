@@ -392,3 +392,20 @@ def test_every_real_message_gets_a_disposition_and_an_answer(site: Site) -> None
 
 def rows_all(world: World) -> list[MessageRow]:
     return world.store.messages(MessageQuery(), None, 100_000, newest_first=False)
+
+
+def test_codes_that_no_table_has_are_counted_by_place(site: Site) -> None:
+    from hl7bridge.engine.operate import Operators
+
+    channel = (
+        "channel: p\nsource: {mllp: {port: 2575}}\n"
+        "map: [{PID-8: {from: PID-3.1, table: sex, else: U}}]\nsend_to: [hospital]\n"
+    )
+    world = site(pharmacy=channel, start=False)
+    table = world.folder / "tables" / "sex.csv"
+    table.parent.mkdir()
+    table.write_text("code,value\nF,F\n")
+    world.start()
+    world.client(2575).send(order("1"), order("2"))
+    world.run(2)
+    assert list(Operators(world.engine).status()["table_misses"].values()) == [2]
