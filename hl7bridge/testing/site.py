@@ -57,6 +57,7 @@ class Receiver:
         self.connections = settings.connections
         self.manner = "quick"
         self.down = False
+        self.busy = True
         self.accepted: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.put_off: Counter[str] = Counter()
@@ -104,7 +105,8 @@ class Receiver:
         count = self.hospital.count
         if count % REFUSED_EVERY == 0:
             return "AR"
-        return "AE" if count % PUT_OFF_EVERY == 0 and _control_id(payload) not in self.put_off else "AA"
+        later = self.busy and count % PUT_OFF_EVERY == 0 and _control_id(payload) not in self.put_off
+        return "AE" if later else "AA"
 
     def _seen(self, payload: bytes, code: str) -> None:
         {"AA": self.accepted, "AR": self.refused}.get(code, self.put_off)[_control_id(payload)] += 1
@@ -182,6 +184,7 @@ class Site:
         self._watch.start()
         if "tucson" in self.receivers:
             self._clock.callLater(0.35 * self.seconds, self._outage, self.receivers["tucson"])
+        self._clock.callLater(0.7 * self.seconds, self._calm_down)
         self._clock.callLater(1.0, self._guard)
         waits = [feed.done for name in self.traffic.feeds for feed in self._feeds(name)]
         DeferredList(waits).addCallback(lambda _: self._all_sent())
@@ -230,6 +233,11 @@ class Site:
             )
             for line in self.traffic.lines(name, LINES[name])
         ]
+
+    def _calm_down(self) -> None:
+        """Nobody is put off any more, so that the end comes soon after the last message."""
+        for receiver in self.receivers.values():
+            receiver.busy = False
 
     def _outage(self, receiver: Receiver) -> None:
         receiver.hang()
