@@ -54,9 +54,16 @@ class Answering:
         self._errors: Sequence[AckError] = ()
 
     def decided(self, decision: Decision) -> str:
-        """Settles the answers to a decision; gives the code under which the message is kept, '' for none."""
+        """Settles the answers to a decision; gives the code under which the message is kept, '' for none.
+
+        What failed is kept under a code that says so, even behind a CA or where nobody asked to be told: a repetition of it must
+        be processed anew, and must never be answered AA.
+        """
         self._errors = decision.errors
-        return self._settle(decision.answer)
+        first = self._settle(decision.answer)
+        if decision.answer == "AA" or first[1:] not in ("A", ""):
+            return first
+        return decision.answer
 
     def repeated(self) -> str:
         """Settles the answer to a repetition of what was accepted: the same again."""

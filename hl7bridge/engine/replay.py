@@ -188,14 +188,14 @@ class Replaying:
         progress: Progress,
     ) -> None:
         engine = self._engine
-        sender, fingerprint = of_message(engine.hashes, source, message)
+        _, fingerprint = of_message(engine.hashes, source, message)
         new = NewMessage(
             number,
             engine.wall_us(),
             source,
             "",
             message.control_id.decode("ascii", "replace")[:200],
-            sender,
+            0,  # no sender was answered: what the sender itself sends again is no repetition of this
             fingerprint,
             MessageStatus.RECEIVED,
             "",
