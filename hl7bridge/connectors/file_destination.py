@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 Run = Callable[..., "Deferred[None]"]
 
+
 class FileDestination:
     """Writes up to `connections` messages at once; the same doors as an MLLP pool.
 

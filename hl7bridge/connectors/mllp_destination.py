@@ -92,7 +92,11 @@ class MllpDestination(Protocol):
         elif not self.busy:
             log.warn("{name}: an answer came though nothing was asked", name=self.pool.name)
         else:
-            why = "the answer's MSA-2 names another message" if answer.code else "the answer was not an acknowledgment"
+            why = (
+                "the answer's MSA-2 names another message"
+                if answer.code
+                else "the answer was not an acknowledgment"
+            )
             self._end(None, why, payload, close=True)
 
     def _no_answer(self) -> None:
@@ -242,7 +246,9 @@ class MllpPool:
         self.up = True
         self._link(True)
 
-    def _ended(self, connection: MllpDestination, token: Any, code: str | None, why: str | None, answer: bytes | None) -> None:
+    def _ended(
+        self, connection: MllpDestination, token: Any, code: str | None, why: str | None, answer: bytes | None
+    ) -> None:
         if self._retired:
             self._hang_up(connection.slot)
         elif not connection.closed:

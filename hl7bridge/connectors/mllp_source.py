@@ -149,10 +149,19 @@ class MllpListener(Factory):
     def buildProtocol(self, addr: IAddress) -> MllpSource | None:
         host = getattr(addr, "host", "")
         if self.allow and not self._allowed(host):
-            log.warn("{source}: refused a connection from {peer}: not in the allow list", source=self.name, peer=host)
+            log.warn(
+                "{source}: refused a connection from {peer}: not in the allow list",
+                source=self.name,
+                peer=host,
+            )
             return None
         if self.max_connections is not None and len(self.connections) >= self.max_connections:
-            log.warn("{source}: refused a connection from {peer}: {most} are open, the most allowed", source=self.name, peer=host, most=self.max_connections)
+            log.warn(
+                "{source}: refused a connection from {peer}: {most} are open, the most allowed",
+                source=self.name,
+                peer=host,
+                most=self.max_connections,
+            )
             return None
         protocol = MllpSource(host)
         protocol.factory = self

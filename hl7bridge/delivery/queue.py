@@ -202,7 +202,9 @@ class DestinationQueue:
     @property
     def may_claim(self) -> bool:
         """Whether `take_claims` could give something (or at least has candidates) now."""
-        return bool(self.claimable) and self.claims < self.ahead and self.up and not (self.held or self.stopped)
+        return (
+            bool(self.claimable) and self.claims < self.ahead and self.up and not (self.held or self.stopped)
+        )
 
     def claimed(self, entries: Iterable[Entry]) -> None:
         """These claims are durable."""

@@ -52,7 +52,9 @@ class Acceptor:
         self._hashes = hashes
         self._generation = generation
 
-    def accept(self, message: NewMessage, decision: Decision, kept: Kept, *, release_again: bool = False) -> None:
+    def accept(
+        self, message: NewMessage, decision: Decision, kept: Kept, *, release_again: bool = False
+    ) -> None:
         """Fills in what was decided, admits the deliveries and hands all to the journal.
 
         `release_again`: whether each may leave is looked at when it leaves, even if nothing has changed since the decision.

@@ -103,7 +103,9 @@ class Answering:
             now = datetime.fromtimestamp(self._wall_us() / 1e6, UTC)
             control_id = b"%d" % self.number if not place else b"%dA" % self.number
             errors = () if code == "CA" else self._errors
-            self._connection.answer(ack.build(self._message, code, now=now, control_id=control_id, errors=errors))
+            self._connection.answer(
+                ack.build(self._message, code, now=now, control_id=control_id, errors=errors)
+            )
 
 
 def codes(message: Message | None, code: str) -> tuple[str, ...]:
@@ -125,9 +127,7 @@ def codes(message: Message | None, code: str) -> tuple[str, ...]:
     return accepted + applied
 
 
-def refuse_too_large(
-    connection: Connection, head: Message, wall_us: Callable[[], int], number: int
-) -> None:
+def refuse_too_large(connection: Connection, head: Message, wall_us: Callable[[], int], number: int) -> None:
     """AR or CR to a message of which only the head was kept."""
     answering = Answering(connection, head, False, wall_us, number)
     answering.refuse(TOO_LARGE)
@@ -135,6 +135,4 @@ def refuse_too_large(
 
 def _asked(condition: bytes, success: bool) -> bool:
     """Table 0155: AL always, NE never, ER on error, SU on success; empty means NE beside a field that is not."""
-    return (
-        condition == b"AL" or (condition == b"ER" and not success) or (condition == b"SU" and success)
-    )
+    return condition == b"AL" or (condition == b"ER" and not success) or (condition == b"SU" and success)

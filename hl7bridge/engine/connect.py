@@ -13,15 +13,15 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamClientEndpoint
 from twisted.internet.threads import deferToThread
 
-from hl7bridge.channel.settings import DestinationSettings, SourceSettings
 from hl7bridge.channel.filename import file_name
+from hl7bridge.channel.settings import DestinationSettings, SourceSettings
 from hl7bridge.connectors import tls
 from hl7bridge.connectors.file_destination import FileDestination
 from hl7bridge.connectors.mllp_destination import MllpPool
 from hl7bridge.connectors.mllp_source import Feed, MllpListener
+from hl7bridge.delivery.queue import Entry
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.deliver import Delivery, Policy, Pool
-from hl7bridge.delivery.queue import Entry
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message
 

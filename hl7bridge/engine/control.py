@@ -124,7 +124,9 @@ class Control(LineReceiver):
         try:
             found = batch.read_file(Path(path).read_bytes())
         except OSError as error:
-            raise HL7BridgeError(f"cannot be read: {error.strerror}", code="unreadable-file", place=path) from None
+            raise HL7BridgeError(
+                f"cannot be read: {error.strerror}", code="unreadable-file", place=path
+            ) from None
         order = Order(operator, to=self._known(to), rate=rate)
         self._replay(Replaying(self._engine).from_messages(source, found.messages, order), rate)
 

@@ -252,7 +252,12 @@ class Delivery:
         """A result that the store will never take: the row is not as we know it, so its key stays closed until a restart."""
         if error is None:
             return False
-        log.error("{name}: the result of delivery {id} cannot be kept: {error}", name=self.name, id=entry.id, error=str(error))
+        log.error(
+            "{name}: the result of delivery {id} cannot be kept: {error}",
+            name=self.name,
+            id=entry.id,
+            error=str(error),
+        )
         return True
 
     def _set_timer(self) -> None:
@@ -261,7 +266,9 @@ class Delivery:
             if due is not None and due >= self._timer.getTime():
                 return
             self._timer.cancel()
-        self._timer = None if due is None else self._clock.callLater(max(0.0, due - self._clock.seconds()), self._due)
+        self._timer = (
+            None if due is None else self._clock.callLater(max(0.0, due - self._clock.seconds()), self._due)
+        )
 
     def _due(self) -> None:
         self._timer = None

@@ -49,10 +49,14 @@ def _is_roster(relative: str) -> bool:
 def _read(path: Path) -> bytes:
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise FolderError("this file is too large for a configuration", code="large-file", place=str(path))
+            raise FolderError(
+                "this file is too large for a configuration", code="large-file", place=str(path)
+            )
         return path.read_bytes()
     except OSError as error:
-        raise FolderError(f"cannot be read: {error.strerror}", code="unreadable-file", place=str(path)) from None
+        raise FolderError(
+            f"cannot be read: {error.strerror}", code="unreadable-file", place=str(path)
+        ) from None
 
 
 def read_secret(folder: Path, reference: str) -> str:

@@ -45,7 +45,9 @@ class StoredRoster:
 
 def roster_row(match: RosterMatch) -> RosterRow:
     """A stored row with its days as dates."""
-    return RosterRow(match.affiliate, day(match.valid_from), day(match.valid_through), match.npi, match.opt_out)
+    return RosterRow(
+        match.affiliate, day(match.valid_from), day(match.valid_through), match.npi, match.opt_out
+    )
 
 
 @lru_cache(4096)

@@ -165,7 +165,9 @@ class Journal:
     def _group_ended(self, group: Group, ended: Ended) -> None:
         if self._heed(ended.unknown):
             return
-        again = [place for place, error in enumerate(ended.changes) if isinstance(error, StoreBusy | StoreFull)]
+        again = [
+            place for place, error in enumerate(ended.changes) if isinstance(error, StoreBusy | StoreFull)
+        ]
         if again:
             # A result is never given up: the hospital has answered, and only this store can remember it.
             self._group.changes[:0] = [group.changes[place] for place in again]
@@ -203,7 +205,9 @@ def commit(store: Store, group: Group) -> Ended:
     """Keeps a group in one transaction; where its content is refused, each message by itself, so that whoever is at fault does
     not take the neighbours along.
     """
-    error = _attempt(lambda: store.commit(Batch(messages=group.messages, claims=group.claims, changes=group.changes)))
+    error = _attempt(
+        lambda: store.commit(Batch(messages=group.messages, claims=group.claims, changes=group.changes))
+    )
     if isinstance(error, StoreUnknown):
         return Ended((), None, (), error)
     if not isinstance(error, StoreFault):

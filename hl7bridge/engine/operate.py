@@ -48,36 +48,43 @@ class Operators:
 
     def hold(self, destination: str, operator: str, done: Done) -> None:
         """Nothing more leaves for a destination; what comes is queued."""
-        delivery = self._delivery(destination)
-        delivery.queue.held = True
+        queue = self._delivery(destination).queue
+        before, queue.held = queue.held, True
         now_us = self._engine.wall_us()
-        taken_back = delivery.queue.unsent()
-        batch = Batch(
-            changes=[
-                DeliveryChange(each.id, DeliveryStatus.QUEUED, each.attempts, now_us, None, None, each.possible_duplicate)
+        taken_back: list[Entry] = []
+
+        def work() -> None:
+            # In the writer's turn: what was admitted before the hold is claimed by now, and is taken back too.
+            taken_back.extend(queue.unsent())
+            changes = [
+                DeliveryChange(
+                    each.id, DeliveryStatus.QUEUED, each.attempts, now_us, None, None, each.possible_duplicate
+                )
                 for each in taken_back
-            ],
-            holds=[Hold(destination, True, operator, now_us)],
-            acts=[Act(now_us, operator, "hold", destination)],
-        )
+            ]
+            holds = [Hold(destination, True, operator, now_us)]
+            acts = [Act(now_us, operator, "hold", destination)]
+            self._engine.store.commit(Batch(changes=changes, holds=holds, acts=acts))
 
         def kept(_: object, error: StoreError | None) -> None:
             if error is None:
-                delivery.queue.unclaimed(taken_back)
+                queue.unclaimed(taken_back)
+                queue.held = True  # a release before this one may have ended in the same turn
             else:
-                delivery.queue.claimed(taken_back)
-                delivery.queue.held = False
-                delivery.touch()
+                queue.claimed(taken_back)
+                queue.held = before
+                self._delivery(destination).touch()
             done(error or {"destination": destination, "held": True})
 
-        self._engine.journal.other(batch, kept)
+        self._engine.journal.work(work, kept)
 
     def release(self, destination: str, operator: str, done: Done) -> None:
         """A held destination, or one that stopped under order `strict`, goes on, at once."""
         delivery = self._delivery(destination)
         now_us = self._engine.wall_us()
         batch = Batch(
-            holds=[Hold(destination, False, operator, now_us)], acts=[Act(now_us, operator, "release", destination)]
+            holds=[Hold(destination, False, operator, now_us)],
+            acts=[Act(now_us, operator, "release", destination)],
         )
 
         def kept(_: object, error: StoreError | None) -> None:
@@ -92,6 +99,41 @@ class Operators:
 
     def cancel(self, ids: Sequence[int], operator: str, done: Done) -> None:
         """Deliveries that wait or have failed are given up."""
+        ids = tuple(dict.fromkeys(ids))
+        self._cancellable(ids)
+        now_us = self._engine.wall_us()
+        found: list[DeliveryRow] = []
+
+        def work() -> None:
+            found.extend(self._cancellable(ids))
+            changes = [
+                DeliveryChange(
+                    row.id,
+                    DeliveryStatus.CANCELLED,
+                    row.attempts,
+                    now_us,
+                    None,
+                    f"cancelled by {operator}",
+                    row.possible_duplicate,
+                )
+                for row in found
+            ]
+            acts = [Act(now_us, operator, "cancel", f"delivery {row.id}") for row in found]
+            self._engine.store.commit(Batch(changes=changes, acts=acts))
+
+        def kept(error: HL7BridgeError | None) -> None:
+            if error is None:
+                for row in found:
+                    delivery = self._engine.deliveries.get(row.destination)
+                    if delivery is not None:
+                        delivery.queue.cancelled(row.id)
+                        delivery.touch()
+                self._engine.journal.wake()
+            done(error or {"cancelled": [row.id for row in found]})
+
+        self._in_turn(work, kept)
+
+    def _cancellable(self, ids: Sequence[int]) -> list[DeliveryRow]:
         found = [self._row(id_) for id_ in ids]
         for row in found:
             delivery = self._engine.deliveries.get(row.destination)
@@ -103,83 +145,87 @@ class Operators:
                     code="on-its-way",
                     hint=f"hold {row.destination} first, then cancel what has not left",
                 )
-        now_us = self._engine.wall_us()
-        changes = [
-            DeliveryChange(
-                row.id,
-                DeliveryStatus.CANCELLED,
-                row.attempts,
-                now_us,
-                None,
-                f"cancelled by {operator}",
-                row.possible_duplicate,
-            )
-            for row in found
-        ]
-
-        def kept(_: object, error: StoreError | None) -> None:
-            if error is None:
-                for row in found:
-                    delivery = self._engine.deliveries.get(row.destination)
-                    if delivery is not None:
-                        delivery.queue.cancelled(row.id)
-                        delivery.touch()
-                self._engine.journal.wake()
-            done(error or {"cancelled": [row.id for row in found]})
-
-        acts = [Act(now_us, operator, "cancel", f"delivery {row.id}") for row in found]
-        self._engine.journal.other(Batch(changes=changes, acts=acts), kept)
+        return found
 
     def resend(self, ids: Sequence[int], operator: str, done: Done) -> None:
         """Failed deliveries go again, last in their queues; tells which patients had newer messages meanwhile."""
         engine = self._engine
+        ids = tuple(dict.fromkeys(ids))
+        warnings = [warning for id_ in ids for warning in self._resendable(id_)[2]]
         now_us = engine.wall_us()
-        changes, entries, warnings = [], [], []
-        for id_ in ids:
-            row = self._row(id_)
-            if row.status is not DeliveryStatus.FAILED:
-                raise Refused(
-                    f"delivery {row.id} is {row.status.name}, not FAILED",
-                    code="not-failed",
-                    hint="what was sent goes again with `hl7bridge replay`",
-                )
-            delivery = self._delivery(row.destination)
-            detail = engine.store.message(row.message_id)
-            if detail is None:
-                raise Refused(f"the message of delivery {row.id} is no longer kept", code="no-message")
-            if newer := self._newer_sent(row, detail):
-                warnings.append(f"delivery {row.id}: {newer} newer messages of its patient have reached {row.destination}")
-            about = About(
-                row.message_id, row.payload_ref, row.scope, detail.row.event_date, detail.row.patient_keys, -1
-            )
-            entry = Entry(
-                row.id, engine.numbers.position(), row.keys, None, now_us, row.attempts, row.possible_duplicate, about
-            )
-            licensed = delivery.queue.admit(entry)
-            entries.append((delivery, entry))
-            status = DeliveryStatus.SENDING if licensed else DeliveryStatus.QUEUED
-            changes.append(
-                DeliveryChange(
-                    row.id,
-                    status,
-                    row.attempts,
-                    now_us,
-                    None,
-                    f"resent by {operator}",
-                    row.possible_duplicate,
-                    position=entry.position,
-                )
-            )
+        entries: list[tuple[Delivery, Entry]] = []
 
-        def kept(_: object, error: StoreError | None) -> None:
+        def work() -> None:
+            found = [self._resendable(id_)[:2] for id_ in ids]
+            changes = [self._admit_again(row, detail, now_us, operator, entries) for row, detail in found]
+            acts = [Act(now_us, operator, "resend", f"delivery {id_}") for id_ in ids]
+            engine.store.commit(Batch(changes=changes, acts=acts))
+
+        def kept(error: HL7BridgeError | None) -> None:
             for delivery, entry in entries if error is None else reversed(entries):
                 (delivery.queue.committed if error is None else delivery.queue.rolled_back)(entry)
                 delivery.touch()
             engine.journal.wake()
             done(error or {"resent": list(ids), "warnings": warnings})
 
-        acts = [Act(now_us, operator, "resend", f"delivery {id_}") for id_ in ids]
-        engine.journal.other(Batch(changes=changes, acts=acts), kept)
+        self._in_turn(work, kept)
+
+    def _resendable(self, id_: int) -> tuple[DeliveryRow, MessageDetail, list[str]]:
+        row = self._row(id_)
+        if row.status is not DeliveryStatus.FAILED:
+            raise Refused(
+                f"delivery {row.id} is {row.status.name}, not FAILED",
+                code="not-failed",
+                hint="what was sent goes again with `hl7bridge replay`",
+            )
+        self._delivery(row.destination)
+        detail = self._engine.store.message(row.message_id)
+        if detail is None:
+            raise Refused(f"the message of delivery {row.id} is no longer kept", code="no-message")
+        newer = self._newer_sent(row, detail)
+        text = f"delivery {row.id}: {newer} newer messages of its patient have reached {row.destination}"
+        return row, detail, [text] if newer else []
+
+    def _admit_again(
+        self,
+        row: DeliveryRow,
+        detail: MessageDetail,
+        now_us: int,
+        operator: str,
+        entries: list[tuple[Delivery, Entry]],
+    ) -> DeliveryChange:
+        delivery = self._delivery(row.destination)
+        about = About(
+            row.message_id, row.payload_ref, row.scope, detail.row.event_date, detail.row.patient_keys, -1
+        )
+        position = self._engine.numbers.position()
+        entry = Entry(row.id, position, row.keys, None, now_us, row.attempts, row.possible_duplicate, about)
+        licensed = delivery.queue.admit(entry)
+        entries.append((delivery, entry))
+        return DeliveryChange(
+            row.id,
+            DeliveryStatus.SENDING if licensed else DeliveryStatus.QUEUED,
+            row.attempts,
+            now_us,
+            None,
+            f"resent by {operator}",
+            row.possible_duplicate,
+            position=position,
+        )
+
+    def _in_turn(self, work: Callable[[], None], kept: Callable[[HL7BridgeError | None], None]) -> None:
+        """Does an operator's work in the writer's turn, where nothing can change between looking and keeping."""
+        refused: list[Refused] = []
+
+        def unless_refused() -> None:
+            try:
+                work()
+            except Refused as error:
+                refused.append(error)
+
+        self._engine.journal.work(
+            unless_refused, lambda _, error: kept(error or (refused[0] if refused else None))
+        )
 
     def _newer_sent(self, row: DeliveryRow, detail: MessageDetail) -> int:
         newer: set[int] = set()
@@ -227,7 +273,9 @@ class Operators:
         row = self._engine.store.delivery(delivery_id)
         if row is None:
             raise Refused(
-                f"there is no delivery {delivery_id}", code="unknown-delivery", hint="`hl7bridge queue list` shows them"
+                f"there is no delivery {delivery_id}",
+                code="unknown-delivery",
+                hint="`hl7bridge queue list` shows them",
             )
         return row
 

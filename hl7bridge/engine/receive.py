@@ -109,7 +109,9 @@ class Receiver:
         parts = batch.split(frame.payload)
         for error in parts.errors:
             log.warn("{source}: in a batch: {error}", source=frame.source, error=str(error))
-        for part in parts.messages or [frame.payload]:  # an empty batch is kept and answered like anything unreadable
+        for part in parts.messages or [
+            frame.payload
+        ]:  # an empty batch is kept and answered like anything unreadable
             self.receive(frame._replace(payload=part))
 
     def too_large(self, source: str, connection: Connection, head: bytes) -> None:
@@ -142,7 +144,10 @@ class Receiver:
                 copies.append(frame)
                 return
             earlier = self._journal.store.duplicate_of(
-                kept.control_id, kept.sender, kept.fingerprint, kept.received_us - int(source.duplicates_s * 1e6)
+                kept.control_id,
+                kept.sender,
+                kept.fingerprint,
+                kept.received_us - int(source.duplicates_s * 1e6),
             )
             if earlier is not None and earlier.same_bytes and earlier.answer in ("AA", "CA", ""):
                 self._landed(kept)

@@ -20,7 +20,9 @@ from hl7bridge.hl7.message import Message
 class Releasing:
     """`configuration` is the one in force; the service sets it on every reload."""
 
-    def __init__(self, configuration: Configuration, roster: StoredRoster, wall_us: Callable[[], int]) -> None:
+    def __init__(
+        self, configuration: Configuration, roster: StoredRoster, wall_us: Callable[[], int]
+    ) -> None:
         self.configuration = configuration
         self.generation = 1
         self._roster = roster

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from hl7bridge.channel.decide import Decision, Outgoing, decide
-from hl7bridge.channel.decide import patient_keys
+from hl7bridge.channel.decide import Decision, Outgoing, decide, patient_keys
 from hl7bridge.engine.identity import of_message
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
@@ -163,7 +162,9 @@ class Replaying:
                 continue
             payload = engine.store.body(delivery.payload_ref)
             keys = _keys(settings.order, identifiers, row)
-            outgoing.append(Outgoing(destination, delivery.channel, payload, keys, delivery.scope, None, None))
+            outgoing.append(
+                Outgoing(destination, delivery.channel, payload, keys, delivery.scope, None, None)
+            )
         decision = Decision(
             status=row.status.name,
             outcomes=(),
@@ -221,9 +222,7 @@ def _keys(order: str, identifiers: Sequence[Identifier], row: MessageRow) -> tup
     return (b"*",) if order == "strict" else patient_keys(identifiers, row.type in MERGES, row.source)
 
 
-def _chosen(
-    deliveries: Sequence[DeliveryRow], to: tuple[str, ...] | None
-) -> list[tuple[DeliveryRow, str]]:
+def _chosen(deliveries: Sequence[DeliveryRow], to: tuple[str, ...] | None) -> list[tuple[DeliveryRow, str]]:
     """Which stored payloads go where: each to its own destination, or to those named; a destination that is new to the message
     gets the first payload."""
     left = [each for each in deliveries if each.status is not DeliveryStatus.CANCELLED] or list(deliveries)
@@ -237,7 +236,11 @@ def _chosen(
 
 
 def run_steps(
-    steps: Iterator[Any], clock: Any, rate: float, each: Callable[[Any], None], ended: Callable[[HL7BridgeError | None], None]
+    steps: Iterator[Any],
+    clock: Any,
+    rate: float,
+    each: Callable[[Any], None],
+    ended: Callable[[HL7BridgeError | None], None],
 ) -> Callable[[], None]:
     """Runs a generator beside the engine's work, at most `rate` steps a second (0: as the engine has time).
 

@@ -44,7 +44,9 @@ class RosterLoader:
         self._published = data / ROSTERS
         self._wall_us = wall_us
 
-    def load(self, folder: Path, configuration: Configuration, *, accept_ends: bool) -> Iterator[RosterReport | None]:
+    def load(
+        self, folder: Path, configuration: Configuration, *, accept_ends: bool
+    ) -> Iterator[RosterReport | None]:
         """Stages every list that changed and publishes them all at the end; None between bounded steps, then the reports."""
         known = self._known()
         staged: list[RosterReport] = []
@@ -57,10 +59,10 @@ class RosterLoader:
             if known.get(settings.name) == digest:
                 continue
             known[settings.name] = digest
-            report = None
-            for report in self._store.stage_roster(
-                settings.name, self._entries(path, affiliate.roster), True, self._wall_us(), 2000
-            ):
+            report: RosterReport | None = None
+            entries = self._entries(path, affiliate.roster)
+            for step in self._store.stage_roster(settings.name, entries, True, self._wall_us(), 2000):
+                report = step
                 yield None
             if report is None:
                 continue
@@ -105,7 +107,7 @@ def roster_mistakes(folder: Path, configuration: Configuration) -> list[roster.R
             continue
         try:
             with open(folder / name, "rb") as file:
-                for _ in roster.read_roster(iter(lambda: file.read(_CHUNK), b""), name):  # noqa: B023
+                for _ in roster.read_roster(iter(lambda: file.read(_CHUNK), b""), name):
                     pass
         except roster.RosterErrors as error:
             found += error.mistakes
@@ -121,5 +123,7 @@ def _digest(path: Path) -> str:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:
-        raise HL7BridgeError(f"cannot be read: {error.strerror}", code="unreadable-file", place=str(path)) from None
+        raise HL7BridgeError(
+            f"cannot be read: {error.strerror}", code="unreadable-file", place=str(path)
+        ) from None
     return digest.hexdigest()

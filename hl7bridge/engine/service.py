@@ -37,7 +37,6 @@ from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
 from hl7bridge.engine.release import Releasing
 from hl7bridge.engine.rosters import RosterLoader
 from hl7bridge.engine.upkeep import Upkeep
-from hl7bridge.hl7 import mllp
 from hl7bridge.store.base import Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
 from hl7bridge.store.hashes import Hashes
 
@@ -198,7 +197,12 @@ class Engine:
     def _listen(self, source: SourceSettings) -> None:
         factory = self.connector.listener(source, _Feed(source.name, self.receiver, self.budget))
         self._ports[source.name] = (source, self.connector.listen(source, factory), factory)
-        log.info("{name}: listening on {host}:{port}", name=source.name, host=source.mllp.host, port=source.mllp.port)
+        log.info(
+            "{name}: listening on {host}:{port}",
+            name=source.name,
+            host=source.mllp.host,
+            port=source.mllp.port,
+        )
 
     # -- reload --------------------------------------------------------------------------------------------------------------------
 
@@ -226,11 +230,16 @@ class Engine:
         delivery = self.deliveries.get(settings.name)
         if delivery is None:
             delivery = self.deliveries[settings.name] = self._delivery(
-                settings.name, policy_of(settings), strict=settings.order == "strict", ahead=ahead_of(settings)
+                settings.name,
+                policy_of(settings),
+                strict=settings.order == "strict",
+                ahead=ahead_of(settings),
             )
         return delivery
 
-    def _open_new_ports(self, new: Configuration) -> dict[str, tuple[SourceSettings, IListeningPort, MllpListener]]:
+    def _open_new_ports(
+        self, new: Configuration
+    ) -> dict[str, tuple[SourceSettings, IListeningPort, MllpListener]]:
         opened: dict[str, tuple[SourceSettings, IListeningPort, MllpListener]] = {}
         try:
             for name, source in new.sources.items():

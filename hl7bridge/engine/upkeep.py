@@ -73,11 +73,16 @@ class Upkeep:
         engine = self._engine
         limit_us = engine.wall_us() - int(engine.configuration.engine.alert_queue_age_s * 1e6)
         for name, delivery in engine.deliveries.items():
-            oldest = engine.store.open_deliveries(name, -1, 1) if delivery.queue.entries or delivery.queue.overflow else []
+            oldest = (
+                engine.store.open_deliveries(name, -1, 1)
+                if delivery.queue.entries or delivery.queue.overflow
+                else []
+            )
             late = bool(oldest) and oldest[0].received_us < limit_us
             if late and name not in self.late:
                 log.critical(
-                    "{name}: {count} deliveries wait, the oldest for over {minutes:g} minutes (hl7bridge queue list --destination {name})",
+                    "{name}: {count} deliveries wait, the oldest for over {minutes:g} minutes "
+                    "(hl7bridge queue list --destination {name})",
                     name=name,
                     count=engine.store.open_count(name),
                     minutes=engine.configuration.engine.alert_queue_age_s / 60,

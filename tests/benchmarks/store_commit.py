@@ -169,7 +169,9 @@ def lines(arguments: argparse.Namespace, folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--groups", default="1,16,32,128")
     parser.add_argument("--messages", type=int, default=40_000)
     parser.add_argument("--grown", type=int, default=1_000_000)

@@ -196,7 +196,10 @@ def rosters(path: Path, rows: int) -> Iterator[str]:
     began = time.perf_counter()
     lists = []
     for number in range(350):
-        mine = [random.getrandbits(63) if random.random() < 0.7 or not keys else random.choice(keys) for _ in range(each)]
+        mine = [
+            random.getrandbits(63) if random.random() < 0.7 or not keys else random.choice(keys)
+            for _ in range(each)
+        ]
         keys += mine[: each // 10]
         lists.append([RosterEntry(key, 20240101, None, "1234567893") for key in mine])
         load(f"affiliate{number}", lists[-1])
@@ -214,14 +217,21 @@ def rosters(path: Path, rows: int) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--roster", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to be measured")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         path = Path(folder) / "store.db"
-        for part in (queued(path, arguments.messages), finish(path), retention(path), rosters(path, arguments.roster)):
+        for part in (
+            queued(path, arguments.messages),
+            finish(path),
+            retention(path),
+            rosters(path, arguments.roster),
+        ):
             for line in part:
                 print(line, flush=True)
 

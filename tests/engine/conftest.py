@@ -29,11 +29,13 @@ retry: {first: 1s, factor: 2, most: 10s, jitter: 0%, give_up: 1h}
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def site(tmp_path: Path) -> Callable[..., World]:
     """site(script=..., files=...): a world with one hospital on 6701 whose engine runs."""
 
-    def make(script: Script | None = None, *, start: bool = True, seed: int | None = None, **files: str) -> World:
+    def make(
+        script: Script | None = None, *, start: bool = True, seed: int | None = None, **files: str
+    ) -> World:
         texts = {"pharmacy.yaml": CHANNEL, "destinations/hospital.yaml": DESTINATION}
         texts |= {name.replace("__", "/") + ".yaml": text for name, text in files.items()}
         folder = write_folder(tmp_path / "config", {name: text for name, text in texts.items() if text})

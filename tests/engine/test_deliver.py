@@ -67,7 +67,9 @@ def send(world: World, *messages: bytes) -> None:
         ("twice", 1, False),
     ],
 )
-def test_each_way_to_answer_has_a_clear_end(site: Site, manner: str, sent: int, possible_duplicate: bool) -> None:
+def test_each_way_to_answer_has_a_clear_end(
+    site: Site, manner: str, sent: int, possible_duplicate: bool
+) -> None:
     answers = iter([manner])
     world = site(Script(answer=lambda payload: next(answers, "AA")))
     send(world, order(1))
@@ -162,7 +164,9 @@ def test_memory_keeps_a_window_and_the_store_the_rest(site: Site) -> None:
     world.network.listen(6701, world.hospitals[6701], world.outside)
     assert world.run(60, world.settled)
     assert len(world.ledger.ids(6701)) == 500
-    assert not world.ledger.reordered(6701, lambda each: each.split("-")[0], lambda each: int(each.split("-")[1]))
+    assert not world.ledger.reordered(
+        6701, lambda each: each.split("-")[0], lambda each: int(each.split("-")[1])
+    )
 
 
 def test_training_messages_do_not_leave_for_a_production_hospital(site: Site) -> None:
@@ -328,7 +332,9 @@ def test_replay_keeps_its_rate(site: Site) -> None:
 def test_a_reload_with_a_mistake_changes_nothing(site: Site) -> None:
     world = site()
     before = world.engine.configuration.version
-    (world.folder / "pharmacy.yaml").write_text("channel: pharmacy\nsource: {mllp: {port: 2575}}\nsend_to: [hospitl]\n")
+    (world.folder / "pharmacy.yaml").write_text(
+        "channel: pharmacy\nsource: {mllp: {port: 2575}}\nsend_to: [hospitl]\n"
+    )
     with pytest.raises(HL7BridgeError, match="hospital"):
         list(world.engine.reload())
     assert world.engine.configuration.version == before
@@ -358,7 +364,9 @@ def test_a_reload_keeps_connections_and_stamps_new_messages(site: Site) -> None:
 
 def test_a_reload_opens_closes_and_moves_ports(site: Site) -> None:
     world = site()
-    (world.folder / "second.yaml").write_text("channel: second\nsource: {mllp: {port: 2600}}\nsend_to: [hospital]\n")
+    (world.folder / "second.yaml").write_text(
+        "channel: second\nsource: {mllp: {port: 2600}}\nsend_to: [hospital]\n"
+    )
     list(world.engine.reload())
     send(world, order(1))
     client = world.client(2600)
@@ -390,10 +398,14 @@ def test_a_removed_destination_keeps_its_queue(site: Site) -> None:
     world = site()
     act(world, "hold", "hospital")
     send(world, order(1))
-    (world.folder / "pharmacy.yaml").write_text("channel: p\nsource: {mllp: {port: 2575}}\nsend_to: [other]\n")
+    (world.folder / "pharmacy.yaml").write_text(
+        "channel: p\nsource: {mllp: {port: 2575}}\nsend_to: [other]\n"
+    )
     text = (world.folder / "destinations" / "hospital.yaml").read_text()
     (world.folder / "destinations" / "hospital.yaml").rename(world.folder / "destinations" / "other.yaml")
-    (world.folder / "destinations" / "other.yaml").write_text(text.replace("destination: hospital", "destination: other"))
+    (world.folder / "destinations" / "other.yaml").write_text(
+        text.replace("destination: hospital", "destination: other")
+    )
     list(world.engine.reload())
     world.run(5)
     assert world.store.open_count("hospital") == 1

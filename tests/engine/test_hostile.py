@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hl7bridge.engine.operate import Operators, Refused
-from hl7bridge.engine.replay import Order, Replaying, run_steps
+from hl7bridge.engine.replay import Order, Replaying
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
     DeliveryQuery,
@@ -109,3 +109,161 @@ def test_a_replay_does_not_swallow_what_the_sender_sends_again(site: Site) -> No
     world.run(5)
     assert client.codes == ["AE", "AA"]
     assert world.ledger.ids(6701) == ["7-1"]
+
+
+# -- operators --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_cancelled_at_the_moment_it_would_be_claimed_does_not_leave(site: Site) -> None:
+    """A claim and a cancellation in one turn: one of them wins, and the queue goes on."""
+    world = site(Script(delay_s=0.5))
+    send(world, *[order(1, number) for number in range(40)])
+    delivery = world.engine.deliveries["hospital"]
+    queue, pump = delivery.queue, delivery.pump
+    asked: list[int] = []
+    told: list[Any] = []
+
+    def pump_and_cancel() -> None:
+        pump()
+        if queue.may_claim and not asked:
+            asked.append(queue.claimable[0].id)
+            Operators(world.engine).cancel(asked, "nurse", told.append)
+
+    delivery.pump = pump_and_cancel
+    assert world.run(60, lambda: bool(told) and world.settled())
+    row = world.store.delivery(asked[0])
+    sent = {each for each, _ in world.ledger.delivered[6701]}
+    cancelled = row.status.name == "CANCELLED"
+    assert cancelled != isinstance(told[0], HL7BridgeError)
+    assert cancelled == (world.store.message(row.message_id).row.control_id not in sent)
+    assert queue.claims == 0
+    assert set(statuses(world)) <= {"SENT", "CANCELLED"}
+
+
+def test_a_delivery_that_is_resent_twice_at_once_goes_once(site: Site) -> None:
+    answers = iter(["AR"])
+    world = site(Script(answer=lambda payload: next(answers, "AA")))
+    send(world, order(1))
+    world.run(5, world.settled)
+    failed = deliveries(world)[0].id
+    first, second = ask(world, "resend", [failed, failed]), ask(world, "resend", [failed])
+    assert world.run(10, lambda: bool(first and second) and world.settled())
+    assert isinstance(second[0], Refused)
+    assert world.ledger.delivered[6701] == [("7-1", "AR"), ("7-1", "AA")]
+    assert world.engine.deliveries["hospital"].queue.claims == 0
+
+
+def test_of_a_release_and_a_hold_at_once_the_last_counts(site: Site) -> None:
+    world = site()
+    act(world, "hold", "hospital")
+    ask(world, "release", "hospital")
+    ask(world, "hold", "hospital")
+    world.run(1)
+    assert world.store.held() == {"hospital"}
+    send(world, order(1))
+    world.run(10)
+    assert not world.ledger.delivered[6701]
+
+
+def test_a_hold_that_could_not_be_repeated_still_holds(site: Site) -> None:
+    world = site()
+    act(world, "hold", "hospital")
+    world.store.refuse_next(StoreBusy("locked"))
+    with pytest.raises(StoreBusy):
+        act(world, "hold", "hospital")
+    send(world, order(1))
+    world.run(10)
+    assert not world.ledger.delivered[6701]
+
+
+def test_what_was_admitted_before_a_hold_can_be_cancelled_after_it(site: Site) -> None:
+    world = site()
+    world.network.listeners.pop(6701)
+    client = world.client(2575)
+    client.send(order(1))
+    queue = world.engine.deliveries["hospital"].queue
+    assert world.run(5, lambda: bool(queue.entries))
+    act(world, "hold", "hospital")
+    act(world, "cancel", [deliveries(world)[0].id])
+    assert statuses(world) == ["CANCELLED"]
+
+
+def test_a_hold_outlives_the_removal_of_its_destination(site: Site) -> None:
+    world = site()
+    act(world, "hold", "hospital")
+    text = (world.folder / "destinations/hospital.yaml").read_text()
+    (world.folder / "destinations/hospital.yaml").unlink()
+    rewrite(world, "destinations/other.yaml", text.replace("destination: hospital", "destination: other"))
+    rewrite(world, "pharmacy.yaml", WORKING.replace("hospital", "other"))
+    world.crash()
+    world.start()
+    rewrite(world, "destinations/hospital.yaml", text)
+    rewrite(world, "pharmacy.yaml", WORKING)
+    list(world.engine.reload())
+    send(world, order(1))
+    world.run(10)
+    assert not world.ledger.delivered[6701]
+
+
+# -- a store that says no -----------------------------------------------------------------------------------------------------
+
+
+def test_claims_that_the_full_store_refuses_are_not_tried_in_a_tight_loop(site: Site) -> None:
+    world = site()
+    act(world, "hold", "hospital")
+    send(world, *[order(1, number) for number in range(5)])
+    commit, tries = world.store.commit, []
+
+    def full(batch: Any) -> None:
+        if batch.claims and len(tries) < 1000:
+            tries.append(world.network.clock.seconds())
+            raise StoreFull("no room")
+        commit(batch)
+
+    world.store.commit = full
+    ask(world, "release", "hospital")
+    world.run(3)
+    assert 1 <= len(tries) < 100
+    world.store.commit = commit
+    assert world.run(30, world.settled)
+    assert set(statuses(world)) == {"SENT"}
+
+
+@pytest.mark.parametrize("verb", ["body", "open_deliveries", "roster_rows"])
+def test_a_store_that_cannot_be_read_for_a_moment_stops_nothing_for_good(site: Site, verb: str) -> None:
+    world = site()
+    world.network.listeners.pop(6701)
+    send(world, *[order(1, number) for number in range(5)])
+    world.crash()
+    world.network.listen(6701, world.hospitals[6701], world.outside)
+    world.start()
+    read, refused = getattr(world.store, verb), []
+
+    def busy(*args: Any) -> Any:
+        if len(refused) < 3:
+            refused.append(None)
+            raise StoreBusy("locked")
+        return read(*args)
+
+    setattr(world.store, verb, busy)
+    try:
+        assert world.run(30, world.settled)
+    finally:
+        setattr(world.store, verb, read)
+    assert set(statuses(world)) == {"SENT"}
+
+
+def test_a_sender_is_told_when_the_store_cannot_be_asked_for_repetitions(site: Site) -> None:
+    world = site()
+    client = world.client(2575)
+    asked = world.store.duplicate_of
+
+    def busy(*args: Any) -> Any:
+        world.store.duplicate_of = asked
+        raise StoreBusy("locked")
+
+    world.store.duplicate_of = busy
+    client.send(order(1))
+    world.run(2)
+    assert client.codes == ["AE"]
+    assert world.engine.receiver.idle

@@ -24,7 +24,9 @@ from hl7bridge.testing.world import Crash, World
 Site = Callable[..., World]
 
 
-def order(control_id: str = "1", *, type_: str = "RDE^O11^RDE_O11", end: str = "\r", extra: str = "", msh: str = "") -> bytes:
+def order(
+    control_id: str = "1", *, type_: str = "RDE^O11^RDE_O11", end: str = "\r", extra: str = "", msh: str = ""
+) -> bytes:
     lines = [
         f"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||{type_}|{control_id}|P|2.5.1{msh}",
         "PID|1||7^^^RETAIL^PI||DOE^JANE",
@@ -65,7 +67,9 @@ def test_line_ends_of_careless_senders_are_read_and_kept(site: Site, end: str) -
 def test_several_messages_in_one_packet_and_bytes_between_them(site: Site) -> None:
     world = site()
     client = world.client(2575)
-    client.write(b"noise" + mllp.frame(order("1")) + b"\r\n" + mllp.frame(order("2"))[:-1] + mllp.frame(order("3")))
+    client.write(
+        b"noise" + mllp.frame(order("1")) + b"\r\n" + mllp.frame(order("2"))[:-1] + mllp.frame(order("3"))
+    )
     world.run(2)
     assert client.codes == ["AA"] * 3
     assert sorted(world.ledger.ids(6701)) == ["1", "2", "3"]
@@ -139,9 +143,17 @@ def test_acknowledgment_modes(site: Site, accept: str, application: str, codes: 
 
 @pytest.mark.parametrize(
     ("accept", "application", "codes"),
-    [("", "", ["AE"]), ("AL", "NE", ["CE"]), ("AL", "AL", ["CA", "AE"]), ("ER", "NE", ["CE"]), ("SU", "NE", [])],
+    [
+        ("", "", ["AE"]),
+        ("AL", "NE", ["CE"]),
+        ("AL", "AL", ["CA", "AE"]),
+        ("ER", "NE", ["CE"]),
+        ("SU", "NE", []),
+    ],
 )
-def test_acknowledgment_modes_of_an_error(site: Site, accept: str, application: str, codes: list[str]) -> None:
+def test_acknowledgment_modes_of_an_error(
+    site: Site, accept: str, application: str, codes: list[str]
+) -> None:
     channel = "channel: p\nsource: {mllp: {port: 2575}}\nmap: [{PID-5: {from: ZZZ-1, else: error}}]\nsend_to: [hospital]\n"
     world = site(pharmacy=channel)
     client = world.client(2575)
@@ -156,14 +168,19 @@ def test_what_no_channel_accepts_is_rejected_with_a_code_and_kept(site: Site) ->
     client.send(order("1", type_="SIU^S12^SIU_S12"), order("2", type_="RDE^O99"))
     world.run(2)
     assert client.codes == ["AR", "AR"]
-    assert [Message(answer).first(b"ERR").field(3).split(b"^")[0] for answer in client.answers] == [b"200", b"201"]
+    assert [Message(answer).first(b"ERR").field(3).split(b"^")[0] for answer in client.answers] == [
+        b"200",
+        b"201",
+    ]
     assert [row.status for row in rows(world)] == [MessageStatus.REJECTED] * 2
 
 
 def test_no_answer_holds_patient_data(site: Site) -> None:
     world = site()
     client = world.client(2575)
-    client.send(order("1"), order("2", type_="SIU^S12"), b"PID|1||7^^^RETAIL||DOE^JANE\r", b"MSH|||||DOE^JANE\r")
+    client.send(
+        order("1"), order("2", type_="SIU^S12"), b"PID|1||7^^^RETAIL||DOE^JANE\r", b"MSH|||||DOE^JANE\r"
+    )
     world.run(2)
     assert len(client.answers) == 4
     assert all(b"DOE" not in answer or index == 3 for index, answer in enumerate(client.answers))
@@ -210,7 +227,9 @@ def test_a_source_may_limit_who_connects_and_how_many(site: Site) -> None:
 
 
 def test_the_most_connections(site: Site) -> None:
-    world = site(pharmacy="channel: p\nsource: {mllp: {port: 2575, max_connections: 1}}\nsend_to: [hospital]\n")
+    world = site(
+        pharmacy="channel: p\nsource: {mllp: {port: 2575, max_connections: 1}}\nsend_to: [hospital]\n"
+    )
     first = world.client(2575)
     refused = []
     world.network.connect(2575, _factory(), world.outside).addErrback(refused.append)
@@ -232,7 +251,9 @@ def test_an_idle_connection_is_closed(site: Site) -> None:
 
 
 def test_release_2_commit_bytes(site: Site) -> None:
-    world = site(pharmacy="channel: p\nsource: {mllp: {port: 2575, commit_bytes: true}}\nsend_to: [hospital]\n")
+    world = site(
+        pharmacy="channel: p\nsource: {mllp: {port: 2575, commit_bytes: true}}\nsend_to: [hospital]\n"
+    )
     client = world.client(2575)
     client.send(order("1"))
     world.run(1)

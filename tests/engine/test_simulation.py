@@ -38,7 +38,9 @@ def message(number: int, patient: int) -> bytes:
 
 
 def folder(tmp_path: Path) -> Path:
-    return write_folder(tmp_path / "config", {"pharmacy.yaml": CHANNEL, "destinations/hospital.yaml": DESTINATION})
+    return write_folder(
+        tmp_path / "config", {"pharmacy.yaml": CHANNEL, "destinations/hospital.yaml": DESTINATION}
+    )
 
 
 class CrashingStore:
@@ -95,7 +97,9 @@ def check(world: World, messages: list[bytes], *, clean: bool) -> None:
     assert repeated <= marked, "delivered twice without being marked"
 
 
-def run_world(tmp_path: Path, seed: int | None, plan: dict[str, Any], script: Script, count: int = 24) -> World:
+def run_world(
+    tmp_path: Path, seed: int | None, plan: dict[str, Any], script: Script, count: int = 24
+) -> World:
     world = World(folder(tmp_path), stores(plan), seed=seed)
     world.hospital(6701, script)
     random = Random(seed)

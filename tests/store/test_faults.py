@@ -173,13 +173,17 @@ def test_a_disk_that_is_full_and_then_is_not(tmp_path: Path, rows: Any) -> None:
         filler.write_bytes(b"\0" * 900_000)
         store = SqliteStore(small / "store.db")
         kept = []
-        with pytest.raises(StoreFull):
+
+        def fill() -> None:
             for _ in range(100):
                 message = rows.message(raw=b"x" * 30_000)
                 store.commit(rows.batch(message))
                 kept.append(message.id)
                 if store.checkpoint_due():
                     store.checkpoint()
+
+        with pytest.raises(StoreFull):
+            fill()
         assert kept
         with pytest.raises(StoreFull):
             store.commit(rows.batch(rows.message(raw=b"x" * 30_000)))
