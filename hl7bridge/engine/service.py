@@ -147,9 +147,6 @@ class Engine:
                 self.deliveries[name] = self._delivery(name, _NO_POLICY, strict=False, ahead=1)
             self.deliveries[name].queue.start_from_store()
             self.deliveries[name].touch()
-        for name in self.store.held():
-            if name in self.deliveries:
-                self.deliveries[name].queue.held = True
         try:
             for source in self.configuration.sources.values():
                 self._listen(source)
@@ -181,9 +178,11 @@ class Engine:
             self._settings[name] = settings
 
     def _delivery(self, name: str, policy: Policy, *, strict: bool, ahead: int) -> Delivery:
+        queue = DestinationQueue(strict=strict, ahead=ahead)
+        queue.held = name in self.store.held()
         return Delivery(
             name,
-            DestinationQueue(strict=strict, ahead=ahead),
+            queue,
             policy,
             self.journal,
             self.clock,
