@@ -99,7 +99,7 @@ class SqliteStore(SqliteReader):
         self._places: dict[int, int] = {}
         self._control = ControlIndex(conn)
         self._upkeep = Upkeep(conn, self.transaction)
-        self._rosters = RosterLoads(conn, self._names, self.transaction)
+        self._rosters = RosterLoads(conn, self._names, self.transaction, self._upkeep.wrote)
 
     def close(self) -> None:
         """Close, after which the file is whole by itself; a second call does nothing."""
@@ -117,7 +117,8 @@ class SqliteStore(SqliteReader):
             raise
         self._control.settle(rows.slices.values())
         self._settle_open(rows, batch.changes)
-        self._upkeep.wrote(len(batch.messages), len(batch.changes) + len(batch.claims), rows.size)
+        changed = len(batch.changes) + len(batch.claims)
+        self._upkeep.wrote(8 + len(batch.messages) / 2 + changed / 8 + rows.size / 7_500)
         if self._upkeep.overdue:
             self.checkpoint()
 

@@ -16,6 +16,7 @@ Refuses to know transactions: it prepares rows and is told `settle` or `forget`.
 from __future__ import annotations
 
 import sqlite3
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import Any
 from zlib import crc32
@@ -29,12 +30,18 @@ _DUPLICATE = int(MessageStatus.DUPLICATE)
 PART_BITS = 22
 #: Entries that wait in memory when as many are carried on as come in.
 WAITING = 32_768
-#: Buckets of a sweep; one is sorted at a time.
-BUCKETS = 256
+#: Fewer are not carried: neighbours share a page.
+_AT_ONCE = 32
+#: Buckets, by the highest bits of the key; a few entries each, so that they can be looked through.
+BUCKET_BITS = 12
+_BUCKETS = 1 << BUCKET_BITS
+_SHIFT = 64 - BUCKET_BITS
+_LONGEST = 3 * 64
 _SPREAD = 0x9E3779B97F4A7C15
 _MASK = (1 << 64) - 1
 _HALF = 1 << 63
 
+#: Part, key, fingerprint, message.
 Entry = tuple[int, int, int, int]
 
 
@@ -50,24 +57,28 @@ class ControlIndex:
 
     def __init__(self, conn: sqlite3.Connection) -> None:
         self._conn = conn
-        self._buckets: list[list[Entry]] = [[] for _ in range(BUCKETS)]
-        #: What waits, by key and fingerprint in one number, and by key: the newest message each.
-        self._exact: dict[int, int] = {}
-        self._any: dict[int, int] = {}
+        #: Key, fingerprint, message; key, fingerprint, message ...: arrays, since objects would cost more
+        #: than the work.
+        self._buckets = [array("q") for _ in range(_BUCKETS)]
         self._waiting = 0
+        self._adding: list[Entry] = []
+        #: The next bucket of the sweep; what is being carried from the one before, and how much of that is
+        #: settled.
         self._bucket = 0
         self._carrying: list[Entry] = []
         self._carried = 0
+        #: In the transaction under way: up to where carried, and buckets emptied on the way.
         self._taken = 0
-        self._adding: list[Entry] = []
+        #: How many are to be carried on, so that no more and more wait.
+        self._owed = 0.0
         self._mark: int | None = None
         self._parts: dict[int, int] = dict(conn.execute(_CONTROL["parts"]).fetchall())
         row = conn.execute(_CONTROL["mark"]).fetchone()
         begun = -1 if row is None else row[0]
         for message_id, control_id, sender, fingerprint in conn.execute(_CONTROL["unmarked"], (begun,)):
             key = control_key(control_id, sender)
-            self._adding.append((message_id >> PART_BITS, key, fingerprint, message_id))
-        self._wait()
+            self._buckets[(key + _HALF) >> _SHIFT].extend((key, fingerprint, message_id))
+            self._waiting += 1
         #: The highest message when this sweep began: at its end all up to there are in the table.
         self._sweep = self._highest = conn.execute(_CONTROL["highest"]).fetchone()[0]
 
@@ -90,33 +101,33 @@ class ControlIndex:
                 # What comes after its own sweep has begun would not be read again after a crash.
                 (adding if message_id > sweep else late).append(entry)
         self._adding = adding
-        return late + self._carry(len(adding) * (self._waiting + len(adding)) // WAITING)
+        self._owed += len(adding) * self._waiting / WAITING
+        return late + self._carry(int(self._owed))
 
     def _carry(self, count: int) -> list[Entry]:
-        rows: list[Entry] = []
+        """About `count` entries in the order of keys, the rest of a bucket and then whole ones."""
         self._taken = 0
-        while self._taken < count:
-            left = len(self._carrying) - self._carried - self._taken
-            if left <= 0:
-                if rows or not self._next_bucket():
-                    break
-                continue
-            some = min(left, count - self._taken)
-            start = self._carried + self._taken
-            rows += self._carrying[start : start + some]
-            self._taken += some
-        return rows
+        if count < _AT_ONCE:
+            return []
+        if self._carried == len(self._carrying):
+            self._next_buckets(count)
+        self._taken = min(count, len(self._carrying) - self._carried)
+        return self._carrying[self._carried : self._carried + self._taken]
 
-    def _next_bucket(self) -> bool:
-        """Begin with the next bucket; False where the sweep has come round."""
-        if self._bucket == BUCKETS:
-            self._mark, self._sweep, self._bucket = self._sweep, self._highest, 0
-            return False
-        self._carrying = sorted(self._buckets[self._bucket])
-        self._buckets[self._bucket] = []
-        self._carried = 0
-        self._bucket += 1
-        return True
+    def _next_buckets(self, count: int) -> None:
+        """Empty buckets until there is enough to carry, or the sweep has come round."""
+        self._carrying, self._carried = [], 0
+        while len(self._carrying) < count:
+            if self._bucket == _BUCKETS:
+                if not self._carrying:
+                    self._mark, self._sweep, self._bucket = self._sweep, self._highest, 0
+                return
+            bucket = self._buckets[self._bucket]
+            if bucket:
+                self._buckets[self._bucket] = array("q")
+                entries = [(m >> PART_BITS, k, f, m) for k, f, m in zip(*[iter(bucket)] * 3, strict=True)]
+                self._carrying += sorted(entries)
+            self._bucket += 1
 
     @property
     def mark(self) -> int | None:
@@ -126,10 +137,14 @@ class ControlIndex:
     def settle(self, slices: Iterable[Sequence[int]]) -> None:
         """The transaction is durable, with these rows of the table of slices."""
         self._mark = None
-        if self._taken:
-            self._drop()
-        if self._adding:
-            self._wait()
+        self._carried += self._taken
+        self._owed = max(0.0, self._owed - self._taken)
+        self._waiting += len(self._adding) - self._taken
+        self._taken = 0
+        buckets = self._buckets
+        for _, key, fingerprint, message_id in self._adding:
+            buckets[(key + _HALF) >> _SHIFT].extend((key, fingerprint, message_id))
+        self._adding = []
         for slice_id, _, last_us, last_message, *_ in slices:
             # A row tells the message's counter; the slice tells its node.
             message_id = slice_id >> (COUNTER_BITS - SLICE_BITS) << COUNTER_BITS | last_message
@@ -143,54 +158,44 @@ class ControlIndex:
         self._adding = []
         self._taken = 0
 
-    def _drop(self) -> None:
-        """What was carried into the table waits no more."""
-        start = self._carried
-        self._carried += self._taken
-        self._waiting -= self._taken
-        self._taken = 0
-        exact, by_key = self._exact, self._any
-        for _, key, fingerprint, message_id in self._carrying[start : self._carried]:
-            if exact.get(key ^ fingerprint) == message_id:
-                del exact[key ^ fingerprint]
-            if by_key.get(key) == message_id:
-                del by_key[key]
-
-    def _wait(self) -> None:
-        """What was added waits."""
-        exact, by_key, buckets = self._exact, self._any, self._buckets
-        for entry in self._adding:
-            _, key, fingerprint, message_id = entry
-            buckets[(key + _HALF) >> 56].append(entry)
-            exact[key ^ fingerprint] = message_id
-            by_key[key] = message_id
-        self._waiting += len(self._adding)
-        self._adding = []
-
     # Asking
 
     def find(self, control_id: str, sender: int, fingerprint: int, since_us: int) -> Earlier | None:
         """The newest exact copy since a time, else one of the newer messages with other bytes, else None."""
         key = control_key(control_id, sender)
-        parts = [part for part in sorted(self._parts, reverse=True) if self._parts[part] >= since_us]
-        known = key in self._any
+        waiting = self._waiting_under(key)
         execute = self._conn.execute
-        if not known and all(execute(_CONTROL["any"], (part, key)).fetchone() is None for part in parts):
-            return None
-        waiting = self._exact.get(key ^ fingerprint)
-        exact = [] if waiting is None else [waiting]
+        parts = [part for part, last_us in self._parts.items() if last_us >= since_us]
+        if not waiting:
+            parts = [part for part in parts if execute(_CONTROL["any"], (part, key)).fetchone() is not None]
+            if not parts:
+                return None
+        exact = {message_id for other, message_id in waiting if other == fingerprint}
         for part in parts:
-            exact += [row[0] for row in execute(_CONTROL["exact"], (part, key, fingerprint))]
+            exact.update([row[0] for row in execute(_CONTROL["exact"], (part, key, fingerprint)).fetchall()])
         found = self._first(exact, control_id, sender, fingerprint, since_us)
         if found is not None:
             return found
-        others = [self._any[key]] if known else []
+        others = {message_id for other, message_id in waiting if other != fingerprint}
         for part in parts:
-            others += [row[0] for row in execute(_CONTROL["others"], (part, key, fingerprint))]
+            others.update(
+                [row[0] for row in execute(_CONTROL["others"], (part, key, fingerprint)).fetchall()]
+            )
         return self._first(others, control_id, sender, None, since_us)
 
+    def _waiting_under(self, key: int) -> list[tuple[int, int]]:
+        """Fingerprint and message of what waits under a key."""
+        found: list[tuple[int, int]] = []
+        bucket = self._buckets[(key + _HALF) >> _SHIFT]
+        if key in bucket:
+            found = [(f, m) for k, f, m in zip(*[iter(bucket)] * 3, strict=True) if k == key]
+        for entry in self._carrying[self._carried :]:
+            if entry[1] == key:
+                found.append(entry[2:])
+        return found
+
     def _first(
-        self, candidates: list[int], control_id: str, sender: int, fingerprint: int | None, since_us: int
+        self, candidates: set[int], control_id: str, sender: int, fingerprint: int | None, since_us: int
     ) -> Earlier | None:
         for message_id in sorted(candidates, reverse=True):
             row: tuple[Any, ...] | None = self._conn.execute(_CONTROL["message"], (message_id,)).fetchone()

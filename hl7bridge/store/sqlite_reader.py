@@ -33,6 +33,7 @@ from hl7bridge.store.base import (
 from hl7bridge.store.bodies import sizes, unpack
 from hl7bridge.store.names import Words
 from hl7bridge.store.sqlite_connect import open_reader, refused
+from hl7bridge.store.sqlite_roster import counts_now, unpublished
 from hl7bridge.store.sqlite_rows import UNBOUNDED, delivery_row, message_row
 from hl7bridge.store.sqlite_search import Search, open_counts
 
@@ -188,18 +189,17 @@ class SqliteReader:
         """The published rows of these patients."""
         found: list[RosterMatch] = []
         execute, words = self._conn.execute, self._words
+        left_out: frozenset[int] | None = None
         for key in dict.fromkeys(keys):
-            for affiliate, valid_from, valid_through, npi, opt_out in execute(_ROSTER["rows"], (key,)):
-                found.append(
-                    RosterMatch(
-                        key,
-                        words[affiliate],
-                        valid_from or None,
-                        None if valid_through == UNBOUNDED else valid_through,
-                        npi,
-                        bool(opt_out),
+            for row in execute(_ROSTER["rows"], (key,)).fetchall():
+                affiliate, valid_from, through, npi, opt_out, recorded_from, recorded_through = row
+                if left_out is None:
+                    left_out = unpublished(self._conn)
+                if counts_now(recorded_through, recorded_from, left_out):
+                    last = None if through == UNBOUNDED else through
+                    found.append(
+                        RosterMatch(key, words[affiliate], valid_from or None, last, npi, bool(opt_out))
                     )
-                )
         return found
 
     @said

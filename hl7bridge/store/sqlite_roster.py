@@ -24,28 +24,39 @@ from hl7bridge.store import sql
 from hl7bridge.store.base import RosterEntry, RosterReport, StoreFault
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_rows import UNBOUNDED
-from hl7bridge.store.sqlite_upkeep import Transact
+from hl7bridge.store.sqlite_upkeep import Pace, Transact
 
 _ROSTER = sql.load("roster.sql")
 _STAGING = sql.load("staging.sql")
 #: In place of a date: every row of the patient.
 _ALL = -1
-#: How long one step may write, and after how many rows it looks at the time.
-_STEP_S, _LOOK_EVERY = 0.004, 20
+#: How long one step may write, in microseconds.
+_STEP_US = 5_000
+_BEFORE_ALL = (-(1 << 63), _ALL - 1, 0)
 
 
 class RosterLoads:
     """For one writer's connection."""
 
-    def __init__(self, conn: sqlite3.Connection, names: Names, transaction: Transact) -> None:
+    def __init__(
+        self,
+        conn: sqlite3.Connection,
+        names: Names,
+        transaction: Transact,
+        wrote: Callable[[float], None],
+    ) -> None:
         self._conn = conn
         self._names = names
         self._transaction = transaction
+        self._wrote = wrote
+        self._pace = Pace(50)
 
     def stage(
         self, affiliate: str, rows: Iterable[RosterEntry], full: bool, at_us: int, chunk: int
     ) -> Iterator[RosterReport]:
-        """Load a list; each step reads or writes at most `chunk` rows. The last report is the whole."""
+        """Load a list; a step reads at most `chunk` rows, or writes as many as fit into its time. The last
+        report is the whole.
+        """
         report = self._transaction(self._begin, affiliate, full, at_us)
         with closing(sqlite3.connect("", isolation_level=None)) as staging:
             for statement in ("table", "unsafe", "unjournaled"):
@@ -54,10 +65,13 @@ class RosterLoads:
             while some := list(islice(entries, chunk)):
                 _stage(staging, some)
                 yield report
-            number = self._conn.execute(_ROSTER["affiliate"], (affiliate,)).fetchone()[0]
-            compare = _Comparison(self._conn, staging, number, report, full)
+            compare = _Comparison(self._conn, staging, report, full)
             while not compare.ended:
-                self._transaction(compare.step, chunk)
+                count = min(chunk, int(self._pace.amount))
+                began = perf_counter()
+                written = self._transaction(compare.step, count)
+                self._pace.learn(count, (perf_counter() - began) * 1e6, _STEP_US)
+                self._wrote(5 + written)
                 report = compare.report
                 yield report
             self._transaction(self._complete, report)
@@ -90,6 +104,18 @@ class RosterLoads:
         )
 
 
+def unpublished(conn: sqlite3.Connection) -> frozenset[int]:
+    """The loads that do not count: under way, left, or refused."""
+    return frozenset(row[0] for row in conn.execute(_ROSTER["unpublished"]).fetchall())
+
+
+def counts_now(recorded_through: int | None, recorded_from: int, not_published: frozenset[int]) -> bool:
+    """Whether a row is one of the published lists: a published load brought it and none has ended it."""
+    return recorded_from not in not_published and (
+        recorded_through is None or recorded_through in not_published
+    )
+
+
 def _stage(staging: sqlite3.Connection, entries: list[RosterEntry]) -> None:
     """Entries into the temporary database; what a list says last about a patient's row counts."""
     staging.execute("BEGIN")
@@ -111,61 +137,46 @@ class _Comparison:
     """
 
     def __init__(
-        self,
-        conn: sqlite3.Connection,
-        staging: sqlite3.Connection,
-        affiliate: int,
-        report: RosterReport,
-        full: bool,
+        self, conn: sqlite3.Connection, staging: sqlite3.Connection, report: RosterReport, full: bool
     ) -> None:
         self._conn = conn
         self._staging = staging
-        self._affiliate = affiliate
+        self._affiliate: int = conn.execute(_ROSTER["affiliate"], (report.affiliate,)).fetchone()[0]
+        self._unpublished = unpublished(conn)
         self._full = full
         self.report = report
         self.ended = False
         self._listed = True
-        self._after: tuple[int, ...] = (-(1 << 63), _ALL - 1, 0)
+        self._after: tuple[int, ...] = _BEFORE_ALL
 
-    def step(self, limit: int) -> None:
-        """One run of rows, in a transaction of its own. The report and the place move only when it has
-        worked.
-        """
+    def step(self, limit: int) -> int:
+        """One run of rows, in a transaction of its own. Returns how many rows were written."""
         counts = {"added": 0, "ended": 0, "changed": 0}
         if self._listed:
             rows = self._staging.execute(_STAGING["page"], (*self._after[:2], limit)).fetchall()
-            work: Callable[[tuple[Any, ...], dict[str, int]], None] = self._one_listed
+            for row in rows:
+                self._one_listed(row, counts)
         else:
             page = (self._affiliate, *self._after, limit)
             rows = self._conn.execute(_ROSTER["published_page"], page).fetchall()
-            work = self._one_published
-        done = self._after
-        finished = len(rows) < limit
-        until = perf_counter() + _STEP_S
-        for number, row in enumerate(rows):
-            work(row, counts)
-            done = tuple(row[:2]) if self._listed else tuple(row[:3])
-            if number % _LOOK_EVERY == _LOOK_EVERY - 1 and perf_counter() > until:
-                finished = finished and number == len(rows) - 1
-                break
+            for row in rows:
+                self._one_published(row, counts)
         had = self.report
         ended, changed = had.ended + counts["ended"], had.changed + counts["changed"]
-        self.report = replace(
-            had,
-            added=had.added + counts["added"],
-            ended=ended,
-            changed=changed,
-            unchanged=had.before - ended - changed,
-        )
-        self._after = done
-        if finished:
+        added, unchanged = had.added + counts["added"], had.before - ended - changed
+        self.report = replace(had, added=added, ended=ended, changed=changed, unchanged=unchanged)
+        if len(rows) == limit:
+            self._after = rows[-1][:3]
+        else:
             self.ended = not (self._listed and self._full)
             self._listed = False
-            self._after = (-(1 << 63), _ALL - 1, 0)
+            self._after = _BEFORE_ALL
+        return sum(counts.values())
 
     def _one_listed(self, entry: tuple[Any, ...], counts: dict[str, int]) -> None:
         key, start, through, npi, opt_out, ended = entry
-        have = self._conn.execute(_ROSTER["published_of_patient"], (key, self._affiliate)).fetchall()
+        rows = self._conn.execute(_ROSTER["rows_of_affiliate"], (key, self._affiliate)).fetchall()
+        have = [row for row in rows if counts_now(row[5], row[1], self._unpublished)]
         if ended:
             for row in have:
                 if (start == _ALL and not self._relisted(key, row[0])) or row[0] == start:
@@ -174,7 +185,7 @@ class _Comparison:
         for row in have:
             if row[0] != start:
                 continue
-            if tuple(row[2:5]) == (through, npi, opt_out):
+            if row[2:5] == (through, npi, opt_out):
                 return
             self._conn.execute(_ROSTER["end_row"], (self.report.load, key, self._affiliate, start, row[1]))
             counts["changed"] += 1

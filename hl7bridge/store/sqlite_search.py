@@ -29,6 +29,8 @@ _SEARCH = sql.load("search.sql")
 _READ = sql.load("read.sql")
 #: Slices in one statement when every message of them is looked at, and when an index leads.
 _RUN, _INDEX_RUN = 400, 8_000
+#: Slices counted in one statement.
+_COUNTED_RUN = 40
 #: Deliveries looked at in one statement.
 _DELIVERY_RUN = 50_000
 _MOST_ID = (1 << 63) - 1
@@ -230,13 +232,18 @@ class Search:
         """Counts of what was received since a time, and of what is open."""
         found = Stats({}, {}, {}, {})
         words = self._words
-        for low, high in self._runs(0, _MOST_ID, since_us, None, True, _RUN):
+        for low, high in self._runs(0, _MOST_ID, since_us, None, True, _COUNTED_RUN):
             values = {"low": low, "high": high, "since_us": since_us}
-            for name, status, count in self._conn.execute(_SEARCH["message_counts"], values).fetchall():
-                one = (words[name], MessageStatus(status))
+            rows = self._conn.execute(_SEARCH["message_counts"], values).fetchall()
+            for both, count, _, _ in rows:
+                one = (words[both >> 3], MessageStatus(both & 7))
                 found.messages[one] = found.messages.get(one, 0) + count
-            for name, status, count in self._conn.execute(_SEARCH["delivery_counts"], values).fetchall():
-                two = (words[name], DeliveryStatus(status))
+            values["first"] = min((first for _, _, first, _ in rows if first is not None), default=0)
+            values["last"] = max((last for _, _, _, last in rows if last is not None), default=-1)
+            (some,) = self._conn.execute(_SEARCH["earlier"], values).fetchone()
+            counts = _SEARCH["delivery_counts_since" if some else "delivery_counts"]
+            for both, count in self._conn.execute(counts, values).fetchall():
+                two = (words[both >> 3], DeliveryStatus(both & 7))
                 found.deliveries[two] = found.deliveries.get(two, 0) + count
         for number, count in open_counts(self._conn).items():
             found.open[words[number]] = count

@@ -54,12 +54,20 @@ FROM page p CROSS JOIN delivery d ON d.id = p.id CROSS JOIN message m ON m.id = 
 ORDER BY p.position;
 
 -- name: queued_of_key
--- A page of what waits under one order key, in the order in which it will be sent.
-WITH page (id, position) AS (
+-- A page of what waits under one order key, in the order in which it will be sent. Parts are 1024 positions; CROSS
+-- JOIN asks them one after the other, so the first rows found are the first in the queue and LIMIT may end it there.
+WITH RECURSIVE part (number, last) AS (
+    SELECT (?2 + 1) >> 10, (
+        SELECT max(position) FROM delivery INDEXED BY delivery_queued WHERE status = 0 AND destination = ?1
+    ) >> 10
+    UNION ALL
+    SELECT number + 1, last FROM part WHERE number < last
+),
+page (id, position) AS (
     SELECT id, position FROM (
-        SELECT id, position FROM delivery INDEXED BY delivery_key
-        WHERE status = 0 AND key IS NOT NULL AND destination = ?1 AND key = ?4 AND position > ?2
-        ORDER BY position LIMIT ?3
+        SELECT d.id, d.position FROM part p CROSS JOIN delivery d INDEXED BY delivery_key
+        WHERE d.status = 0 AND d.destination = ?1 AND d.position >> 10 = p.number AND d.key = ?4 AND d.position > ?2
+        LIMIT ?3
     )
     UNION ALL
     SELECT d.id, d.position FROM several_keys s CROSS JOIN delivery d ON d.id = s.delivery_id

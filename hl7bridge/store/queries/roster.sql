@@ -1,13 +1,11 @@
+-- name: unpublished
+-- The loads that do not count (yet).
+SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL;
+
 -- name: rows
--- A patient's rows as the published lists have them; a list that is being loaded changes nothing yet.
-SELECT affiliate, valid_from, valid_through, npi, opt_out FROM roster
-WHERE key = ?
-    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
-    AND (
-        recorded_through IS NULL
-        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
-    )
-ORDER BY affiliate, valid_from;
+-- All rows of a patient, also those of lists that do not count.
+SELECT affiliate, valid_from, valid_through, npi, opt_out, recorded_from, recorded_through FROM roster
+WHERE key = ? ORDER BY affiliate, valid_from;
 
 -- name: generation
 -- How many lists were published.
@@ -29,15 +27,10 @@ SELECT coalesce((
 -- The number of an affiliate's name.
 SELECT id FROM name WHERE text = ?;
 
--- name: published_of_patient
--- A patient's published rows at one affiliate.
-SELECT valid_from, recorded_from, valid_through, npi, opt_out FROM roster
-WHERE key = ? AND affiliate = ?
-    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
-    AND (
-        recorded_through IS NULL
-        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
-    );
+-- name: rows_of_affiliate
+-- All rows of a patient at one affiliate, also those of lists that do not count.
+SELECT valid_from, recorded_from, valid_through, npi, opt_out, recorded_through FROM roster
+WHERE key = ? AND affiliate = ?;
 
 -- name: published_page
 -- A run of an affiliate's published rows in the order of their keys.

@@ -126,15 +126,24 @@ WHERE f.version = ? ORDER BY f.path
 SELECT version, at_us FROM configuration ORDER BY at_us, rowid
 
 -- name: message_counts
--- Messages of a run of slices by source and status.
-SELECT source, status, count(*) FROM message
-WHERE id BETWEEN :low AND :high AND received_us >= :since_us GROUP BY source, status
+-- Messages of a run of slices by source and status (in one number: eight to a source).
+SELECT source * 8 + status AS both, count(*), min(first_delivery), max(last_delivery) FROM message
+WHERE id BETWEEN :low AND :high AND received_us >= :since_us GROUP BY both
+
+-- name: earlier
+-- Whether some message of a run of slices came before a time.
+SELECT EXISTS (SELECT 1 FROM message WHERE id BETWEEN :low AND :high AND received_us < :since_us)
 
 -- name: delivery_counts
--- Deliveries of the messages of a run of slices by destination and status.
-SELECT d.destination, d.status, count(*) FROM message m
+-- Deliveries of a run of messages, all of which count, by destination and status.
+SELECT destination * 8 + status AS both, count(*) FROM delivery
+WHERE id BETWEEN :first AND :last AND message_id BETWEEN :low AND :high GROUP BY both
+
+-- name: delivery_counts_since
+-- The same where not all of the messages count: dearer.
+SELECT d.destination * 8 + d.status AS both, count(*) FROM message m
 CROSS JOIN delivery d ON d.id BETWEEN m.first_delivery AND m.last_delivery AND d.message_id = m.id
-WHERE m.id BETWEEN :low AND :high AND m.received_us >= :since_us GROUP BY d.destination, d.status
+WHERE m.id BETWEEN :low AND :high AND m.received_us >= :since_us GROUP BY both
 
 -- name: first_open
 -- When the message at the head of a queue was received.
