@@ -227,6 +227,11 @@ class DestinationQueue:
         entry.place = Place.SENDING
         return entry
 
+    def not_sent(self, entry: Entry) -> None:
+        """What `next_to_send` gave could not even be read; it is the next again."""
+        entry.place = Place.READY
+        self.ready.appendleft(entry)
+
     def unsent(self) -> list[Entry]:
         """Takes back every claim of which no byte has left; make them durable as `queued`, then say `unclaimed`."""
         taken = list(self.ready)

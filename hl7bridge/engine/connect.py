@@ -21,7 +21,8 @@ from hl7bridge.connectors.mllp_destination import MllpPool
 from hl7bridge.connectors.mllp_source import Feed, MllpListener
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.delivery.retry import Backoff
-from hl7bridge.engine.deliver import Delivery, Policy, Pool
+from hl7bridge.engine.deliver import Delivery, Policy
+from hl7bridge.engine.pool import Pool
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message
 

@@ -17,12 +17,14 @@ from hl7bridge.delivery.outcome import Next, Outcome, next_step, outcome_of
 from hl7bridge.delivery.queue import DestinationQueue, Entry
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.journal import Journal
+from hl7bridge.engine.pool import Nowhere, Pool
 from hl7bridge.hl7.mllp import END
 from hl7bridge.store.base import (
     DeliveryChange,
     DeliveryStatus,
     OpenDelivery,
     StoreError,
+    StoreFault,
 )
 
 log = Logger(namespace="hl7bridge.deliver")
@@ -30,6 +32,10 @@ log = Logger(namespace="hl7bridge.deliver")
 #: Deliveries read from the store at a time.
 PAGE = 500
 KEY_PAGE = 16
+#: Pages read in one turn: what lies in the store may be long, and others wait for the reactor.
+PAGES = 2
+#: Seconds after which what the store could not claim or read is tried again.
+REFUSED_PAUSE_S = 0.5
 #: MSH-10 is looked for within so many bytes.
 MOST_HEADER_BYTES = 4096
 _LINE_END = re.compile(rb"[\r\n]")
@@ -44,22 +50,6 @@ class About(NamedTuple):
     event_date: int | None
     patient_keys: tuple[int, ...]
     generation: int  # of configuration and rosters when its release was last looked at; -1: look again
-
-
-class Pool(Protocol):
-    """What deliveries leave through; see connectors."""
-
-    up: bool
-
-    @property
-    def open_connections(self) -> int: ...
-    @property
-    def busy_connections(self) -> int: ...
-    def free(self) -> bool: ...
-    def want(self, waiting: int) -> None: ...
-    def send(self, payload: bytes, control_id: bytes, token: Any) -> None: ...
-    def retire(self) -> None: ...
-    def stop(self) -> None: ...
 
 
 class Release(Protocol):
@@ -107,6 +97,7 @@ class Delivery:
         self._generation = generation
         self._active = active
         self._timer: Any = None
+        self._pause: Any = None
         self._stopping = False
 
     # -- what the journal and the pool call -----------------------------------------------------------------------------
@@ -128,7 +119,7 @@ class Delivery:
 
     def gather(self) -> None:
         """Before a commit: claims for what may leave next."""
-        if not self.queue.claimable or self._stopping:
+        if not self.queue.claimable or self._stopping or self._pause is not None:
             return
         claims = self.queue.take_claims()
         if claims:
@@ -136,23 +127,39 @@ class Delivery:
 
     def pump(self) -> None:
         """Sends what is claimed while connections are free, asks for connections and for pages."""
-        if self._stopping:
+        if self._stopping or self._pause is not None:
             return
+        try:
+            self._pump()
+        except Exception:  # one destination's trouble must not keep the others from their turn
+            log.failure("{name}: the queue cannot go on, and tries again", name=self.name)
+            self._rest()
+
+    def _pump(self) -> None:
         queue, pool = self.queue, self.pool
         while queue.ready and pool.free():
             entry = queue.next_to_send()
             if entry is None:
                 return
             self._send(entry)
+        more = queue.overflow and self._page()
+        if queue.key_wanted() is not None:
+            more = self._page_keys() or more
         if not queue.held and (queue.ready or queue.claimable):
             pool.want(len(queue.ready) or 1)
-        if queue.overflow:
-            self._page()
-        if queue.key_wanted() is not None:
-            self._page_keys()
-        if queue.may_claim:
+        if more or queue.may_claim:
             self.touch()
             self._journal.wake()
+
+    def _rest(self) -> None:
+        """The store said no to what could be asked again at once, and for ever: it is left alone for a moment."""
+        if self._pause is None and not self._stopping:
+            self._pause = self._clock.callLater(REFUSED_PAUSE_S, self._go_on)
+
+    def _go_on(self) -> None:
+        self._pause = None
+        self.touch()
+        self._journal.wake()
 
     def link(self, up: bool) -> None:
         """The hospital cannot be dialled (claims wait until it can), or a connection stands."""
@@ -229,6 +236,7 @@ class Delivery:
             self.queue.claimed(claims)
         else:
             self.queue.unclaimed(claims)
+            self._rest()
         self.touch()  # sending happens in pump, after the whole group's results are known
 
     def _finished(self, entry: Entry, error: StoreError | None) -> None:
@@ -281,19 +289,21 @@ class Delivery:
 
     def _send(self, entry: Entry) -> None:
         about: About = entry.about
-        payload = entry.payload
-        if payload is None:
-            try:
-                payload = self._journal.store.body(about.payload_ref)
-            except StoreError as error:
-                self._refuse(entry, f"its payload cannot be read: {error.code}", DeliveryStatus.FAILED)
-                return
         generation = self._generation()
-        if about.generation != generation:
-            reason = self._release(self.name, about, payload)
-            if reason is not None:
-                self._refuse(entry, reason, DeliveryStatus.CANCELLED)
-                return
+        try:
+            payload = entry.payload
+            if payload is None:
+                payload = self._journal.store.body(about.payload_ref)
+            reason = None if about.generation == generation else self._release(self.name, about, payload)
+        except StoreFault as error:
+            self._refuse(entry, f"its payload cannot be read: {error.code}", DeliveryStatus.FAILED)
+            return
+        except Exception:
+            self.queue.not_sent(entry)
+            raise
+        if reason is not None:
+            self._refuse(entry, reason, DeliveryStatus.CANCELLED)
+            return
         if END in payload:
             self._refuse(entry, "a byte 0x1C in it would end its frame early", DeliveryStatus.FAILED)
             return
@@ -307,23 +317,30 @@ class Delivery:
         failed = status is DeliveryStatus.FAILED
         self._journal.change(change, self._failed if failed else self._finished, entry)
 
-    def _page(self) -> None:
-        after = self.queue.page_wanted()
-        while after is not None:
+    def _page(self) -> bool:
+        """Reads what has room; True if more of it lies there and has room, for another turn."""
+        for _ in range(PAGES):
+            after = self.queue.page_wanted()
+            if after is None:
+                return False
             rows = self._journal.store.open_deliveries(self.name, after, PAGE)
             self.queue.loaded([loaded_entry(row) for row in rows], exhausted=len(rows) < PAGE)
             if len(rows) < PAGE:
-                break
-            after = self.queue.page_wanted()
+                return False
+        return self.queue.page_wanted() is not None
 
-    def _page_keys(self) -> None:
+    def _page_keys(self) -> bool:
+        """The same for keys; what is not durable yet is asked for again when it is."""
+        found = False
         for _ in range(KEY_PAGE):
             wanted = self.queue.key_wanted()
             if wanted is None:
-                return
+                return False
             key, after = wanted
             rows = self._journal.store.open_deliveries(self.name, after, KEY_PAGE, key)
             self.queue.key_loaded(key, [loaded_entry(row) for row in rows], exhausted=len(rows) < KEY_PAGE)
+            found = found or bool(rows) or key not in self.queue.keys
+        return found
 
     def stop_sending(self) -> None:
         """Nothing more leaves; answers that are on their way are still taken."""
@@ -332,8 +349,9 @@ class Delivery:
     def stop(self) -> None:
         """Nothing more leaves; claims of which no byte has left are given back."""
         self._stopping = True
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+        for timer in (self._timer, self._pause):
+            if timer is not None and timer.active():
+                timer.cancel()
         now_us = self._wall_us()
         unsent = self.queue.unsent()
         for entry in unsent:
@@ -342,30 +360,6 @@ class Delivery:
             )
             self._journal.change(change, _ignore, None)
         self.pool.stop()
-
-
-class Nowhere:
-    """Stands in until a destination has its connector, and for one that the configuration no longer names."""
-
-    up = False
-    dial_failures = 0
-    open_connections = 0
-    busy_connections = 0
-
-    def free(self) -> bool:
-        return False
-
-    def want(self, waiting: int) -> None:
-        pass
-
-    def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
-        raise AssertionError("nothing leaves for nowhere")
-
-    def retire(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
 
 
 def _ignore(about: object, error: StoreError | None) -> None:

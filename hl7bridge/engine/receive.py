@@ -40,11 +40,12 @@ REUSED_CONTROL_ID = "control-id-reused"
 
 
 class Frame(NamedTuple):
-    """A message's bytes on their way in."""
+    """A message's bytes on their way in; `counted_bytes` of the budget are given back when it has had its turn."""
 
     source: str
     connection: Connection
     payload: bytes
+    counted_bytes: int = 0
 
 
 class Receiver:
@@ -102,17 +103,22 @@ class Receiver:
             self._journal.wake()
 
     def _receive_frame(self, frame: Frame) -> None:
-        self._released(len(frame.payload))
         if not batch.is_batch(frame.payload):
-            self.receive(frame)
+            self._released(frame.counted_bytes)
+            self.receive(frame._replace(counted_bytes=0))
             return
         parts = batch.split(frame.payload)
         for error in parts.errors:
             log.warn("{source}: in a batch: {error}", source=frame.source, error=str(error))
-        for part in parts.messages or [
-            frame.payload
-        ]:  # an empty batch is kept and answered like anything unreadable
-            self.receive(frame._replace(payload=part))
+        if not parts.messages:  # an empty batch is kept and answered like anything unreadable
+            self._released(frame.counted_bytes)
+            self.receive(frame._replace(counted_bytes=0))
+            return
+        # A batch may hold thousands: its messages are received in order, a few before each commit like anybody's.
+        frames = [frame._replace(payload=part, counted_bytes=0) for part in parts.messages]
+        frames[-1] = frames[-1]._replace(counted_bytes=frame.counted_bytes)
+        self._waiting.extendleft(reversed(frames))
+        self._journal.wake()
 
     def too_large(self, source: str, connection: Connection, head: bytes) -> None:
         """A message outgrew its source's limit: it is refused for good, since it will not shrink."""
@@ -137,25 +143,31 @@ class Receiver:
             answering.not_kept()
             return
         kept = self._new(frame, source, message, number)
-        if source.duplicates_s is not None:
-            known = self._in_flight.setdefault((kept.sender, kept.control_id), {})
-            copies = known.get(kept.fingerprint)
-            if copies is not None:
-                copies.append(frame)
-                return
-            earlier = self._journal.store.duplicate_of(
-                kept.control_id,
-                kept.sender,
-                kept.fingerprint,
-                kept.received_us - int(source.duplicates_s * 1e6),
-            )
-            if earlier is not None and earlier.same_bytes and earlier.answer in ("AA", "CA", ""):
-                self._landed(kept)
-                self._keep_duplicate(kept, earlier.message_id, answering)
-                return
-            if known or (earlier is not None and not earlier.same_bytes):
-                kept.flags = (REUSED_CONTROL_ID,)
-            known[kept.fingerprint] = []
+        try:
+            if source.duplicates_s is None or not self._is_repetition(kept, frame, answering, source.duplicates_s):
+                self._decide(kept, source, message, answering)
+        except StoreError as error:
+            log.warn("{source}: the store could not be asked: {error}", source=source.name, error=str(error))
+            answering.not_kept()
+
+    def _is_repetition(self, kept: NewMessage, frame: Frame, answering: Answering, within_s: float) -> bool:
+        """Whether these bytes came before: then they wait for the first of them, or are answered as it was."""
+        place = (kept.sender, kept.control_id)
+        known = self._in_flight.get(place, {})
+        if kept.fingerprint in known:
+            known[kept.fingerprint].append(frame)
+            return True
+        since_us = kept.received_us - int(within_s * 1e6)
+        earlier = self._journal.store.duplicate_of(kept.control_id, kept.sender, kept.fingerprint, since_us)
+        if earlier is not None and earlier.same_bytes and earlier.answer in ("AA", "CA", ""):
+            self._keep_duplicate(kept, earlier.message_id, answering)
+            return True
+        if known or (earlier is not None and not earlier.same_bytes):
+            kept.flags = (REUSED_CONTROL_ID,)
+        self._in_flight.setdefault(place, known)[kept.fingerprint] = []
+        return False
+
+    def _decide(self, kept: NewMessage, source: SourceSettings, message: Message, answering: Answering) -> None:
         try:
             decision = decide(
                 self.configuration,
@@ -175,12 +187,12 @@ class Receiver:
 
     def _answer(self, answering: Answering, kept: NewMessage, error: StoreError | None) -> None:
         """The message is durable, or certainly not: now, and not before, the sender hears of it."""
-        if error is None:
-            answering.send()
-        else:
-            answering.not_kept()
-        for copy in self._landed(kept):
-            self.receive(copy)
+        copies = self._landed(kept)
+        if copies:
+            # Next, as frames of their own: whatever happens to one of them stays in it.
+            self._waiting.extendleft(reversed(copies))
+            self._journal.wake()
+        self._kept(answering, error)
 
     def _landed(self, kept: NewMessage) -> list[Frame]:
         """The message is in flight no more; gives the copies that waited for it."""

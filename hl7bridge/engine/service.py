@@ -27,12 +27,13 @@ from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.budget import Budget
 from hl7bridge.engine.connect import Connector, ahead_of, policy_of
-from hl7bridge.engine.deliver import Delivery, Nowhere, Policy
+from hl7bridge.engine.deliver import Delivery, Policy
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.numbers import Numbers
+from hl7bridge.engine.pool import Nowhere
 from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
 from hl7bridge.engine.release import Releasing
 from hl7bridge.engine.rosters import RosterLoader
@@ -340,7 +341,7 @@ class _Feed:
 
     def frame(self, connection: MllpSource, payload: bytes) -> None:
         self._budget.changed(connection, len(payload))
-        self._receiver.frame(Frame(self._source, connection, payload))
+        self._receiver.frame(Frame(self._source, connection, payload, len(payload)))
 
     def too_large(self, connection: MllpSource, head: bytes) -> None:
         self._receiver.too_large(self._source, connection, head)

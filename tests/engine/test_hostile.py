@@ -203,3 +203,123 @@ def test_a_hold_outlives_the_removal_of_its_destination(site: Site) -> None:
     send(world, order(1))
     world.run(10)
     assert not world.ledger.delivered[6701]
+
+
+# -- a store that says no -----------------------------------------------------------------------------------------------------
+
+
+def test_claims_that_the_full_store_refuses_are_not_tried_in_a_tight_loop(site: Site) -> None:
+    world = site()
+    act(world, "hold", "hospital")
+    send(world, *[order(1, number) for number in range(5)])
+    commit, tries = world.store.commit, []
+
+    def full(batch: Any) -> None:
+        if batch.claims and len(tries) < 1000:
+            tries.append(world.network.clock.seconds())
+            raise StoreFull("no room")
+        commit(batch)
+
+    world.store.commit = full
+    ask(world, "release", "hospital")
+    world.run(3)
+    assert 1 <= len(tries) < 100
+    world.store.commit = commit
+    assert world.run(30, world.settled)
+    assert set(statuses(world)) == {"SENT"}
+
+
+@pytest.mark.parametrize("verb", ["body", "open_deliveries", "roster_rows"])
+def test_a_store_that_cannot_be_read_for_a_moment_stops_nothing_for_good(site: Site, verb: str) -> None:
+    world = site()
+    world.network.listeners.pop(6701)
+    send(world, *[order(1, number) for number in range(5)])
+    world.crash()
+    world.network.listen(6701, world.hospitals[6701], world.outside)
+    world.start()
+    read, refused = getattr(world.store, verb), []
+
+    def busy(*args: Any) -> Any:
+        if len(refused) < 3:
+            refused.append(None)
+            raise StoreBusy("locked")
+        return read(*args)
+
+    setattr(world.store, verb, busy)
+    try:
+        assert world.run(30, world.settled)
+    finally:
+        setattr(world.store, verb, read)
+    assert set(statuses(world)) == {"SENT"}
+
+
+def test_a_sender_is_told_when_the_store_cannot_be_asked_for_repetitions(site: Site) -> None:
+    world = site()
+    client = world.client(2575)
+    asked = world.store.duplicate_of
+
+    def busy(*args: Any) -> Any:
+        world.store.duplicate_of = asked
+        raise StoreBusy("locked")
+
+    world.store.duplicate_of = busy
+    client.send(order(1))
+    world.run(2)
+    assert client.codes == ["AE"]
+    assert world.engine.receiver.idle
+
+
+def test_copies_do_not_wait_for_ever_behind_an_answer_that_could_not_be_written(site: Site) -> None:
+    world = site()
+    first, second = world.client(2575), world.client(2575)
+    for connection in list(world.engine._ports["pharmacy"][2].connections)[:1]:
+        connection._write = lambda data: 1 / 0
+    first.send(order(1))
+    second.send(order(1))
+    world.run(3)
+    assert second.codes == ["AA"]
+    assert world.engine.receiver.idle
+
+
+def test_a_large_batch_leaves_room_for_neighbours(site: Site) -> None:
+    world = site()
+    sizes: list[int] = []
+    commit = world.store.commit
+
+    def measured(batch: Any) -> None:
+        sizes.append(len(batch.messages))
+        commit(batch)
+
+    world.store.commit = measured
+    client = world.client(2575)
+    messages = [order(number, number % 9) for number in range(500)]
+    client.send(b"BHS|^~\\&|RX|S1\r" + b"".join(messages) + b"BTS|500\r")
+    world.run(60, lambda: len(client.answers) == 500)
+    assert set(client.codes) == {"AA"}
+    assert max(sizes) < 200
+    assert world.engine.budget.held_bytes == 0
+    assert world.run(60, world.settled)
+    assert len(world.ledger.ids(6701)) == 500
+    assert not world.ledger.reordered(6701, lambda each: each.split("-")[0], lambda each: int(each.split("-")[1]))
+
+
+def test_one_key_with_a_long_queue_is_read_in_many_turns(site: Site) -> None:
+    world = site()
+    world.network.listeners.pop(6701)
+    send(world, *[order(number) for number in range(3000)])
+    world.crash()
+    world.network.listen(6701, world.hospitals[6701], world.outside)
+    world.start()
+    reads: list[int] = []
+    pump = world.engine.deliveries["hospital"]._pump
+    page = world.store.open_deliveries
+
+    def counted(*args: Any) -> Any:
+        reads[-1] += 1
+        return page(*args)
+
+    world.store.open_deliveries = counted
+    world.engine.deliveries["hospital"]._pump = lambda: (reads.append(0), pump())[1]
+    assert world.run(600, world.settled)
+    assert max(reads) < 40
+    assert [each for each, _ in world.ledger.delivered[6701]] == [f"7-{number}" for number in range(3000)]
