@@ -98,7 +98,6 @@ def demo(messages: int, seconds: float, seed: int, keep: bool, as_json: bool) ->
 
 def _site(data: Path, messages: int, seconds: float, seed: int, reactor: Any) -> Site:
     """The site of this checkout's channels/ and samples/, with traffic of today."""
-    from hl7bridge.affiliation.roster import read_roster
     from hl7bridge.channel.folder import load
     from hl7bridge.engine.folder import read_folder, read_secret
     from hl7bridge.testing import people, traffic
@@ -114,11 +113,7 @@ def _site(data: Path, messages: int, seconds: float, seed: int, reactor: Any) ->
                 hint="run bin/hl7bridge demo from a checkout",
             )
     configuration = load(read_folder(folder), lambda reference: read_secret(folder, reference))
-    rosters = {
-        name: list(read_roster((folder / settings.affiliate.roster).read_bytes(), settings.affiliate.roster))
-        for name, settings in configuration.affiliates.items()
-        if settings.affiliate is not None and settings.affiliate.roster is not None
-    }
+    rosters = people.rosters(folder, configuration)
     random = Random(seed)
     made = traffic.make(
         {path.relative_to(samples).as_posix(): path.read_bytes() for path in samples.rglob("*.hl7")},

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 
-from hl7bridge.affiliation.roster import RosterEntry
+from hl7bridge.affiliation.roster import RosterEntry, read_roster
+from hl7bridge.channel.configuration import Configuration
 
 #: The authority of the chain's own numbers, as the samples have it.
 CHAIN = b"LANTERN"
@@ -100,3 +102,12 @@ def _person(number: bytes, random: Random) -> Patient:
         random.choice(_RACES),
         f"555{random.randrange(100, 200):04d}",
     )
+
+
+def rosters(folder: Path, configuration: Configuration) -> dict[str, list[RosterEntry]]:
+    """Every affiliate's roster file, whole. Raises OSError, RosterErrors."""
+    return {
+        name: list(read_roster((folder / settings.affiliate.roster).read_bytes(), settings.affiliate.roster))
+        for name, settings in configuration.affiliates.items()
+        if settings.affiliate is not None and settings.affiliate.roster is not None
+    }
