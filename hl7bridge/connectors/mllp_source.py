@@ -140,11 +140,27 @@ class MllpListener(Factory):
         self.name = name
         self.feed = feed
         self.clock = clock
+        self.connections: dict[MllpSource, None] = {}
+        self.settle(
+            max_message_bytes=max_message_bytes,
+            max_connections=max_connections,
+            allow=allow,
+            idle_after_s=idle_after_s,
+        )
+
+    def settle(
+        self,
+        *,
+        max_message_bytes: int,
+        max_connections: int | None = None,
+        allow: Iterable[str] = (),
+        idle_after_s: float | None = None,
+    ) -> None:
+        """New limits; connections that stand keep the size of message they began with."""
         self.max_message_bytes = max_message_bytes
         self.max_connections = max_connections
         self.allow: list[IPv4Network | IPv6Network] = [ip_network(cidr, strict=False) for cidr in allow]
         self.idle_after_s = idle_after_s
-        self.connections: dict[MllpSource, None] = {}
 
     def buildProtocol(self, addr: IAddress) -> MllpSource | None:
         host = getattr(addr, "host", "")

@@ -12,6 +12,7 @@ from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IStreamClientEndpoint
 from twisted.internet.threads import deferToThread
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from hl7bridge.channel.filename import file_name
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
@@ -49,6 +50,17 @@ def ahead_of(settings: DestinationSettings) -> int:
     return AHEAD * settings.connections
 
 
+def limits_of(source: SourceSettings) -> dict[str, Any]:
+    """What a source's connections are held to."""
+    mllp = source.mllp
+    return {
+        "max_message_bytes": mllp.max_message_bytes,
+        "max_connections": mllp.max_connections,
+        "allow": mllp.allow,
+        "idle_after_s": mllp.idle_after_s,
+    }
+
+
 class Connector:
     """Opens what a configuration names. A simulation replaces `listen` and `endpoint` by transports in memory."""
 
@@ -60,29 +72,26 @@ class Connector:
 
     def listener(self, source: SourceSettings, feed: Feed) -> MllpListener:
         """The factory of a source's connections."""
-        mllp = source.mllp
-        return MllpListener(
-            source.name,
-            feed,
-            self.reactor,
-            max_message_bytes=mllp.max_message_bytes,
-            max_connections=mllp.max_connections,
-            allow=mllp.allow,
-            idle_after_s=mllp.idle_after_s,
-        )
+        return MllpListener(source.name, feed, self.reactor, **limits_of(source))
 
-    def listen(self, source: SourceSettings, factory: MllpListener) -> IListeningPort:
+    def served(self, source: SourceSettings, factory: MllpListener) -> Any:
+        """What the source's port serves: the factory, behind TLS where the source wants it. Raises TlsError."""
+        keys = source.mllp.tls
+        if keys is None:
+            return factory
+        options = tls.server(
+            self.folder / keys.certificate,
+            self.folder / keys.key,
+            self.folder / keys.client_ca if keys.client_ca else None,
+        )
+        return TLSMemoryBIOFactory(options, False, factory, self.reactor)
+
+    def listen(self, source: SourceSettings, factory: MllpListener) -> Any:
         """Opens a source's port. Raises CannotListen, TlsError."""
         mllp = source.mllp
+        served = self.served(source, factory)
         try:
-            if mllp.tls is None:
-                return self.reactor.listenTCP(mllp.port, factory, interface=mllp.host, backlog=BACKLOG)
-            options = tls.server(
-                self.folder / mllp.tls.certificate,
-                self.folder / mllp.tls.key,
-                self.folder / mllp.tls.client_ca if mllp.tls.client_ca else None,
-            )
-            return self.reactor.listenSSL(mllp.port, factory, options, interface=mllp.host, backlog=BACKLOG)
+            return self.reactor.listenTCP(mllp.port, served, interface=mllp.host, backlog=BACKLOG)
         except CannotListenError as error:
             raise CannotListen(
                 f"port {mllp.port} cannot be opened: {getattr(error.socketError, 'strerror', error.socketError)}",
@@ -90,6 +99,13 @@ class Connector:
                 place=f"source {source.name}",
                 hint="another program may use it: ss -ltnp shows which",
             ) from None
+
+    def hand_over(self, port: Any, served: Any) -> None:
+        """An open port serves something else from now on; it is not closed, so nobody is refused meanwhile."""
+        before, port.factory = port.factory, served
+        if before is not served:
+            served.doStart()
+            before.doStop()
 
     def endpoint(self, settings: DestinationSettings) -> IStreamClientEndpoint:
         """Where a destination is dialled. Raises TlsError."""

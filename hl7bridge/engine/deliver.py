@@ -99,6 +99,7 @@ class Delivery:
         self._timer: Any = None
         self._pause: Any = None
         self._stopping = False
+        queue.up = False  # until there is a pool
 
     # -- what the journal and the pool call -----------------------------------------------------------------------------
 
@@ -172,9 +173,12 @@ class Delivery:
         self.policy = policy
         self.queue.strict = strict
         self.queue.ahead = ahead
+        self.queue.stopped = self.queue.stopped and strict
         self.pool.retire()
         self.pool = pool
-        self.queue.up = True
+        self.queue.up = not isinstance(pool, Nowhere)
+        if not self.queue.up:
+            self._give_back()
         self.touch()
         self._journal.wake()
 
@@ -352,18 +356,22 @@ class Delivery:
         for timer in (self._timer, self._pause):
             if timer is not None and timer.active():
                 timer.cancel()
+        self._give_back()
+        self.pool.stop()
+
+    def _give_back(self) -> None:
+        """Claims of which no byte has left become what waits."""
         now_us = self._wall_us()
-        unsent = self.queue.unsent()
-        for entry in unsent:
+        for entry in self.queue.unsent():
             change = DeliveryChange(
                 entry.id, DeliveryStatus.QUEUED, entry.attempts, now_us, None, None, entry.possible_duplicate
             )
-            self._journal.change(change, _ignore, None)
-        self.pool.stop()
+            self._journal.change(change, self._given_back, entry)
 
-
-def _ignore(about: object, error: StoreError | None) -> None:
-    pass
+    def _given_back(self, entry: Entry, error: StoreError | None) -> None:
+        if not self._refused(entry, error):
+            self.queue.unclaimed([entry])
+            self.touch()
 
 
 def loaded_entry(row: OpenDelivery) -> Entry:

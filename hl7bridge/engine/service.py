@@ -9,13 +9,13 @@ Raises HL7BridgeError from `start` and `reload` when the configuration, a port, 
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.defer import Deferred, inlineCallbacks
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 
 from hl7bridge.channel.configuration import Configuration
@@ -26,12 +26,11 @@ from hl7bridge.delivery.queue import DestinationQueue
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.budget import Budget
-from hl7bridge.engine.connect import Connector, ahead_of, policy_of
+from hl7bridge.engine.connect import Connector, ahead_of, limits_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Policy
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
-from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.pool import Nowhere
 from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
@@ -47,6 +46,14 @@ log = Logger(namespace="hl7bridge.engine")
 GRACE_S = 5.0
 #: Messages decided between two commits while delivery has fallen behind.
 FEWEST = 2
+
+
+class Listening(NamedTuple):
+    """A source's open port."""
+
+    source: SourceSettings
+    port: Any
+    factory: MllpListener
 
 
 class Engine:
@@ -73,7 +80,7 @@ class Engine:
         self.wall_us = wall_us
         self._chance = chance
         self._fatal = fatal
-        self._ports: dict[str, tuple[SourceSettings, IListeningPort, MllpListener]] = {}
+        self._ports: dict[str, Listening] = {}
         self._settings: dict[str, DestinationSettings] = {}
         self._active: dict[Delivery, None] = {}
         self.deliveries: dict[str, Delivery] = {}
@@ -195,14 +202,17 @@ class Engine:
         )
 
     def _listen(self, source: SourceSettings) -> None:
-        factory = self.connector.listener(source, _Feed(source.name, self.receiver, self.budget))
-        self._ports[source.name] = (source, self.connector.listen(source, factory), factory)
+        factory = self._factory(source)
+        self._ports[source.name] = Listening(source, self.connector.listen(source, factory), factory)
         log.info(
             "{name}: listening on {host}:{port}",
             name=source.name,
             host=source.mllp.host,
             port=source.mllp.port,
         )
+
+    def _factory(self, source: SourceSettings) -> MllpListener:
+        return self.connector.listener(source, _Feed(source.name, self.receiver, self.budget))
 
     # -- reload --------------------------------------------------------------------------------------------------------------------
 
@@ -212,8 +222,9 @@ class Engine:
         for step in self.rosters.load(self.folder, new, accept_ends=accept_roster_ends):
             _report(step)
             yield
-        opened = self._open_new_ports(new)
+        opened: dict[str, Listening] = {}
         try:
+            handed = self._open_new_ports(new, opened)
             pools = {
                 name: self.connector.pool(settings, self._known(settings))
                 for name, settings in new.destinations.items()
@@ -221,10 +232,10 @@ class Engine:
             }
             self._keep_version(new)
         except Exception:
-            for _, port, _ in opened.values():
-                port.stopListening()
+            for listening in opened.values():
+                listening.port.stopListening()
             raise
-        self._take(new, opened, pools)
+        self._take(new, opened, handed, pools)
 
     def _known(self, settings: DestinationSettings) -> Delivery:
         delivery = self.deliveries.get(settings.name)
@@ -237,39 +248,49 @@ class Engine:
             )
         return delivery
 
-    def _open_new_ports(
-        self, new: Configuration
-    ) -> dict[str, tuple[SourceSettings, IListeningPort, MllpListener]]:
-        opened: dict[str, tuple[SourceSettings, IListeningPort, MllpListener]] = {}
-        try:
-            for name, source in new.sources.items():
-                old = self._ports.get(name)
-                if old is not None and old[0].mllp == source.mllp:
-                    continue
-                if old is not None and old[0].mllp.port == source.mllp.port:
-                    old[1].stopListening()  # the port cannot be opened twice; what is connected stays
-                factory = self.connector.listener(source, _Feed(name, self.receiver, self.budget))
-                opened[name] = (source, self.connector.listen(source, factory), factory)
-        except Exception:
-            for _, port, _ in opened.values():
-                port.stopListening()
-            for name, (source, port, factory) in list(self._ports.items()):
-                if not getattr(port, "connected", True):
-                    self._ports[name] = (source, self.connector.listen(source, factory), factory)
-            raise
-        return opened
-
-    def _take(self, new: Configuration, opened: dict[str, Any], pools: dict[str, Any]) -> None:
-        for name in set(self._ports) - set(new.sources):
-            _, port, factory = self._ports.pop(name)
-            port.stopListening()
-            for connection in list(factory.connections):
-                connection.close()
-        for name, entry in opened.items():
+    def _open_new_ports(self, new: Configuration, opened: dict[str, Listening]) -> dict[str, tuple[Listening, Any]]:
+        """Adds to `opened` what listens on new addresses; gives what shall be served where a port is open already."""
+        here = {(each.source.mllp.host, each.source.mllp.port): each.port for each in self._ports.values()}
+        handed: dict[str, tuple[Listening, Any]] = {}
+        for name, source in new.sources.items():
             old = self._ports.get(name)
-            if old is not None:
-                old[1].stopListening()
-            self._ports[name] = entry
+            if old is not None and old.source.mllp == source.mllp:
+                continue
+            # The source's connections stay, so its factory does, whichever port it has.
+            factory = old.factory if old is not None else self._factory(source)
+            port = here.get((source.mllp.host, source.mllp.port))
+            if port is not None:
+                handed[name] = Listening(source, port, factory), self.connector.served(source, factory)
+            else:
+                opened[name] = Listening(source, self.connector.listen(source, factory), factory)
+        return handed
+
+    def _take_ports(
+        self, new: Configuration, opened: dict[str, Listening], handed: dict[str, tuple[Listening, Any]]
+    ) -> None:
+        before = self._ports
+        self._ports = {name: each for name, each in before.items() if name in new.sources} | opened
+        for name, (listening, served) in handed.items():
+            self._ports[name] = listening
+            self.connector.hand_over(listening.port, served)
+        for name in (*opened, *handed):
+            listening = self._ports[name]
+            listening.factory.settle(**limits_of(listening.source))
+        for name, old in before.items():
+            if all(old.port is not each.port for each in self._ports.values()):
+                old.port.stopListening()
+            if name not in new.sources:
+                for connection in list(old.factory.connections):
+                    connection.close()
+
+    def _take(
+        self,
+        new: Configuration,
+        opened: dict[str, Listening],
+        handed: dict[str, tuple[Listening, Any]],
+        pools: dict[str, Any],
+    ) -> None:
+        self._take_ports(new, opened, handed)
         for name, pool in pools.items():
             settings = new.destinations[name]
             self.deliveries[name].settle(
@@ -353,7 +374,8 @@ class _Feed:
         self._budget.gone(connection)
 
 
-_NO_POLICY = Policy(Backoff(), 0.0, {})
+#: Of a destination that is no longer configured: what is on its way is kept, however it ends.
+_NO_POLICY = Policy(Backoff(), math.inf, {})
 
 
 def _pause(clock: Any, seconds: float) -> Deferred[None]:
@@ -372,12 +394,3 @@ def _report(step: Any) -> None:
             changed=step.changed,
             unchanged=step.unchanged,
         )
-
-
-def open_data(data: Path) -> FolderLock:
-    """Makes the data folder where it is missing and locks it. Raises FolderInUse, HL7BridgeError."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return FolderLock(data)
-
-
-__all__ = ["Engine", "open_data"]

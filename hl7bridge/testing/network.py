@@ -12,7 +12,7 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import CannotListenError, ConnectionDone, ConnectionLost, ConnectionRefusedError
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -135,15 +135,31 @@ class End:
 
 
 class Port:
-    """A listening port; `stopListening` closes it."""
+    """A listening port; `stopListening` closes it, as a reactor does: in its next turn, until which the number is taken."""
 
     def __init__(self, network: Network, number: int) -> None:
         self._network = network
         self._number = number
 
+    @property
+    def factory(self) -> Any:
+        """What connections are built by; it may be changed while the port is open."""
+        return self._network.listeners[self._number][0]
+
+    @factory.setter
+    def factory(self, factory: Any) -> None:
+        self._network.listeners[self._number] = (factory, self._network.listeners[self._number][1])
+
     def stopListening(self) -> Deferred[None]:
         """What is connected stays."""
-        self._network.listeners.pop(self._number, None)
+        mine = self._network.listeners.get(self._number)
+
+        def close() -> None:
+            if self._network.listeners.get(self._number) is mine:
+                del self._network.listeners[self._number]
+
+        if mine is not None:
+            self._network.clock.callLater(0, close)
         return succeed(None)
 
 
@@ -170,7 +186,9 @@ class Network:
         return Process(self.clock)
 
     def listen(self, number: int, factory: Any, process: Process) -> Port:
-        """Opens a port."""
+        """Opens a port. Raises CannotListenError where a process that lives has it."""
+        if number in self.listeners and self.listeners[number][1].alive:
+            raise CannotListenError("127.0.0.1", number, OSError(98, "Address already in use"))
         self.listeners[number] = (factory, process)
         return Port(self, number)
 

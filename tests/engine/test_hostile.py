@@ -323,3 +323,62 @@ def test_one_key_with_a_long_queue_is_read_in_many_turns(site: Site) -> None:
     assert world.run(600, world.settled)
     assert max(reads) < 40
     assert [each for each, _ in world.ledger.delivered[6701]] == [f"7-{number}" for number in range(3000)]
+
+
+# -- reload -------------------------------------------------------------------------------------------------------------------
+
+
+def test_new_limits_of_a_source_keep_its_port_and_its_connections(site: Site) -> None:
+    world = site()
+    client = world.client(2575)
+    rewrite(world, "pharmacy.yaml", WORKING.replace("2575", "2575, max_connections: 2"))
+    list(world.engine.reload())
+    client.send(order(1))
+    other = world.client(2575)
+    other.send(order(2))
+    world.run(2)
+    assert client.codes == other.codes == ["AA"]
+    assert world.engine.connections == {"pharmacy": 2}
+
+
+def test_a_source_that_is_renamed_takes_its_port_along(site: Site) -> None:
+    world = site()
+    rewrite(world, "pharmacy.yaml", WORKING.replace("channel: pharmacy", "channel: dispensary"))
+    list(world.engine.reload())
+    world.run(1)
+    client = world.client(2575)
+    client.send(order(1))
+    world.run(2)
+    assert client.codes == ["AA"]
+    assert world.store.messages(MessageQuery(), None, 1)[0].source == "dispensary"
+
+
+def test_a_reload_that_fails_late_leaves_every_port_open(site: Site) -> None:
+    world = site()
+    rewrite(world, "pharmacy.yaml", WORKING.replace("2575", "2575, max_connections: 2"))
+    rewrite(world, "second.yaml", "channel: second\nsource: {mllp: {port: 2600}}\nsend_to: [hospital]\n")
+    world.store.refuse_next(StoreBusy("locked"))
+    with pytest.raises(StoreBusy):
+        list(world.engine.reload())
+    world.run(1)
+    assert set(world.network.listeners) == {2575, 6701}
+    send(world, order(1))
+
+
+def test_what_is_on_its_way_to_a_removed_destination_is_kept(site: Site) -> None:
+    world = site(Script(answer="silence"))
+    send(world, order(1), order(1, 8), order(1, 9))
+    text = (world.folder / "destinations/hospital.yaml").read_text()
+    (world.folder / "destinations/hospital.yaml").unlink()
+    rewrite(world, "destinations/other.yaml", text.replace("destination: hospital", "destination: other"))
+    rewrite(world, "pharmacy.yaml", WORKING.replace("hospital", "other"))
+    list(world.engine.reload())
+    world.run(60)
+    assert statuses(world) == ["QUEUED"] * 3, "nothing may leave, nothing may fail, and all may be cancelled"
+    act(world, "cancel", [deliveries(world)[2].id])
+    world.hospitals[6701].script.answer = "AA"
+    rewrite(world, "destinations/hospital.yaml", text)
+    rewrite(world, "pharmacy.yaml", WORKING)
+    list(world.engine.reload())
+    assert world.run(60, world.settled)
+    assert statuses(world) == ["SENT", "SENT", "CANCELLED"]
