@@ -81,16 +81,29 @@ def _take_signals(reactor: Any, engine: Engine, socket: Any) -> None:
         socket.stopListening()
         engine.stop().addBoth(lambda _: reactor.stop())
 
-    def reload() -> None:
-        def failed(failure: Any) -> None:
-            for mistake in getattr(failure.value, "mistakes", ()):
-                log.error("{mistake}", mistake=str(mistake))
-            if failure.check(HL7BridgeError):
-                log.error("the configuration stays as it was: {error}", error=str(failure.value))
-            else:
-                log.failure("the configuration stays as it was", failure)
+    reloading, again = False, False
 
-        cooperate(engine.reload()).whenDone().addErrback(failed)
+    def reload() -> None:
+        nonlocal reloading, again
+        if reloading:
+            again = True  # what changed since that one began to read is not lost
+            return
+        reloading = True
+        cooperate(engine.reload()).whenDone().addErrback(failed).addCallback(reloaded)
+
+    def reloaded(_: Any) -> None:
+        nonlocal reloading, again
+        reloading, once_more, again = False, again, False
+        if once_more and not stopping:
+            reload()
+
+    def failed(failure: Any) -> None:
+        for mistake in getattr(failure.value, "mistakes", ()):
+            log.error("{mistake}", mistake=str(mistake))
+        if failure.check(HL7BridgeError):
+            log.error("the configuration stays as it was: {error}", error=str(failure.value))
+        else:
+            log.failure("the configuration stays as it was", failure)
 
     def wake(function: Any) -> Any:
         return lambda number, frame: reactor.callFromThread(function)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 from hl7bridge.channel.decide import Decision, Outgoing, decide, patient_keys
 from hl7bridge.engine.identity import of_message
 from hl7bridge.errors import HL7BridgeError
@@ -30,6 +32,8 @@ from hl7bridge.store.base import (
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
+
+log = Logger(namespace="hl7bridge.replay")
 
 #: Messages between two looks at the reactor.
 STEP = 20
@@ -66,16 +70,21 @@ class Replaying:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._unkept = 0
+        self._refused: StoreError | None = None
+        self._last_kept: int | None = None
 
     def from_store(self, order: Order) -> Iterator[Progress]:
         """One step for each message; oldest first."""
         progress = Progress(last_id=order.after_id)
         for row in self._rows(order):
             if order.limit is not None and progress.replayed + progress.skipped >= order.limit:
-                return
+                break
+            self._may_go_on(progress)
             self._again(row, order, progress)
             progress.last_id = row.id
             yield progress
+        yield from self._all_kept(progress)
 
     def from_messages(self, source: str, messages: Iterable[bytes], order: Order) -> Iterator[Progress]:
         """Messages from files, decided as if `source` had received them now."""
@@ -86,6 +95,7 @@ class Replaying:
             )
         progress = Progress()
         for raw in messages:
+            self._may_go_on(progress)
             try:
                 message = Message(raw, self._engine.configuration.sources[source].mllp.encoding)
             except HL7BridgeError:
@@ -93,6 +103,23 @@ class Replaying:
             else:
                 self._through_channel(message, source, self._engine.wall_us(), None, order, progress)
             yield progress
+        yield from self._all_kept(progress)
+
+    def _may_go_on(self, progress: Progress) -> None:
+        """A replay is intake: it stops where messages from feeds are refused, and at the first that was not kept."""
+        why = self._engine.receiver.refusing or (self._refused and str(self._refused))
+        if why or self._engine.journal.stopped:
+            done = f"{progress.replayed - progress.failed - self._unkept} messages were replayed"
+            hint = f"it can go on with --after {self._last_kept}" if self._last_kept else None
+            raise HL7BridgeError(f"the replay stopped: {why or 'the engine ends'}; {done}", code="replay-stopped", hint=hint)
+
+    def _all_kept(self, progress: Progress) -> Iterator[Progress]:
+        """A replay has ended when the last of its messages is durable."""
+        while self._unkept:
+            self._may_go_on(progress)
+            yield progress
+        if self._refused is not None:
+            self._may_go_on(progress)
 
     def _rows(self, order: Order) -> Iterator[MessageRow]:
         after = order.after_id
@@ -208,9 +235,15 @@ class Replaying:
         )
         progress.deliveries += sum(each.refused is None and each.error is None for each in decision.outgoing)
 
+        self._unkept += 1
+
         def kept(error: StoreError | None) -> None:
+            self._unkept -= 1
             if error is not None:
                 progress.failed += 1
+                self._refused = error
+            elif self._refused is None:
+                self._last_kept = original
 
         engine.acceptor.accept(new, decision, kept, release_again=True)
         progress.replayed += 1
@@ -257,7 +290,7 @@ def run_steps(
                 if state["stopped"]:
                     ended(None)
                     return
-                if rate and done >= (clock.seconds() - started) * rate + 1:
+                if rate > 0 and done >= (clock.seconds() - started) * rate + 1:
                     break
                 each(next(steps))
                 done += 1
@@ -267,7 +300,11 @@ def run_steps(
         except HL7BridgeError as error:
             ended(error)
             return
-        clock.callLater(1 / rate if rate else 0, go)
+        except Exception as error:  # whoever asked must hear of it
+            log.failure("what an operator asked for failed")
+            ended(HL7BridgeError(f"a fault of the engine ({type(error).__name__}); its log tells more", code="fault"))
+            return
+        clock.callLater(1 / rate if rate > 0 else 0, go)
 
     def stop() -> None:
         state["stopped"] = True

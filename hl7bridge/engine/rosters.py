@@ -127,3 +127,16 @@ def _digest(path: Path) -> str:
             f"cannot be read: {error.strerror}", code="unreadable-file", place=str(path)
         ) from None
     return digest.hexdigest()
+
+
+def report(step: RosterReport | None) -> None:
+    """Says in the log what a list changed; None says nothing."""
+    if step is not None:
+        log.info(
+            "roster of {affiliate}: {added} added, {ended} ended, {changed} changed, {unchanged} unchanged",
+            affiliate=step.affiliate,
+            added=step.added,
+            ended=step.ended,
+            changed=step.changed,
+            unchanged=step.unchanged,
+        )

@@ -35,8 +35,9 @@ from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.pool import Nowhere
 from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
 from hl7bridge.engine.release import Releasing
-from hl7bridge.engine.rosters import RosterLoader
+from hl7bridge.engine.rosters import RosterLoader, report
 from hl7bridge.engine.upkeep import Upkeep
+from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
 from hl7bridge.store.hashes import Hashes
 
@@ -85,13 +86,15 @@ class Engine:
         self._active: dict[Delivery, None] = {}
         self.deliveries: dict[str, Delivery] = {}
         self.started_us = wall_us()
+        self.stopping = False
+        self._reloading = False
 
         self.hashes = Hashes(store.key)
         self.roster = StoredRoster(store, self.hashes)
         self.rosters = RosterLoader(store, self.hashes, connector.data, wall_us)
         self.configuration = self._read()
         for step in self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends):
-            _report(step)
+            report(step)
         self.releasing = Releasing(self.configuration, self.roster, wall_us)
         self.journal = Journal(store, self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
@@ -218,10 +221,22 @@ class Engine:
 
     def reload(self, *, accept_roster_ends: bool = False) -> Iterator[None]:
         """Takes the folder's configuration as it is now, in bounded steps; raises HL7BridgeError and changes nothing otherwise."""
-        new = self._read()
-        for step in self.rosters.load(self.folder, new, accept_ends=accept_roster_ends):
-            _report(step)
-            yield
+        if self._reloading:
+            raise HL7BridgeError("a reload is under way", code="reloading", hint="ask again when it has ended")
+        self._reloading = True
+        try:
+            new = self._read()
+            for step in self.rosters.load(self.folder, new, accept_ends=accept_roster_ends):
+                report(step)
+                yield
+            if self.stopping:
+                raise HL7BridgeError("the engine is stopping", code="stopping", hint="start it: it reads the new configuration")
+            self._put_in_force(new)
+        finally:
+            self._reloading = False
+            self.releasing.generation += 1  # a roster may have been published even where the rest was refused
+
+    def _put_in_force(self, new: Configuration) -> None:
         opened: dict[str, Listening] = {}
         try:
             handed = self._open_new_ports(new, opened)
@@ -302,7 +317,6 @@ class Engine:
             self.deliveries[name].settle(_NO_POLICY, Nowhere(), strict=False, ahead=1)
         self.configuration = self.receiver.configuration = self.releasing.configuration = new
         self.budget.limit_bytes = new.engine.unacknowledged_bytes
-        self.releasing.generation += 1
         log.info("configuration {version} is in force", version=new.version[:12])
 
     # -- stop -----------------------------------------------------------------------------------------------------------------------
@@ -310,6 +324,7 @@ class Engine:
     @inlineCallbacks
     def stop(self) -> Iterator[Deferred[Any]]:
         """Takes no more, lets what is on its way end, keeps every result, closes the store."""
+        self.stopping = True
         self.upkeep.stop()
         self._close_ports()
         self.receiver.refusing = "the engine is stopping"
@@ -382,15 +397,3 @@ def _pause(clock: Any, seconds: float) -> Deferred[None]:
     waited: Deferred[None] = Deferred()
     clock.callLater(seconds, waited.callback, None)
     return waited
-
-
-def _report(step: Any) -> None:
-    if step is not None:
-        log.info(
-            "roster of {affiliate}: {added} added, {ended} ended, {changed} changed, {unchanged} unchanged",
-            affiliate=step.affiliate,
-            added=step.added,
-            ended=step.ended,
-            changed=step.changed,
-            unchanged=step.unchanged,
-        )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hl7bridge.engine.operate import Operators, Refused
-from hl7bridge.engine.replay import Order, Replaying
+from hl7bridge.engine.replay import Order, Replaying, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
     DeliveryQuery,
@@ -76,6 +76,13 @@ def rewrite(world: World, name: str, text: str) -> None:
     path.write_text(text)
 
 
+def replaying(world: World, rate: float = 0.0) -> list[Any]:
+    ended: list[Any] = []
+    steps = Replaying(world.engine).from_store(Order("nurse", rate=rate))
+    run_steps(steps, world.engine.clock, rate, lambda progress: None, ended.append)
+    return ended
+
+
 # -- repetitions ------------------------------------------------------------------------------------------------------------
 
 
@@ -100,9 +107,8 @@ def test_a_replay_does_not_swallow_what_the_sender_sends_again(site: Site) -> No
     client.send(order(1))
     world.run(1)
     assert client.codes == ["AE"]
-    for _ in Replaying(world.engine).from_store(Order("nurse")):
-        pass
-    world.run(1)
+    ended = replaying(world)
+    assert world.run(1, lambda: bool(ended))
     rewrite(world, "pharmacy.yaml", WORKING)
     list(world.engine.reload())
     client.send(order(1))
@@ -382,3 +388,60 @@ def test_what_is_on_its_way_to_a_removed_destination_is_kept(site: Site) -> None
     list(world.engine.reload())
     assert world.run(60, world.settled)
     assert statuses(world) == ["SENT", "SENT", "CANCELLED"]
+
+
+def test_of_two_reloads_at_once_the_second_is_told_to_wait(site: Site) -> None:
+    world = site()
+    first = world.engine.reload()
+    world.engine._reloading = True  # the first is among the rosters
+    with pytest.raises(HL7BridgeError, match="under way"):
+        list(world.engine.reload())
+    world.engine._reloading = False
+    list(first)
+
+
+def test_a_reload_that_meets_a_stop_opens_nothing(site: Site) -> None:
+    world = site()
+    rewrite(world, "second.yaml", "channel: second\nsource: {mllp: {port: 2600}}\nsend_to: [hospital]\n")
+    reload = world.engine.reload()
+    stopped: list[Any] = []
+    world.engine.stop().addBoth(stopped.append)
+    with pytest.raises(HL7BridgeError, match="stopping"):
+        list(reload)
+    world.run(5, lambda: bool(stopped))
+    assert set(world.network.listeners) == {6701}
+
+
+# -- replay -------------------------------------------------------------------------------------------------------------------
+
+
+def test_a_replay_is_intake_and_stops_with_it(site: Site) -> None:
+    world = site()
+    send(world, *[order(number) for number in range(30)])
+    world.run(5, world.settled)
+    ended = replaying(world, rate=1.0)
+    world.run(5)
+    stopped: list[Any] = []
+    world.engine.stop().addBoth(stopped.append)
+    world.run(20, lambda: bool(stopped and ended))
+    assert isinstance(ended[0], HL7BridgeError)
+    assert ended[0].code == "replay-stopped"
+
+
+def test_a_replay_that_was_not_kept_does_not_say_it_was_done(site: Site) -> None:
+    world = site()
+    send(world, order(1))
+    world.run(5, world.settled)
+    ended = replaying(world)
+    world.store.refuse_next(StoreFull("no room"))
+    world.run(5, lambda: bool(ended))
+    assert isinstance(ended[0], HL7BridgeError)
+    assert len(world.store.messages(MessageQuery(), None, 10)) == 1
+
+
+def test_whoever_asked_for_what_fails_unexpectedly_hears_of_it(site: Site) -> None:
+    world = site()
+    ended: list[Any] = []
+    run_steps((1 / 0 for _ in range(1)), world.engine.clock, 0, lambda step: None, ended.append)
+    world.run(1, lambda: bool(ended))
+    assert ended[0].code == "fault"
