@@ -254,7 +254,7 @@ class Store(StoreReader, Protocol):
         """
 
     def expire(
-        self, before_us: int, limit: int = 100, budget_us: int = 5_000, failed_too: bool = False
+        self, before_us: int, limit: int = 1000, budget_us: int = 5_000, failed_too: bool = False
     ) -> Removed:
         """One bounded step of retention: at most `limit` messages received before a time, oldest first.
 

@@ -100,7 +100,7 @@ class MemoryStore:
         return [Recovered(name, counts[name]) for name in sorted(counts)]
 
     def expire(
-        self, before_us: int, limit: int = 100, budget_us: int = 5_000, failed_too: bool = False
+        self, before_us: int, limit: int = 1000, budget_us: int = 5_000, failed_too: bool = False
     ) -> Removed:
         """Remove up to `limit` old messages; no budget is needed here."""
         self._usable()

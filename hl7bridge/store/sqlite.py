@@ -98,6 +98,11 @@ class SqliteStore(SqliteReader):
         self._open = open_counts(conn)
         self._places: dict[int, int] = {}
         self._control = ControlIndex(conn)
+        if overdue := self._control.overdue():
+            with self._database.atomic():
+                conn.executemany(_CONTROL["insert"], overdue)
+                conn.execute(_CONTROL["set_mark"], (self._control.highest,))
+            self._control.caught_up()
         self._upkeep = Upkeep(conn, self.transaction)
         self._rosters = RosterLoads(conn, self._names, self.transaction, self._upkeep.wrote)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 from zlib import crc32
 
@@ -52,6 +52,11 @@ def control_key(control_id: str, sender: int) -> int:
     return ((sender ^ (crc32(control_id.encode()) + 1) * _SPREAD) & _MASK) - _HALF
 
 
+def _entries(bucket: array[int]) -> Iterator[tuple[int, int, int]]:
+    """Key, fingerprint and message of each entry of a bucket."""
+    return zip(bucket[::3], bucket[1::3], bucket[2::3], strict=True)
+
+
 class ControlIndex:
     """For one writer's connection."""
 
@@ -80,7 +85,27 @@ class ControlIndex:
             self._buckets[(key + _HALF) >> _SHIFT].extend((key, fingerprint, message_id))
             self._waiting += 1
         #: The highest message when this sweep began: at its end all up to there are in the table.
-        self._sweep = self._highest = conn.execute(_CONTROL["highest"]).fetchone()[0]
+        self._sweep = self._highest = int(conn.execute(_CONTROL["highest"]).fetchone()[0])
+
+    def overdue(self) -> list[Entry]:
+        """At opening: all that waits, if that is much. Restarts that come before a sweep has come round
+        would make it more and more; so it is put into the table at once, and `caught_up` says that this is
+        durable.
+        """
+        if self._waiting < WAITING:
+            return []
+        buckets = self._buckets
+        return sorted((m >> PART_BITS, k, f, m) for each in buckets for k, f, m in _entries(each))
+
+    def caught_up(self) -> None:
+        """What was overdue is in the table."""
+        self._buckets = [array("q") for _ in range(_BUCKETS)]
+        self._waiting = 0
+
+    @property
+    def highest(self) -> int:
+        """The highest message that is durable."""
+        return self._highest
 
     # Writing, within a transaction
 
@@ -125,8 +150,7 @@ class ControlIndex:
             bucket = self._buckets[self._bucket]
             if bucket:
                 self._buckets[self._bucket] = array("q")
-                entries = [(m >> PART_BITS, k, f, m) for k, f, m in zip(*[iter(bucket)] * 3, strict=True)]
-                self._carrying += sorted(entries)
+                self._carrying += sorted((m >> PART_BITS, k, f, m) for k, f, m in _entries(bucket))
             self._bucket += 1
 
     @property
@@ -188,7 +212,7 @@ class ControlIndex:
         found: list[tuple[int, int]] = []
         bucket = self._buckets[(key + _HALF) >> _SHIFT]
         if key in bucket:
-            found = [(f, m) for k, f, m in zip(*[iter(bucket)] * 3, strict=True) if k == key]
+            found = [(f, m) for k, f, m in _entries(bucket) if k == key]
         for entry in self._carrying[self._carried :]:
             if entry[1] == key:
                 found.append(entry[2:])

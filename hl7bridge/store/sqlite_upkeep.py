@@ -25,8 +25,11 @@ _LAST_BODY = (1 << BODY_BITS) - 1
 _LAST_IN_SLICE = (1 << SLICE_BITS) - 1
 #: WAL pages after which a checkpoint is due, and after which a commit makes one itself.
 DUE_PAGES, OVERDUE_PAGES = 500, 2_000
-#: Holes that stay in the file, in pages and as a share of it: the next messages will fill them.
+#: Holes that stay in the file at the end, in pages and as a share of it: the next messages will fill them.
 KEPT_PAGES, KEPT_SHARE = 256, 0.02
+#: Holes above which pages are given back before more are made: SQLite looks through the list of holes for
+#: each.
+MOST_HOLES = 4_096
 #: Messages looked at in one step for each that may go, since some have to stay.
 _LOOKED_AT = 4
 #: Slices looked at in one step, and those of them that are deleted.
@@ -50,9 +53,9 @@ class Pace:
         self.amount = float(start)
 
     def learn(self, amount: int, took_us: float, budget_us: float) -> None:
-        """`amount` took that long; half the budget is aimed at, since the next may be dearer."""
+        """`amount` took that long; two fifths of the budget are aimed at, since the next may be dearer."""
         if amount > 0:
-            fitting = amount * budget_us / 2 / max(took_us, 1.0)
+            fitting = amount * budget_us * 0.4 / max(took_us, 1.0)
             self.amount = max(1.0, min(fitting, self.amount * 2))
 
 
@@ -138,6 +141,10 @@ class Upkeep:
     def _delete_messages(self, last: int) -> Iterator[None]:
         after = -1
         while True:
+            if (holes := self._number("freelist_count")) > MOST_HOLES:
+                self._move(holes - MOST_HOLES // 2)
+                yield
+                continue
             step = self._step
             count = max(1, min(step.limit, int(self._messages.amount)))
             asked = (after, last, step.failed_too, count * _LOOKED_AT)
@@ -214,11 +221,14 @@ class Upkeep:
             spare -= max(KEPT_PAGES, int(self._number("page_count") * KEPT_SHARE))
             if spare <= 0:
                 return
-            for _ in range(min(spare, int(self._moves.amount))):
-                # One at a time: the sqlite3 module takes but the first step of a statement that gives no
-                # columns.
-                self._conn.execute("PRAGMA incremental_vacuum(1)")
-                self._step.moved += 1
+            self._move(spare)
+
+    def _move(self, most: int) -> None:
+        """Cut up to so many pages off, as many as fit into a step; their content moves into holes."""
+        for _ in range(min(most, int(self._moves.amount))):
+            # One at a time: the sqlite3 module takes but the first step of a statement that gives no columns.
+            self._conn.execute("PRAGMA incremental_vacuum(1)")
+            self._step.moved += 1
 
     def _number(self, pragma: str) -> int:
         return int(self._conn.execute(f"PRAGMA {pragma}").fetchone()[0])
