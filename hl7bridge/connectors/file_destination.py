@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 Run = Callable[..., "Deferred[None]"]
@@ -59,8 +59,11 @@ class FileDestination:
     def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
         """Writes the file elsewhere and tells `answered` how that ended."""
         self.busy_connections += 1
-        done = self._run(write_whole, self.folder / self._name_of(token, payload), payload)
+        done = maybeDeferred(self._start, payload, token)
         done.addCallbacks(self._written, self._not_written, callbackArgs=(token,), errbackArgs=(token,))
+
+    def _start(self, payload: bytes, token: Any) -> Deferred[None]:
+        return self._run(write_whole, self.folder / self._name_of(token, payload), payload)
 
     def _written(self, _: None, token: Any) -> None:
         self.busy_connections -= 1

@@ -42,6 +42,7 @@ class MllpDestination(Protocol):
     factory: _Connected
     closed = False
     ready = False
+    used = False
 
     def __init__(self, pool: MllpPool, slot: _Slot) -> None:
         self.pool = pool
@@ -56,16 +57,24 @@ class MllpDestination(Protocol):
         self._framer = mllp.Framer(MAX_ANSWER_BYTES)
         self.transport.setTcpNoDelay(True)
         self._write = straight(self.transport)
-        if not ISSLTransport.providedBy(self.transport):
+        if ISSLTransport.providedBy(self.transport):
+            # A peer that takes the connection and never speaks TLS would otherwise be waited for without end.
+            self._timer = self.pool.clock.callLater(self.pool.timeout_s, self._no_handshake)
+        else:
             self.handshakeCompleted()
 
+    def _no_handshake(self) -> None:
+        self._timer = None
+        self.transport.abortConnection()
+
     def handshakeCompleted(self) -> None:
+        self._stop_timer()
         self.ready = True
         self.pool._connected(self)
 
     def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
         """Writes one message; its end is told to the pool's `answered`, exactly once."""
-        self.busy = True
+        self.busy = self.used = True
         self.token = token
         self._control_id = control_id
         self._write(mllp.frame(payload))
@@ -104,9 +113,7 @@ class MllpDestination(Protocol):
         self._end(None, f"no answer within {self.pool.timeout_s:g} s", None, close=True)
 
     def _end(self, code: str | None, why: str | None, payload: bytes | None, *, close: bool = False) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_timer()
         token, self.token, self.busy = self.token, None, False
         if close:
             # What the peer would still say on this connection could be taken for the answer to the next message.
@@ -114,8 +121,15 @@ class MllpDestination(Protocol):
             self.transport.abortConnection()
         self.pool._ended(self, token, code, why, payload)
 
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.closed = True
+        if not self.busy:
+            self._stop_timer()
         if self.busy:
             self._end(None, "the connection closed before the answer", None)
         if self.ready:
@@ -177,6 +191,7 @@ class MllpPool:
         self._slots = [_Slot() for _ in range(connections)]
         self._free: list[MllpDestination] = []
         self._unanswered = 0
+        self._unused = 0
         self._pause: Any = None
         self._stopped = False
         self._retired = False
@@ -254,14 +269,19 @@ class MllpPool:
         elif not connection.closed:
             self._free.append(connection)
         if code is not None:
-            self._unanswered = 0
+            self._unanswered = self._unused = 0
         else:
             self._unanswered += 1
             # One lost answer is that message's trouble; when every connection has lost one, it is the hospital's.
             beyond = self._unanswered - len(self._slots)
-            if beyond > 0 and self._pause is None and not self._stopped:
-                self._pause = self.clock.callLater(self._delay_s(beyond), self._go_on)
+            if beyond > 0:
+                self._rest(beyond)
         self._answered(token, code, why, answer)
+
+    def _rest(self, failures: int) -> None:
+        """Leaves the hospital alone for a while."""
+        if self._pause is None and not self._stopped:
+            self._pause = self.clock.callLater(self._delay_s(failures), self._go_on)
 
     def _go_on(self) -> None:
         self._pause = None
@@ -278,6 +298,10 @@ class MllpPool:
         self._hang_up(slot)
         # Whether the hospital is down is known only when it cannot be dialled again.
         self.up = bool(self.open_connections)
+        if not (self.up or connection.used):
+            # It takes connections and closes them at once: dialled again at once, it would do so again.
+            self._unused += 1
+            self._rest(self._unused)
         self._ready()
 
     def _not_trusted(self, connection: MllpDestination, reason: Failure | None) -> None:
@@ -290,8 +314,7 @@ class MllpPool:
             why = reason.getErrorMessage() if reason is not None else "closed"
             log.warn("{name}: cannot connect: TLS failed: {why}", name=self.name, why=why)
             self._link(False)
-        if self._pause is None:
-            self._pause = self.clock.callLater(self._delay_s(self.dial_failures), self._go_on)
+        self._rest(self.dial_failures)
 
     def _hang_up(self, slot: _Slot) -> None:
         service, slot.service = slot.service, None

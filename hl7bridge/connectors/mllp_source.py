@@ -47,12 +47,16 @@ class MllpSource(Protocol, TimeoutMixin):
     def __init__(self, peer: str) -> None:
         self.peer = peer
         self.held = 0
+        self._paused = False
+        self._unread = False
 
     def connectionMade(self) -> None:
         self.factory.connections[self] = None
         self._framer = mllp.Framer(self.factory.max_message_bytes)
         self.transport.setTcpNoDelay(True)
         self._write = straight(self.transport)
+        # A sender that does not read its answers is not read from either: they would fill the memory.
+        self.transport.registerProducer(self, True)
         if self.factory.idle_after_s:
             self.setTimeout(self.factory.idle_after_s)
 
@@ -94,21 +98,47 @@ class MllpSource(Protocol, TimeoutMixin):
 
     def pause(self) -> None:
         """Stops reading: the feed feels it as TCP back-pressure."""
-        if not self.closed:
-            self.transport.pauseProducing()
+        self._paused = True
+        self._read_or_not()
 
     def resume(self) -> None:
-        """Reads on."""
-        if not self.closed:
+        """Reads on, unless answers wait to be read."""
+        self._paused = False
+        self._read_or_not()
+
+    def pauseProducing(self) -> None:
+        """The transport's: answers lie unread."""
+        self._unread = True
+        self._read_or_not()
+
+    def resumeProducing(self) -> None:
+        """The transport's: the answers have left."""
+        self._unread = False
+        self._read_or_not()
+
+    def stopProducing(self) -> None:
+        """The transport's, when the connection is lost."""
+
+    def _read_or_not(self) -> None:
+        if self.closed:
+            return
+        if self._paused or self._unread:
+            self.transport.pauseProducing()
+        else:
             self.transport.resumeProducing()
 
     def timeoutConnection(self) -> None:
         log.info("{source}: closed an idle connection from {peer}", source=self.factory.name, peer=self.peer)
-        self.transport.loseConnection()
+        self.close()
 
     def close(self) -> None:
-        """Closes once what was written has left."""
-        if not self.closed:
+        """Closes once what was written has left; answers that nobody reads are not waited for."""
+        if self.closed:
+            return
+        if self._unread:
+            self.transport.abortConnection()
+        else:
+            self.transport.unregisterProducer()
             self.transport.loseConnection()
 
     def connectionLost(self, reason: object = None) -> None:

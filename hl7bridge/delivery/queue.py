@@ -20,8 +20,9 @@ from enum import IntEnum
 from heapq import heappop, heappush
 from typing import Any
 
-#: Deliveries in memory for one destination, those that wait for a retry not counted.
+#: Deliveries in memory for one destination, the first MOST_WAITING of those that wait for a retry not counted.
 WINDOW = 2000
+MOST_WAITING = 20_000
 #: Deliveries in memory for one key under order `patient`.
 KEY_WINDOW = 64
 #: What a key that waits for its retry keeps in memory behind its head.
@@ -102,7 +103,7 @@ class DestinationQueue:
 
         True: make it durable as `sending`, it leaves as soon as that is done. False: as `queued`.
         """
-        if self.overflow or len(self.entries) - self._waiting_count >= self.window:
+        if self.overflow or self._crowd() >= self.window:
             if not self.overflow:
                 self.overflow = True
                 self.loaded_to = self._last_admitted
@@ -147,7 +148,7 @@ class DestinationQueue:
 
     def page_wanted(self) -> int | None:
         """The position behind which a page of open deliveries is wanted, or None."""
-        if self.overflow and len(self.entries) - self._waiting_count <= self.window // 2:
+        if self.overflow and self._crowd() <= self.window // 2:
             return self.loaded_to
         return None
 
@@ -297,14 +298,15 @@ class DestinationQueue:
         """Nothing in memory and nothing known in the store."""
         return not self.entries and not self.overflow
 
+    def _crowd(self) -> int:
+        return len(self.entries) - min(self._waiting_count, MOST_WAITING)
+
     # -- inside ---------------------------------------------------------------------------------------------------------------
 
     def _at_head(self, entry: Entry) -> bool:
         for key in entry.keys:
             queue = self.keys[key]
-            if queue.entries[0] is not entry or (
-                queue.spilled is not None and entry.position > queue.spilled
-            ):
+            if queue.entries[0] is not entry or (queue.spilled is not None and entry.position > queue.spilled):
                 return False
         return True
 

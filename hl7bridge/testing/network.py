@@ -124,6 +124,12 @@ class End:
         self._paused = False
         self._arrive()
 
+    def registerProducer(self, producer: object, streaming: bool) -> None:
+        """Nothing is ever too much for this network."""
+
+    def unregisterProducer(self) -> None:
+        """As little."""
+
     def setTcpNoDelay(self, enabled: bool) -> None:
         """Nothing to do in memory."""
 

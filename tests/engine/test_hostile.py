@@ -7,6 +7,12 @@ from typing import Any
 
 import pytest
 
+from twisted.internet.interfaces import ISSLTransport
+from twisted.internet.protocol import Factory, Protocol
+from zope.interface import directlyProvides
+
+from hl7bridge.connectors.mllp_destination import MllpDestination
+from hl7bridge.delivery import queue
 from hl7bridge.engine.operate import Operators, Refused
 from hl7bridge.engine.replay import Order, Replaying, run_steps
 from hl7bridge.errors import HL7BridgeError
@@ -445,3 +451,78 @@ def test_whoever_asked_for_what_fails_unexpectedly_hears_of_it(site: Site) -> No
     run_steps((1 / 0 for _ in range(1)), world.engine.clock, 0, lambda step: None, ended.append)
     world.run(1, lambda: bool(ended))
     assert ended[0].code == "fault"
+
+
+# -- hospitals and feeds --------------------------------------------------------------------------------------------------------
+
+
+def test_a_peer_that_never_speaks_tls_is_not_waited_for_without_end(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = MllpDestination.connectionMade
+
+    def over_tls(connection: MllpDestination) -> None:
+        directlyProvides(connection.transport, ISSLTransport)
+        made(connection)
+
+    world = site()
+    with monkeypatch.context() as patch:
+        patch.setattr(MllpDestination, "connectionMade", over_tls)
+        send(world, order(1))
+        world.run(30)
+        assert len(world.hospitals[6701].connections) <= 1
+    assert world.run(60, world.settled)
+    assert statuses(world) == ["SENT"]
+
+
+def test_a_hospital_that_closes_at_once_is_dialled_with_patience(site: Site) -> None:
+    world = site()
+    dials: list[float] = []
+
+    class Closes(Protocol):
+        def connectionMade(self) -> None:
+            dials.append(world.network.clock.seconds())
+            self.transport.abortConnection()
+
+    factory = Factory.forProtocol(Closes)
+    world.network.listeners.pop(6701)
+    world.network.listen(6701, factory, world.outside)
+    client = world.client(2575)
+    client.send(order(1))
+    world.run(60, lambda: len(dials) > 100)
+    assert 1 < len(dials) < 50
+    world.network.listeners.pop(6701)
+    world.network.listen(6701, world.hospitals[6701], world.outside)
+    assert world.run(60, world.settled)
+    assert statuses(world) == ["SENT"]
+
+
+def test_a_hospital_that_refuses_everything_for_now_costs_no_memory_without_bound(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "MOST_WAITING", 100)
+    world = site(Script(answer=lambda payload: manner))
+    waiting = world.engine.deliveries["hospital"].queue
+    waiting.window = 400
+    manner = "AE"
+    send(world, *[order(1, number) for number in range(1500)])
+    world.run(30)
+    assert len(waiting.entries) <= 1000  # a window, a page and those that wait
+    manner = "AA"
+    assert world.run(300, world.settled)
+    assert set(statuses(world)) == {"SENT"}
+
+
+def test_a_sender_that_reads_no_answers_is_not_read(site: Site) -> None:
+    world = site()
+    world.client(2575)
+    world.run(1)
+    connection = next(iter(world.engine._ports["pharmacy"].factory.connections))
+    connection.pauseProducing()
+    connection.resume()
+    assert connection.transport._paused
+    connection.pause()
+    connection.resumeProducing()
+    assert connection.transport._paused
+    connection.resume()
+    assert not connection.transport._paused
