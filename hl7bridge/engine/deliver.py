@@ -6,7 +6,6 @@ looks again at sending whether the delivery may still be released. It knows neit
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -17,14 +16,18 @@ from hl7bridge.delivery.outcome import Next, Outcome, next_step, outcome_of
 from hl7bridge.delivery.queue import DestinationQueue, Entry
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.journal import Journal
-from hl7bridge.engine.pool import Nowhere, Pool
+from hl7bridge.engine.pool import Nowhere, Pool, control_id_of
 from hl7bridge.hl7.mllp import END
 from hl7bridge.store.base import (
+    Batch,
     DeliveryChange,
     DeliveryStatus,
+    Hold,
     OpenDelivery,
+    StoreBusy,
     StoreError,
     StoreFault,
+    StoreFull,
 )
 
 log = Logger(namespace="hl7bridge.deliver")
@@ -32,13 +35,12 @@ log = Logger(namespace="hl7bridge.deliver")
 #: Deliveries read from the store at a time.
 PAGE = 500
 KEY_PAGE = 16
-#: Pages read in one turn: what lies in the store may be long, and others wait for the reactor.
+#: Who holds a queue that stopped at a failure under order `strict`.
+STRICT = "order strict"
+#: Pages read in one turn: others wait for the reactor.
 PAGES = 2
 #: Seconds after which what the store could not claim or read is tried again.
 REFUSED_PAUSE_S = 0.5
-#: MSH-10 is looked for within so many bytes.
-MOST_HEADER_BYTES = 4096
-_LINE_END = re.compile(rb"[\r\n]")
 
 
 class About(NamedTuple):
@@ -128,10 +130,9 @@ class Delivery:
 
     def pump(self) -> None:
         """Sends what is claimed while connections are free, asks for connections and for pages."""
-        if self._stopping or self._pause is not None:
-            return
         try:
-            self._pump()
+            if not self._stopping and self._pause is None:
+                self._pump()
         except Exception:  # one destination's trouble must not keep the others from their turn
             log.failure("{name}: the queue cannot go on, and tries again", name=self.name)
             self._rest()
@@ -230,7 +231,7 @@ class Delivery:
             change.next_us = now_us + int(delay_s * 1e6)
             self._journal.change(change, self._retry, (entry, delay_s))
         else:
-            self._journal.change(change, self._failed, entry)
+            self._keep_failure(change, entry)
         self.pump()
 
     # -- after the commit --------------------------------------------------------------------------------------------------
@@ -247,6 +248,21 @@ class Delivery:
         if not self._refused(entry, error):
             self.queue.finished(entry)
             self.touch()
+
+    def _keep_failure(self, change: DeliveryChange, entry: Entry) -> None:
+        if self.queue.strict:
+            # A person must look at it, also when the engine ends before that: the destination is held.
+            hold = Hold(self.name, True, STRICT, change.at_us)
+            self._journal.other(Batch(changes=[change], holds=[hold]), self._held, (change, entry))
+        else:
+            self._journal.change(change, self._failed, entry)
+
+    def _held(self, change_and_entry: tuple[DeliveryChange, Entry], error: StoreError | None) -> None:
+        if isinstance(error, StoreBusy | StoreFull):
+            self._clock.callLater(REFUSED_PAUSE_S, self._keep_failure, *change_and_entry)
+            return
+        self.queue.held = self.queue.held or error is None
+        self._failed(change_and_entry[1], error)
 
     def _failed(self, entry: Entry, error: StoreError | None) -> None:
         if not self._refused(entry, error):
@@ -318,8 +334,10 @@ class Delivery:
         change = DeliveryChange(
             entry.id, status, entry.attempts, self._wall_us(), None, reason, entry.possible_duplicate
         )
-        failed = status is DeliveryStatus.FAILED
-        self._journal.change(change, self._failed if failed else self._finished, entry)
+        if status is DeliveryStatus.FAILED:
+            self._keep_failure(change, entry)
+        else:
+            self._journal.change(change, self._finished, entry)
 
     def _page(self) -> bool:
         """Reads what has room; True if more of it lies there and has room, for another turn."""
@@ -380,13 +398,3 @@ def loaded_entry(row: OpenDelivery) -> Entry:
     return Entry(
         row.id, row.position, row.keys, None, row.received_us, row.attempts, row.possible_duplicate, about
     )
-
-
-def control_id_of(payload: bytes) -> bytes:
-    """MSH-10 of a message that is about to leave, as the hospital will repeat it in MSA-2; b"" if it has none."""
-    start = payload.find(b"MSH")
-    if start < 0:
-        return b""
-    header = _LINE_END.split(payload[start : start + MOST_HEADER_BYTES], 1)[0]
-    fields = header.split(header[3:4], 10) if len(header) > 3 else []
-    return fields[9] if len(fields) > 9 else b""

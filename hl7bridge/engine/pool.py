@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
+
+#: MSH-10 is looked for within so many bytes.
+MOST_HEADER_BYTES = 4096
+_LINE_END = re.compile(rb"[\r\n]")
 
 
 class Pool(Protocol):
@@ -43,3 +48,13 @@ class Nowhere:
 
     def stop(self) -> None:
         pass
+
+
+def control_id_of(payload: bytes) -> bytes:
+    """MSH-10 of a message that is about to leave, as the hospital will repeat it in MSA-2; b"" if it has none."""
+    start = payload.find(b"MSH")
+    if start < 0:
+        return b""
+    header = _LINE_END.split(payload[start : start + MOST_HEADER_BYTES], 1)[0]
+    fields = header.split(header[3:4], 10) if len(header) > 3 else []
+    return fields[9] if len(fields) > 9 else b""

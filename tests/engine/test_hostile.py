@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from twisted.internet.interfaces import ISSLTransport
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import directlyProvides
@@ -526,3 +525,18 @@ def test_a_sender_that_reads_no_answers_is_not_read(site: Site) -> None:
     assert connection.transport._paused
     connection.resume()
     assert not connection.transport._paused
+
+
+def test_under_strict_a_stop_outlives_the_engine(site: Site) -> None:
+    answers = iter(["AR"])
+    strict = "destination: hospital\nsend: {mllp: {host: 127.0.0.1, port: 6701}}\norder: strict\n"
+    world = site(Script(answer=lambda payload: next(answers, "AA")), destinations__hospital=strict)
+    send(world, order(1), order(2))
+    world.run(5)
+    world.crash()
+    world.start()
+    world.run(30)
+    assert statuses(world) == ["FAILED", "QUEUED"]
+    act(world, "release", "hospital")
+    assert world.run(5, world.settled)
+    assert statuses(world) == ["FAILED", "SENT"]
