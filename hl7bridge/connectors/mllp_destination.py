@@ -50,7 +50,7 @@ class MllpDestination(Protocol):
         self.token: Any = None
         self.busy = False
         self._control_id = b""
-        self._answered_before = b""
+        self.answered_before: bytes | None = None
         self._timer: Any = None
 
     def connectionMade(self) -> None:
@@ -93,9 +93,9 @@ class MllpDestination(Protocol):
         answer = ack.read(payload, self._control_id if self.busy else b"")
         # To a message without a control ID any answer is the answer: only one is in flight.
         if self.busy and answer.code is not None and (answer.matches or not self._control_id):
-            self._answered_before = self._control_id
+            self.answered_before = self._control_id
             self._end(answer.code, None, payload)
-        elif answer.control_id and answer.control_id == self._answered_before:
+        elif answer.control_id and answer.control_id == self.answered_before:
             # A second answer to the message before: the application acknowledgment of enhanced mode, or a repetition.
             log.debug("{name}: one more answer to an answered message", name=self.pool.name)
         elif not self.busy:
@@ -156,6 +156,7 @@ class _Slot:
     def __init__(self) -> None:
         self.service: ClientService | None = None
         self.connection: MllpDestination | None = None
+        self.parked: tuple[bytes, bytes, Any] | None = None
 
 
 class MllpPool:
@@ -204,7 +205,10 @@ class MllpPool:
     @property
     def busy_connections(self) -> int:
         """How many wait for an answer."""
-        return sum(slot.connection is not None and slot.connection.busy for slot in self._slots)
+        return sum(
+            slot.parked is not None or (slot.connection is not None and slot.connection.busy)
+            for slot in self._slots
+        )
 
     def free(self) -> bool:
         """Whether `send` may be called now."""
@@ -215,8 +219,21 @@ class MllpPool:
         return self._unanswered > 1
 
     def send(self, payload: bytes, control_id: bytes, token: Any) -> None:
-        """Sends on a free connection; `free()` must have been true."""
-        self._free.pop().send(payload, control_id, token)
+        """Sends on a free connection; `free()` must have been true.
+
+        Real stores use one control ID for message after message. On a connection that has just answered that ID, a second or
+        late answer to the message before would be taken for the answer to this one: it goes out on another, or on a new one.
+        """
+        for connection in reversed(self._free):
+            if connection.answered_before != control_id:
+                self._free.remove(connection)
+                connection.send(payload, control_id, token)
+                return
+        slot = self._free.pop().slot
+        slot.parked = (payload, control_id, token)
+        slot.connection = None
+        self._hang_up(slot)
+        self._dial(slot)
 
     def want(self, waiting: int) -> None:
         """So many messages wait to leave: dial what is missing, one connection first, the rest once it stands."""
@@ -257,8 +274,12 @@ class MllpPool:
         slot = connection.slot
         slot.connection = connection
         self.dial_failures = 0
-        self._free.append(connection)
         self.up = True
+        if slot.parked is not None:
+            parked, slot.parked = slot.parked, None
+            connection.send(*parked)
+        else:
+            self._free.append(connection)
         self._link(True)
 
     def _ended(
@@ -285,13 +306,22 @@ class MllpPool:
 
     def _go_on(self) -> None:
         self._pause = None
+        self._dial_parked()
         self._ready()
+
+    def _dial_parked(self) -> None:
+        """Messages that wait for a new connection of their own have been promised one."""
+        for slot in self._slots:
+            if slot.parked is not None and slot.service is None and self._pause is None:
+                self._dial(slot)
 
     def _lost(self, connection: MllpDestination) -> None:
         slot = connection.slot
-        slot.connection = None
         if connection in self._free:
             self._free.remove(connection)
+        if slot.connection is not connection:
+            return  # the slot has gone on to another one
+        slot.connection = None
         if self._stopped or self._retired:
             return
         # ClientService would dial again at once; a hospital that closes an idle connection is dialled when there is work.
@@ -327,10 +357,18 @@ class MllpPool:
         for slot in self._slots:
             if slot.connection is None or not slot.connection.busy:
                 self._hang_up(slot)
+        self._give_up_parked()
+
+    def _give_up_parked(self) -> None:
+        for slot in self._slots:
+            if slot.parked is not None:
+                (_, _, token), slot.parked = slot.parked, None
+                self._answered(token, None, "no connection was left for it", None)
 
     def stop(self) -> None:
         """Closes every connection; messages in flight end as unanswered."""
         self._stopped = True
+        self._give_up_parked()
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None

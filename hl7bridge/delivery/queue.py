@@ -306,7 +306,9 @@ class DestinationQueue:
     def _at_head(self, entry: Entry) -> bool:
         for key in entry.keys:
             queue = self.keys[key]
-            if queue.entries[0] is not entry or (queue.spilled is not None and entry.position > queue.spilled):
+            if queue.entries[0] is not entry or (
+                queue.spilled is not None and entry.position > queue.spilled
+            ):
                 return False
         return True
 

@@ -144,7 +144,9 @@ class Receiver:
             return
         kept = self._new(frame, source, message, number)
         try:
-            if source.duplicates_s is None or not self._is_repetition(kept, frame, answering, source.duplicates_s):
+            if source.duplicates_s is None or not self._is_repetition(
+                kept, frame, answering, source.duplicates_s
+            ):
                 self._decide(kept, source, message, answering)
         except StoreError as error:
             log.warn("{source}: the store could not be asked: {error}", source=source.name, error=str(error))
@@ -167,7 +169,9 @@ class Receiver:
         self._in_flight.setdefault(place, known)[kept.fingerprint] = []
         return False
 
-    def _decide(self, kept: NewMessage, source: SourceSettings, message: Message, answering: Answering) -> None:
+    def _decide(
+        self, kept: NewMessage, source: SourceSettings, message: Message, answering: Answering
+    ) -> None:
         try:
             decision = decide(
                 self.configuration,

@@ -111,7 +111,9 @@ class Replaying:
         if why or self._engine.journal.stopped:
             done = f"{progress.replayed - progress.failed - self._unkept} messages were replayed"
             hint = f"it can go on with --after {self._last_kept}" if self._last_kept else None
-            raise HL7BridgeError(f"the replay stopped: {why or 'the engine ends'}; {done}", code="replay-stopped", hint=hint)
+            raise HL7BridgeError(
+                f"the replay stopped: {why or 'the engine ends'}; {done}", code="replay-stopped", hint=hint
+            )
 
     def _all_kept(self, progress: Progress) -> Iterator[Progress]:
         """A replay has ended when the last of its messages is durable."""
@@ -302,7 +304,11 @@ def run_steps(
             return
         except Exception as error:  # whoever asked must hear of it
             log.failure("what an operator asked for failed")
-            ended(HL7BridgeError(f"a fault of the engine ({type(error).__name__}); its log tells more", code="fault"))
+            ended(
+                HL7BridgeError(
+                    f"a fault of the engine ({type(error).__name__}); its log tells more", code="fault"
+                )
+            )
             return
         clock.callLater(1 / rate if rate > 0 else 0, go)
 

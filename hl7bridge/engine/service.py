@@ -222,7 +222,9 @@ class Engine:
     def reload(self, *, accept_roster_ends: bool = False) -> Iterator[None]:
         """Takes the folder's configuration as it is now, in bounded steps; raises HL7BridgeError and changes nothing otherwise."""
         if self._reloading:
-            raise HL7BridgeError("a reload is under way", code="reloading", hint="ask again when it has ended")
+            raise HL7BridgeError(
+                "a reload is under way", code="reloading", hint="ask again when it has ended"
+            )
         self._reloading = True
         try:
             new = self._read()
@@ -230,7 +232,9 @@ class Engine:
                 report(step)
                 yield
             if self.stopping:
-                raise HL7BridgeError("the engine is stopping", code="stopping", hint="start it: it reads the new configuration")
+                raise HL7BridgeError(
+                    "the engine is stopping", code="stopping", hint="start it: it reads the new configuration"
+                )
             self._put_in_force(new)
         finally:
             self._reloading = False
@@ -263,7 +267,9 @@ class Engine:
             )
         return delivery
 
-    def _open_new_ports(self, new: Configuration, opened: dict[str, Listening]) -> dict[str, tuple[Listening, Any]]:
+    def _open_new_ports(
+        self, new: Configuration, opened: dict[str, Listening]
+    ) -> dict[str, tuple[Listening, Any]]:
         """Adds to `opened` what listens on new addresses; gives what shall be served where a port is open already."""
         here = {(each.source.mllp.host, each.source.mllp.port): each.port for each in self._ports.values()}
         handed: dict[str, tuple[Listening, Any]] = {}

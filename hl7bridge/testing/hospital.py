@@ -61,6 +61,10 @@ class Hospital(Factory):
             return "AR"
         return script.answer(payload) if callable(script.answer) else script.answer
 
+    def answer(self, connection: HospitalConnection, payload: bytes, code: str) -> None:
+        """Answers on a connection; a test may put something of its own in its place."""
+        connection.answer(payload, code)
+
     def hang_up(self) -> None:
         """Closes every connection at once."""
         for connection in list(self.connections):
@@ -93,11 +97,13 @@ class HospitalConnection(Protocol):
         code = self._hospital.choose(payload)
         self._hospital.seen(payload, code)
         if self._hospital.script.delay_s:
-            self._hospital.clock.callLater(self._hospital.script.delay_s, self._answer, payload, code)
+            self._hospital.clock.callLater(
+                self._hospital.script.delay_s, self._hospital.answer, self, payload, code
+            )
         else:
-            self._answer(payload, code)
+            self._hospital.answer(self, payload, code)
 
-    def _answer(self, payload: bytes, code: str) -> None:
+    def answer(self, payload: bytes, code: str) -> None:
         if not self.open or code == SILENCE:
             return
         if code == CLOSE:

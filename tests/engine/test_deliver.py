@@ -457,3 +457,33 @@ def test_operators_are_told_once_of_a_queue_that_waits_too_long(site: Site) -> N
     world.network.listen(6701, world.hospitals[6701], world.outside)
     world.run(60)
     assert Operators(world.engine).status()["late"] == []
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+def test_a_late_second_answer_is_not_taken_for_that_of_the_next_message_with_the_same_id(
+    site: Site, connections: int
+) -> None:
+    """Stores use `201` for message after message, and some hospitals answer twice."""
+    destination = (
+        "destination: hospital\n"
+        f"send: {{mllp: {{host: 127.0.0.1, port: 6701}}, timeout: 5s, connections: {connections}}}\n"
+        "retry: {first: 1s}\n"
+    )
+    answers = iter(["AA, and again later", "silence"])
+    world = site(Script(answer=lambda payload: next(answers, "AA")), destinations__hospital=destination)
+    hospital = world.hospitals[6701]
+    plain = hospital.answer
+
+    def answer(connection: Any, payload: bytes, code: str) -> None:
+        plain(connection, payload, code[:2] if code.startswith("AA") else code)
+        if code.endswith("later"):
+            world.outside.callLater(0.05, plain, connection, payload, "AA")
+
+    hospital.answer = answer
+    same = [order(1, patient).replace(b"|%d-1|" % patient, b"|201|") for patient in (1, 2, 3)]
+    send(world, *same)
+    world.run(3)
+    assert statuses(world)[1:] != ["SENT", "SENT"], "a message counts as sent that was never answered"
+    assert world.run(30, world.settled)
+    assert statuses(world) == ["SENT"] * 3
+    assert len(world.ledger.delivered[6701]) == 4

@@ -311,7 +311,9 @@ def test_a_large_batch_leaves_room_for_neighbours(site: Site) -> None:
     assert world.engine.budget.held_bytes == 0
     assert world.run(60, world.settled)
     assert len(world.ledger.ids(6701)) == 500
-    assert not world.ledger.reordered(6701, lambda each: each.split("-")[0], lambda each: int(each.split("-")[1]))
+    assert not world.ledger.reordered(
+        6701, lambda each: each.split("-")[0], lambda each: int(each.split("-")[1])
+    )
 
 
 def test_one_key_with_a_long_queue_is_read_in_many_turns(site: Site) -> None:
