@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,8 @@ def replay(
     """Send messages again: those of the store that match the filters, or those in FILES (batch files too).
 
     Through the channel again, by today's configuration and consent; or with --as-it-was the stored payload. Messages of FILES are
-    decided as if --source had received them. What is replayed is linked to its original; Ctrl-C stops a replay and says where.
+    decided as if --source had received them. What is replayed is linked to its original; copies that a replay made are left out unless
+    named by --id. Ctrl-C stops a replay and says where.
     """
     with Operations(data) as operations:
         query = query_from(operations, given)
@@ -76,7 +78,7 @@ def replay(
                 _run(
                     operations,
                     "replay",
-                    _request(query, as_it_was, to, rate, 1, message_id - 1),
+                    {**_request(query, as_it_was, to, rate, 1, message_id - 1), "replays_too": True},
                     1,
                     as_json,
                     "",
@@ -92,8 +94,14 @@ def replay(
             click.echo("no message matches")
             raise SystemExit(1)
         if count > 1 and not yes:
-            click.confirm(f"replay {count:,} messages?", abort=True, err=True)
+            _ask(count)
         _run(operations, "replay", _request(query, as_it_was, to, rate, limit, after_id), count, as_json, "")
+
+
+def _ask(count: int) -> None:
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"this would replay {count:,} messages: --yes says so without being asked")
+    click.confirm(f"replay {count:,} messages?", abort=True, err=True)
 
 
 def _request(

@@ -115,8 +115,11 @@ class Control(LineReceiver):
         rate: float = 0.0,
         limit: int | None = None,
         after_id: int | None = None,
+        replays_too: bool = False,
     ) -> None:
-        order = Order(operator, as_it_was, self._known(to), rate, limit, after_id, query_of(query))
+        order = Order(
+            operator, as_it_was, self._known(to), rate, limit, after_id, replays_too, query_of(query)
+        )
         self._replay(Replaying(self._engine).from_store(order), rate)
 
     def replay_file(

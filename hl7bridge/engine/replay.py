@@ -51,6 +51,7 @@ class Order:
     rate: float = 0.0
     limit: int | None = None
     after_id: int | None = None
+    replays_too: bool = False
     query: MessageQuery = field(default_factory=MessageQuery)
 
 
@@ -138,7 +139,9 @@ class Replaying:
             after = page[-1].id
 
     def _again(self, row: MessageRow, order: Order, progress: Progress) -> None:
-        if row.status in (MessageStatus.DUPLICATE, MessageStatus.REJECTED):
+        # A copy is not replayed beside its original: the same filter asked twice would double it each time.
+        copy = row.status is MessageStatus.DUPLICATE or (REPLAY in row.flags and not order.replays_too)
+        if copy or row.status is MessageStatus.REJECTED:
             progress.skipped += 1
             return
         detail = self._engine.store.message(row.id)

@@ -487,3 +487,15 @@ def test_a_late_second_answer_is_not_taken_for_that_of_the_next_message_with_the
     assert world.run(30, world.settled)
     assert statuses(world) == ["SENT"] * 3
     assert len(world.ledger.delivered[6701]) == 4
+
+
+def test_the_same_filter_twice_replays_the_originals_twice_and_not_the_copies(site: Site) -> None:
+    world = site()
+    send(world, order(1), order(2))
+    world.run(5, world.settled)
+    replay(world)
+    replay(world)
+    assert len(world.ledger.delivered[6701]) == 6
+    copy = world.store.messages(MessageQuery(), None, 10, newest_first=False)[2]
+    replay(world, after_id=copy.id - 1, limit=1, replays_too=True)
+    assert len(world.ledger.delivered[6701]) == 7
