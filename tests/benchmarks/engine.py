@@ -1,6 +1,6 @@
 """Measures the engine with mllp_bench, a load generator and receiver that knows nothing of it.
 
-    bin/benchmark [throughput|idle|queue|rosters|retention|large ...] [--bench FOLDER] [--runs N]
+    bin/benchmark [throughput|idle|queue|rosters|retention|large ...] [--bench FOLDER] [--runs N] [--gigabytes G]
 
 FOLDER holds mllp_bench.c, relay.py, config/ and passthrough/ (default: ../shared/bench beside the checkout, or HL7BRIDGE_BENCH).
 Everything runs on 127.0.0.1; nothing else should run meanwhile. Quotes medians of several runs.
@@ -46,9 +46,10 @@ def say(what: str, figure: str, aim: str = "") -> None:
 class Tools:
     """The load generator, compiled once, and the relay."""
 
-    def __init__(self, folder: Path, work: Path) -> None:
+    def __init__(self, folder: Path, work: Path, old_bytes: int) -> None:
         self.folder = folder
         self.work = work
+        self.old_bytes = old_bytes
         self.tool = work / "mllp_bench"
         subprocess.run(["cc", "-O2", "-o", str(self.tool), str(folder / "mllp_bench.c")], check=True)
 
@@ -248,7 +249,7 @@ def affiliates(folder: Path, count: int, patients: int) -> Path:
 
 
 def retention(tools: Tools, runs: int) -> None:
-    """Five gigabytes of old messages are deleted under load."""
+    """Gigabytes of old messages are deleted under load."""
     data = Path(tempfile.mkdtemp(dir=tools.work)) / "data"
     data.mkdir()
     shipped = tools.folder / "config"
@@ -260,7 +261,7 @@ def retention(tools: Tools, runs: int) -> None:
             "hl7bridge.yaml": "retention: {messages: 1d}\n",
         },
     )
-    fill(data / "hl7bridge.db", 5_000 * MB)
+    fill(data / "hl7bridge.db", tools.old_bytes)
     size = (data / "hl7bridge.db").stat().st_size
     engine = EngineProcess(config, data)
     engine.start()
@@ -273,7 +274,7 @@ def retention(tools: Tools, runs: int) -> None:
     took = time.monotonic() - began
     left = (data / "hl7bridge.db").stat().st_size
     say(
-        "retention removes 5 GB under load: acknowledgement p99",
+        f"retention removes {tools.old_bytes / 1e9:g} GB under load: acknowledgement p99",
         f"{max(float(each['ack_ms_p99']) for each in figures):.1f} ms (max {worst:.0f} ms)",
         "under 30 ms",
     )
@@ -370,17 +371,18 @@ SCENARIOS = {each.__name__: each for each in (throughput, idle, queue, rosters, 
     default=ROOT.parent / "shared" / "bench",
 )
 @click.option("--runs", default=3, show_default=True)
+@click.option("--gigabytes", default=5.0, show_default=True, help="Old messages that retention removes.")
 @click.option(
     "--work",
     type=click.Path(file_okay=False, path_type=Path),
     help="Where stores are put [default: the temporary folder].",
 )
-def main(scenarios: tuple[str, ...], folder: Path, runs: int, work: Path | None) -> None:
+def main(scenarios: tuple[str, ...], folder: Path, runs: int, gigabytes: float, work: Path | None) -> None:
     """Measure SCENARIOS (default: all) and print a table in Markdown."""
     made = Path(tempfile.mkdtemp(prefix="hl7bridge-bench-", dir=work))
     click.echo(machine(), err=True)
     try:
-        tools = Tools(folder, made)
+        tools = Tools(folder, made, int(gigabytes * 1e9))
         for name in scenarios or SCENARIOS:
             click.echo(f"{name}: {SCENARIOS[name].__doc__}", err=True)
             SCENARIOS[name](tools, runs)
