@@ -33,6 +33,8 @@ _RUN, _INDEX_RUN = 400, 8_000
 _COUNTED_RUN = 40
 #: Deliveries looked at in one statement.
 _DELIVERY_RUN = 50_000
+#: Unfinished deliveries up to which they are found by their indexes, and then sorted.
+_FEW = 20_000
 _MOST_ID = (1 << 63) - 1
 _LAST_IN_SLICE = (1 << SLICE_BITS) - 1
 _FOREVER = (1 << 62, -(1 << 62))
@@ -59,14 +61,14 @@ class Search:
         order = f" ORDER BY m.id{' DESC' if newest_first else ''} LIMIT :limit"
         if query.original is not None:
             runs, statement = iter([(low, high)]), _SEARCH["messages_of_original"]
-        elif query.delivery_status in _UNFINISHED:
-            runs, statement = iter([(low, high)]), _SEARCH["messages_unfinished"]
         elif "key" in values:
             runs = self._runs(low, high, query.since_us, query.until_us, newest_first, _INDEX_RUN)
             statement = _SEARCH["messages_by_key"]
             order = f" ORDER BY s.id{' DESC' if newest_first else ''}, p.message_id" + (
                 " DESC LIMIT :limit" if newest_first else " LIMIT :limit"
             )
+        elif query.delivery_status in _UNFINISHED and self._few(values, query.delivery_status, False):
+            runs, statement = iter([(low, high)]), _SEARCH["messages_unfinished"]
         else:
             runs = self._runs(low, high, query.since_us, query.until_us, newest_first, _RUN)
             statement = _SEARCH["messages"]
@@ -109,7 +111,9 @@ class Search:
             values["outcomes"] = json.dumps(self._outcomes_of(query.channel))
             parts.append(" AND m.outcomes IN (SELECT value FROM json_each(:outcomes))")
         if query.delivery_status is not None or query.destination is not None:
-            some = "SELECT 1 FROM delivery d WHERE d.id BETWEEN m.first_delivery AND m.last_delivery"
+            some = (
+                "SELECT 1 FROM delivery d NOT INDEXED WHERE d.id BETWEEN m.first_delivery AND m.last_delivery"
+            )
             some += " AND d.message_id = m.id"
             if query.delivery_status is not None:
                 values["delivery_status"] = query.delivery_status
@@ -171,10 +175,7 @@ class Search:
                 return []
             low, high = max(low, row[0]), min(high, row[1])
         order = f" ORDER BY d.id{' DESC' if newest_first else ''} LIMIT :limit"
-        if query.open or query.status in _UNFINISHED:
-            values["queued"] = query.status in (None, DeliveryStatus.QUEUED)
-            values["sending"] = query.status in (None, DeliveryStatus.SENDING)
-            values["failed"] = query.status == DeliveryStatus.FAILED
+        if (query.open or query.status in _UNFINISHED) and self._few(values, query.status, query.open):
             of = "deliveries_unfinished" if query.destination is None else "deliveries_unfinished_of"
             runs, statement = iter([(low, high)]), _SEARCH[of]
         else:
@@ -212,6 +213,15 @@ class Search:
             parts.append(" AND m.received_us < :until_us")
             values["until_us"] = query.until_us
         return "".join(parts), values
+
+    def _few(self, values: dict[str, Any], status: DeliveryStatus | None, is_open: bool | None) -> bool:
+        """Whether few enough deliveries are in such a state for an index to lead; sets the values that it
+        needs.
+        """
+        values["queued"] = status == DeliveryStatus.QUEUED or (status is None and bool(is_open))
+        values["sending"] = status == DeliveryStatus.SENDING or (status is None and bool(is_open))
+        values["failed"] = status == DeliveryStatus.FAILED
+        return bool(self._conn.execute(_SEARCH["count_unfinished"], values).fetchone()[0] <= _FEW)
 
     def _delivery_runs(self, low: int, high: int, newest_first: bool) -> Iterator[tuple[int, int]]:
         statement = _SEARCH["delivery_run_down" if newest_first else "delivery_run"]

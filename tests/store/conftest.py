@@ -11,9 +11,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import ClassVar
 
 import pytest
 
+from hl7bridge.store import bodies, names, sqlite, sqlite_control, sqlite_search, sqlite_upkeep
 from hl7bridge.store.base import (
     Batch,
     DeliveryChange,
@@ -103,8 +105,36 @@ class SqliteKit:
             each.close()
 
 
+class NarrowSqliteKit(SqliteKit):
+    """The same with every bound so low that each is met: short runs, few entries, small rows."""
+
+    NARROW: ClassVar = {
+        sqlite_search: {"_FEW": 0, "_RUN": 1, "_INDEX_RUN": 1, "_COUNTED_RUN": 1, "_DELIVERY_RUN": 3},
+        sqlite_control: {"WAITING": 8, "_AT_ONCE": 2, "_LONGEST": 6},
+        sqlite_upkeep: {"DUE_PAGES": 20, "OVERDUE_PAGES": 40, "MOST_HOLES": 2, "_SLICES": 2, "_ENTRIES": 1},
+        sqlite: {"_MANY": 2, "_PLACES": 1},
+        bodies: {"SHARED_BYTES": 30},
+        names: {"MOST": 12},
+    }
+
+    def __init__(self, folder: Path) -> None:
+        self._bounds = pytest.MonkeyPatch()
+        for module, bounds in self.NARROW.items():
+            for name, bound in bounds.items():
+                self._bounds.setattr(module, name, bound)
+        super().__init__(folder)
+
+    def close(self) -> None:
+        super().close()
+        self._bounds.undo()
+
+
 #: Every store that must pass the conformance suite.
-stores: dict[str, Callable[[Path], MemoryKit | SqliteKit]] = {"memory": MemoryKit, "sqlite": SqliteKit}
+stores: dict[str, Callable[[Path], MemoryKit | SqliteKit]] = {
+    "memory": MemoryKit,
+    "sqlite": SqliteKit,
+    "sqlite-narrow": NarrowSqliteKit,
+}
 
 
 @pytest.fixture(params=stores)

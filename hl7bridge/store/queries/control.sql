@@ -27,8 +27,8 @@ INSERT OR IGNORE INTO control (part, key, fingerprint, message_id) VALUES (?, ?,
 SELECT 1 FROM control WHERE part = ? AND key = ? LIMIT 1;
 
 -- name: exact
--- The newest messages with this key and content.
-SELECT message_id FROM control WHERE part = ? AND key = ? AND fingerprint = ? ORDER BY message_id DESC LIMIT 3;
+-- The newest messages with this key and content; of some of them retention may have left only this.
+SELECT message_id FROM control WHERE part = ? AND key = ? AND fingerprint = ? ORDER BY message_id DESC LIMIT 50;
 
 -- name: others
 -- Some messages with this key and other content; a sender that always says the same control ID must not make every

@@ -26,9 +26,9 @@ SELECT
     m.id, m.received_us, m.source, m.status, m.type, m.control_id, m.answer, m.version, m.event_date,
     m.patient_keys, m.outcomes, m.flags, m.original, m.operator, m.size
 FROM (
-    SELECT message_id FROM delivery INDEXED BY delivery_queued WHERE status = 0 AND :delivery_status = 0
-    UNION SELECT message_id FROM delivery INDEXED BY delivery_sending WHERE status = 1 AND :delivery_status = 1
-    UNION SELECT message_id FROM delivery INDEXED BY delivery_failed WHERE status = 3 AND :delivery_status = 3
+    SELECT message_id FROM delivery INDEXED BY delivery_queued WHERE status = 0 AND :queued
+    UNION SELECT message_id FROM delivery INDEXED BY delivery_sending WHERE status = 1 AND :sending
+    UNION SELECT message_id FROM delivery INDEXED BY delivery_failed WHERE status = 3 AND :failed
 ) q CROSS JOIN message m ON m.id = q.message_id
 WHERE m.id BETWEEN :low AND :high
 
@@ -58,7 +58,14 @@ SELECT id, text FROM name WHERE text LIKE '[[%'
 SELECT
     d.id, d.message_id, d.position, d.destination, d.channel, d.scope, d.key, d.more_keys, d.status, d.attempts,
     d.possible_duplicate, d.payload, d.at_us, d.first_us, d.next_us, d.code, d.reason, m.received_us
-FROM delivery d CROSS JOIN message m ON m.id = d.message_id WHERE d.id BETWEEN :low AND :high
+FROM delivery d NOT INDEXED CROSS JOIN message m ON m.id = d.message_id WHERE d.id BETWEEN :low AND :high
+
+-- name: count_unfinished
+-- How many deliveries an index would lead to; with very many of them walking is faster.
+SELECT
+    (SELECT count(*) FROM delivery INDEXED BY delivery_queued WHERE status = 0 AND :queued)
+    + (SELECT count(*) FROM delivery INDEXED BY delivery_sending WHERE status = 1 AND :sending)
+    + (SELECT count(*) FROM delivery INDEXED BY delivery_failed WHERE status = 3 AND :failed)
 
 -- name: deliveries_unfinished
 -- Deliveries that are queued, being sent or failed, found by those indexes.
@@ -136,13 +143,14 @@ SELECT EXISTS (SELECT 1 FROM message WHERE id BETWEEN :low AND :high AND receive
 
 -- name: delivery_counts
 -- Deliveries of a run of messages, all of which count, by destination and status.
-SELECT destination * 8 + status AS both, count(*) FROM delivery
+SELECT destination * 8 + status AS both, count(*) FROM delivery NOT INDEXED
 WHERE id BETWEEN :first AND :last AND message_id BETWEEN :low AND :high GROUP BY both
 
 -- name: delivery_counts_since
 -- The same where not all of the messages count: dearer.
 SELECT d.destination * 8 + d.status AS both, count(*) FROM message m
-CROSS JOIN delivery d ON d.id BETWEEN m.first_delivery AND m.last_delivery AND d.message_id = m.id
+CROSS JOIN delivery d NOT INDEXED
+    ON d.id BETWEEN m.first_delivery AND m.last_delivery AND d.message_id = m.id
 WHERE m.id BETWEEN :low AND :high AND m.received_us >= :since_us GROUP BY both
 
 -- name: first_open

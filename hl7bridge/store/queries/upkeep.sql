@@ -5,7 +5,7 @@ SELECT coalesce(max(id), -1) FROM slice WHERE first_us < ?;
 -- name: oldest
 -- The oldest messages between two marks, with whether one of their deliveries keeps them.
 SELECT m.id, m.received_us, m.first_delivery, m.last_delivery, EXISTS (
-    SELECT 1 FROM delivery d
+    SELECT 1 FROM delivery d NOT INDEXED
     WHERE d.id BETWEEN m.first_delivery AND m.last_delivery AND d.message_id = m.id
         AND (d.status < 2 OR (d.status = 3 AND NOT ?3))
 )
@@ -22,11 +22,11 @@ DELETE FROM body WHERE id BETWEEN ?1 AND ?2;
 -- name: delete_attempts
 -- What happened to the deliveries of messages that go.
 DELETE FROM attempt WHERE delivery_id BETWEEN ?1 AND ?2
-    AND EXISTS (SELECT 1 FROM delivery d WHERE d.id = delivery_id AND d.message_id BETWEEN ?3 AND ?4);
+    AND EXISTS (SELECT 1 FROM delivery d NOT INDEXED WHERE d.id = delivery_id AND d.message_id BETWEEN ?3 AND ?4);
 
 -- name: several_keys
 -- Deliveries that have several order keys, of messages that go.
-SELECT id, more_keys FROM delivery
+SELECT id, more_keys FROM delivery NOT INDEXED
 WHERE id BETWEEN ?1 AND ?2 AND message_id BETWEEN ?3 AND ?4 AND more_keys IS NOT NULL;
 
 -- name: delete_several_keys
@@ -35,7 +35,7 @@ DELETE FROM several_keys WHERE key = ?1 AND delivery_id = ?2;
 
 -- name: delete_deliveries
 -- The deliveries of messages that go.
-DELETE FROM delivery WHERE id BETWEEN ?1 AND ?2 AND message_id BETWEEN ?3 AND ?4;
+DELETE FROM delivery NOT INDEXED WHERE id BETWEEN ?1 AND ?2 AND message_id BETWEEN ?3 AND ?4;
 
 -- name: delete_messages
 -- Messages that go.
