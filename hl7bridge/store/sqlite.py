@@ -61,6 +61,8 @@ _WRONG = (TypeError, ValueError, LookupError, AttributeError, OverflowError, str
 
 P = ParamSpec("P")
 R = TypeVar("R")
+#: Stores that were lost; nothing of them is closed before the process ends.
+_LEFT: list[Any] = []
 _STANDING = "SELECT id, destination, status FROM delivery WHERE id IN ("
 
 
@@ -107,7 +109,13 @@ class SqliteStore(SqliteReader):
         self._rosters = RosterLoads(conn, self._names, self.transaction, self._upkeep.wrote)
 
     def close(self) -> None:
-        """Close, after which the file is whole by itself; a second call does nothing."""
+        """Close, after which the file is whole by itself; a second call does nothing.
+
+        A lost store is left as it is: closing would sync again what could not be synced. The process must end.
+        """
+        if self._lost is not None:
+            _LEFT.append(self)
+            return
         self._conn.close()
         self._lock.release()
 

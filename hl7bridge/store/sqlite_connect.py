@@ -153,6 +153,7 @@ def open_writer(path: Path) -> Database:
         raise unusable(error, path) from None
     try:
         database = Database(conn, recursive_triggers=False, execute_plugins=False)
+        _recognise(conn, path)
         _settle(conn)
         migrate(database, path)
         assert_durable(conn, path)
@@ -208,6 +209,16 @@ def newest() -> int:
     return sql.migrations()[-1][0]
 
 
+def _is_empty(conn: sqlite3.Connection) -> bool:
+    return not _one(conn, "SELECT count(*) FROM sqlite_schema")
+
+
+def _recognise(conn: sqlite3.Connection, path: Path) -> None:
+    """Before anything is changed: is the file new, or ours?"""
+    if not _is_empty(conn) and _one(conn, "PRAGMA application_id") != APPLICATION_ID:
+        raise StoreUnusable("this is not a store of hl7bridge", place=str(path), hint="see --data")
+
+
 def _settle(conn: sqlite3.Connection) -> None:
     """The settings of a writer. The first three only have an effect before the first table."""
     conn.execute(f"PRAGMA page_size = {PAGE_BYTES}")
@@ -243,11 +254,7 @@ def migrate(database: Database, path: Path, steps: list[tuple[int, str]] | None 
     """Create the schema of a new file, or bring an older one up to date: each step in a transaction of its
     own.
     """
-    conn = database.conn
-    have = _one(conn, "PRAGMA user_version")
-    empty = have == 0 and not _one(conn, "SELECT count(*) FROM sqlite_schema")
-    if not empty and _one(conn, "PRAGMA application_id") != APPLICATION_ID:
-        raise StoreUnusable("this is not a store of hl7bridge", place=str(path), hint="see --data")
+    have = _one(database.conn, "PRAGMA user_version")
     steps = sql.migrations() if steps is None else steps
     last = steps[-1][0]
     if have > last:
@@ -256,7 +263,7 @@ def migrate(database: Database, path: Path, steps: list[tuple[int, str]] | None 
             place=str(path),
             hint="use the newer program that made it",
         )
-    if empty:
+    if _is_empty(database.conn):
         apply_step(database, last, sql.text("schema.sql"))
         return
     for number, source in steps:

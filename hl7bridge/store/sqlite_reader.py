@@ -94,7 +94,11 @@ class SqliteReader:
         """A body by its reference."""
         for row_id in dict.fromkeys((ref, ref & ~_NUMBER)):
             row = self._conn.execute(_READ["body"], (row_id,)).fetchone()
-            found = None if row is None else unpack(row[0], ref & _NUMBER, own_row=row_id == ref)
+            try:
+                found = None if row is None else unpack(row[0], ref & _NUMBER, own_row=row_id == ref)
+            except ValueError as error:
+                hint = "use the newer program that kept it"
+                raise StoreFault(str(error), place=self.place, hint=hint) from None
             if found is not None:
                 return found
         raise StoreFault("there is no such body", place=self.place, hint="retention may have removed it")

@@ -365,8 +365,10 @@ def test_damage_found_later_loses_the_store(path: Path, rows: Any) -> None:
 def test_other_files_and_newer_stores_are_refused(path: Path, kind: Any) -> None:
     conn = sqlite3.connect(path, isolation_level=None)
     conn.execute("CREATE TABLE t (x)")
+    before = path.read_bytes()
     with pytest.raises(StoreUnusable, match="not a store of hl7bridge"):
         kind(path)
+    assert path.read_bytes() == before
     conn.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     conn.execute("PRAGMA user_version = 99")
     conn.close()
