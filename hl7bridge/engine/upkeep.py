@@ -24,8 +24,6 @@ EVERY_S = 1.0
 #: Seconds between two steps of retention while there is something to delete, and while there is not.
 RETENTION_BUSY_S = 0.02
 RETENTION_IDLE_S = 60.0
-#: The most that one step may keep the writer busy: what came meanwhile waits for it.
-RETENTION_STEP_US = 2_000
 #: Looks at the disk for each look at the queues.
 ALERT_EVERY = 15
 DAY_US = 86_400_000_000
@@ -131,7 +129,7 @@ class Upkeep:
             more = any(step.more for step in removed)
             self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
 
-        engine.journal.work(lambda: removed.append(engine.store.expire(before_us, budget_us=RETENTION_STEP_US)), ended)
+        engine.journal.work(lambda: removed.append(engine.store.expire(before_us)), ended)
 
     def _next_step(self, seconds: float) -> None:
         if self._loop.running:
