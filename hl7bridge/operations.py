@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.places import SOCKET, STORE
+from hl7bridge.places import STORE, socket_path
 from hl7bridge.store.base import (
     DeliveryQuery,
     DeliveryRow,
@@ -162,11 +162,15 @@ class Operations:
         return result
 
     def _connected(self) -> socket.socket:
-        path = os.path.abspath(self.data / SOCKET)
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         connection.settimeout(PATIENCE_S)
         try:
-            connection.connect(path)
+            path, folder = socket_path(self.data)
+            try:
+                connection.connect(path)
+            finally:
+                if folder is not None:
+                    os.close(folder)
         except OSError:
             connection.close()
             raise NotRunning(

@@ -22,7 +22,7 @@ from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
-from hl7bridge.places import SOCKET
+from hl7bridge.places import socket_path
 from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 log = Logger(namespace="hl7bridge.control")
 
-#: A Unix socket's path may not be longer (sockaddr_un on Linux has 108 bytes, one of them a NUL).
-LONGEST_PATH = 107
 MOST_LINE_BYTES = 64 * 1024 * 1024
 #: Replayed messages between two reports of progress.
 EVERY = 50
@@ -196,15 +194,8 @@ class ControlFactory(Factory):
 
 
 def listen(engine: Engine, data: Path) -> Any:
-    """Opens the socket, in place of one that a killed engine left. Raises HL7BridgeError."""
-    path = os.path.abspath(data / SOCKET)
-    if len(os.fsencode(path)) > LONGEST_PATH:
-        raise HL7BridgeError(
-            "the path of the control socket is too long",
-            code="long-path",
-            place=path,
-            hint=f"choose a --data folder whose path has less than {LONGEST_PATH - len(SOCKET)} characters",
-        )
+    """Opens the socket, in place of one that a killed engine left. A descriptor it needs stays open as long as the engine."""
+    path, _ = socket_path(data)
     if os.path.exists(path):
         os.unlink(path)  # the lock on the folder says that nobody listens there
     return engine.clock.listenUNIX(path, ControlFactory(engine), mode=0o600)

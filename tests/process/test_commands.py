@@ -97,7 +97,7 @@ class Site:
             )
         )
 
-    def until(self, wanted: Callable[[], bool]) -> None:
+    def until(self, wanted: Callable[[], object]) -> None:
         # Each look is a command of some tenths of a second, so nothing has to sleep between two.
         for _ in range(100):
             if wanted():
@@ -181,7 +181,7 @@ def test_reload_and_replay(site: Site) -> None:
         b"FHS|^~\\&|RX\rBHS|^~\\&|RX\r" + order(3).encode() + order(4).encode() + b"BTS|2\rFTS|1\r"
     )
     assert "2 replayed" in site.on("replay", str(file), "--source", "pharmacy")
-    site.until(lambda: len(list(site.saved.iterdir())) == 7)
+    site.until(lambda: site.on("status") and len(list(site.saved.iterdir())) == 7)
     assert "every message" in site.on("replay", status=2)
 
 
@@ -194,7 +194,9 @@ def test_a_reload_with_mistakes_names_them_all_and_changes_nothing(site: Site) -
     assert "destinations/hospital.yaml:2" in said
     assert json.loads(site.on("status", "--json"))["version"] == before
     site.engine._process.send_signal(signal.SIGHUP)
-    site.until(lambda: "the configuration stays as it was" in site.engine.log.read_text())
+    site.until(
+        lambda: site.on("status") and "the configuration stays as it was" in site.engine.log.read_text()
+    )
     assert site.engine.running
 
 
@@ -237,7 +239,30 @@ def test_sending_to_nobody_says_so(site: Site) -> None:
 def test_patient_data_stays_out_of_the_log(site: Site) -> None:
     site.receive("--answer", "garbage")
     site.send(order(1))
-    site.until(lambda: "will be tried again" in site.engine.log.read_text())
+    site.until(lambda: site.on("status") and "will be tried again" in site.engine.log.read_text())
     log = site.engine.log.read_text()
     assert "DOE" not in log
     assert "RETAIL" not in log
+
+
+def test_a_data_folder_with_a_very_long_path_can_be_operated(engine: Start, tmp_path: Path) -> None:
+    port = free_port()
+    folder = tmp_path / "config"
+    folder.mkdir()
+    (folder / "p.yaml").write_text(CHANNEL.format(port, "EPIC"))
+    (folder / "destinations").mkdir()
+    (folder / "destinations" / "h.yaml").write_text(DESTINATION.format(free_port()))
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    running = EngineProcess(folder, deep / "data")
+    running.start()
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-m", "hl7bridge", "queue", "hold", "hospital", "--data", str(running.data)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ran.stdout == "hospital is held\n", ran.stderr
+    finally:
+        assert running.stop() == 0
