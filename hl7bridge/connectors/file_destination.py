@@ -26,7 +26,6 @@ class FileDestination:
     """
 
     up = True
-    dial_failures = 0
     open_connections = 0
 
     def __init__(

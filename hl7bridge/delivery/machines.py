@@ -18,9 +18,11 @@ DELIVERY: Transitions = {
     ("sending", "accepted"): "sent",
     ("sending", "try again"): "queued",
     ("sending", "give up"): "failed",
+    ("sending", "refuse"): "cancelled",
     ("queued", "refuse"): "cancelled",
     ("queued", "cancel"): "cancelled",
     ("failed", "resend"): "queued",
+    ("failed", "resend at once"): "sending",
     ("failed", "cancel"): "cancelled",
 }
 

@@ -30,7 +30,6 @@ class Nowhere:
     """Stands in until a destination has its connector, and for one that the configuration no longer names."""
 
     up = False
-    dial_failures = 0
     open_connections = 0
     busy_connections = 0
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hl7bridge.store.base import Store
+from hl7bridge.delivery import machines
+from hl7bridge.store.base import Batch, Store
 from hl7bridge.store.memory import MemoryStore
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import Crash, World, write_folder
@@ -50,6 +51,14 @@ class CrashingStore:
         self._store = store
         self._plan = plan
 
+    def _check_steps(self, batch: Batch) -> None:
+        """No delivery takes a step that the machine's table does not have."""
+        for change in batch.changes:
+            before = self._store.delivery(change.id).status.name.lower()
+            assert (before, change.status.name.lower()) in STEPS
+        for claimed in batch.claims:
+            assert self._store.delivery(claimed).status.name == "QUEUED"
+
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._store, name)
         if not callable(attribute) or name == "free_bytes":
@@ -58,6 +67,8 @@ class CrashingStore:
         def call(*args: Any, **kwargs: Any) -> Any:
             plan = self._plan
             plan["calls"] += 1
+            if name == "commit":
+                self._check_steps(args[0])
             at = plan["crash_at"]
             if plan["calls"] == at and plan["before"]:
                 raise Crash
@@ -67,6 +78,9 @@ class CrashingStore:
             return result
 
         return call
+
+
+STEPS = {(before, after) for (before, _), after in machines.DELIVERY.items()}
 
 
 def stores(plan: dict[str, Any]) -> Any:
