@@ -143,10 +143,18 @@ def _show(detail: MessageDetail, body: bytes) -> None:
                 for each in detail.attempts
             ],
         )
-    click.echo()
-    for line in (
-        body.decode("utf-8", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n").splitlines()
-    ):
+    for attempt in detail.attempts:
+        if attempt.answer:
+            click.echo(f"\nanswer to attempt {attempt.attempts} of delivery {attempt.delivery_id}:")
+            _lines(attempt.answer)
+    click.echo("\nthe message:")
+    _lines(body)
+
+
+def _lines(data: bytes) -> None:
+    """A message as text, a segment a line."""
+    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n")
+    for line in text.splitlines():
         click.echo(line if len(line) <= 2000 else f"{line[:2000]}... ({len(line)} characters)")
 
 

@@ -283,7 +283,8 @@ class Operators:
 def _state(delivery: Delivery) -> dict[str, Any]:
     queue, pool = delivery.queue, delivery.pool
     return {
-        "link": "up" if pool.up else "down",
+        # Hospitals are dialled when there is work: one that has had none is not down.
+        "link": "up" if pool.up else "idle" if queue.up else "down",
         "held": queue.held,
         "stopped": queue.stopped,
         "connections": pool.open_connections,

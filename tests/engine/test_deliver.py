@@ -499,3 +499,14 @@ def test_the_same_filter_twice_replays_the_originals_twice_and_not_the_copies(si
     copy = world.store.messages(MessageQuery(), None, 10, newest_first=False)[2]
     replay(world, after_id=copy.id - 1, limit=1, replays_too=True)
     assert len(world.ledger.delivered[6701]) == 7
+
+
+def test_a_hospital_that_had_no_work_is_idle_and_not_down(site: Site) -> None:
+    world = site()
+    world.run(1)
+    state = Operators(world.engine).status()["destinations"]["hospital"]
+    assert state["link"] == "idle"
+    world.network.listeners.pop(6701)
+    send(world, order(1))
+    world.run(2)
+    assert Operators(world.engine).status()["destinations"]["hospital"]["link"] == "down"

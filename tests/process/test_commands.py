@@ -148,6 +148,8 @@ def test_a_failed_delivery_is_seen_held_resent_and_cancelled(site: Site) -> None
     site.until(lambda: site.statuses() == ["FAILED", "FAILED"])
     first, second = site.rows("queue", "list")
     assert (first["status"], first["code"]) == ("FAILED", "AR")
+    shown = site.on("show", str(first["message_id"]))
+    assert "MSA|AR|C1" in shown, "what the hospital said is what an operator looks for"
     assert "hospital" in site.on("queue", "list")
     assert "cancelled" in site.on("queue", "cancel", str(second["id"]))
     assert "is held" in site.on("queue", "hold", "hospital")
