@@ -1,7 +1,7 @@
 """Accepting: a decided message, its deliveries and their places in the queues go to the journal together.
 
 Receiving and replaying both end here. Deliveries are admitted to their queues when decided, so that order is settled before the
-transaction, and taken back if it fails.
+transaction, and taken back if it fails or finds that the message came before.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hl7bridge.channel.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.deliver import About, Delivery
 from hl7bridge.engine.identity import day_number, patient_keys
-from hl7bridge.engine.journal import Journal
+from hl7bridge.engine.journal import Journal, Kept
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.store.base import (
     BODY_BITS,
@@ -22,17 +22,16 @@ from hl7bridge.store.base import (
     MessageStatus,
     NewDelivery,
     NewMessage,
-    StoreError,
 )
 from hl7bridge.store.hashes import Hashes
 
-#: Called once with None when the message is durable, or with the error when it is not.
-Kept = Callable[["StoreError | None"], None]
+#: Called once with None when the message is durable, with what came before instead of it, or with the error.
+WhenKept = Callable[[Kept], None]
 
 
 class _Accepting(NamedTuple):
     entries: list[tuple[Delivery, Entry]]
-    kept: Kept
+    kept: WhenKept
 
 
 class Acceptor:
@@ -53,7 +52,7 @@ class Acceptor:
         self._generation = generation
 
     def accept(
-        self, message: NewMessage, decision: Decision, kept: Kept, *, release_again: bool = False
+        self, message: NewMessage, decision: Decision, kept: WhenKept, *, release_again: bool = False
     ) -> None:
         """Fills in what was decided, admits the deliveries and hands all to the journal.
 
@@ -127,8 +126,8 @@ class Acceptor:
         payloads.append(payload)
         return len(payloads) - 1
 
-    def _done(self, accepting: _Accepting, error: StoreError | None) -> None:
-        if error is None:
+    def _done(self, accepting: _Accepting, end: Kept) -> None:
+        if end is None:
             for delivery, entry in accepting.entries:
                 delivery.queue.committed(entry)
                 delivery.touch()
@@ -136,4 +135,4 @@ class Acceptor:
             for delivery, entry in reversed(accepting.entries):
                 delivery.queue.rolled_back(entry)
                 delivery.touch()
-        accepting.kept(error)
+        accepting.kept(end)

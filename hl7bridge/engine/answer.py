@@ -67,6 +67,7 @@ class Answering:
 
     def repeated(self) -> str:
         """Settles the answer to a repetition of what was accepted: the same again."""
+        self._errors = ()
         return self._settle("AA")
 
     def unreadable(self, error: Unreadable) -> str:

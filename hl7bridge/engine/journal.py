@@ -1,11 +1,11 @@
-"""Group commit: everything that came while the last transaction was being synced shares the next one.
+"""Group commit: everything that came while the last transaction was being made durable shares the next one.
 
 Whoever has something to keep adds it here with a callable, which is called when the transaction is durable, or with the error
 when it is certain that it is not. Results of deliveries come first, so that what they free can leave first.
 
-The commit runs in the reactor's own thread. A writer thread was measured beside it, with rows by hundreds in a statement and with
-several switch intervals: the two hand the interpreter's lock to and fro, which cost each message a third more than the wait for the
-disk that it saves (a sync of 0.1 to 0.2 ms, shared by a group).
+One transaction is on its way at a time; meanwhile the reactor reads and decides what the next one will keep. What must find nothing
+on its way (an operator's act that looks at the store and then changes it) waits for such a moment, and nothing new is decided until
+it has come.
 
 It knows neither messages nor hospitals. Raises nothing; StoreUnknown goes to `fatal`: after an error inside a commit nobody knows
 what the disk holds, so nothing is answered any more.
@@ -13,16 +13,20 @@ what the disk holds, so nothing is answered any more.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from hl7bridge.engine.writer import Writer, attempt
 from hl7bridge.store.base import (
     Batch,
     DeliveryChange,
+    Earlier,
     NewMessage,
     Store,
     StoreBusy,
@@ -36,6 +40,8 @@ log = Logger(namespace="hl7bridge.journal")
 
 #: Called with what was given along, and None when durable, or the error when certainly not.
 Done = Callable[[Any, "StoreError | None"], None]
+#: How a message ended: kept, not kept because it came before, or refused.
+Kept = Earlier | StoreError | None
 
 #: Seconds after which results that the store had no time, or no room, for are tried again.
 BUSY_PAUSE_S = 0.05
@@ -43,6 +49,8 @@ FULL_PAUSE_S = 1.0
 #: A transaction waits for more to share it while more keeps coming, up to so many rows and so many turns of the reactor.
 GROUP = 64
 LOOKS = 4
+#: Rows that may wait for the transaction under way to end; beyond them nothing new is decided.
+MOST = 256
 
 
 @dataclass(slots=True)
@@ -50,7 +58,7 @@ class Group:
     """What one transaction keeps, and who is told of it."""
 
     messages: list[NewMessage] = field(default_factory=list)
-    message_done: list[tuple[Done, Any]] = field(default_factory=list)
+    message_done: list[tuple[Callable[[Any, Kept], None], Any]] = field(default_factory=list)
     changes: list[DeliveryChange] = field(default_factory=list)
     change_done: list[tuple[Done, Any]] = field(default_factory=list)
     claims: list[int] = field(default_factory=list)
@@ -66,30 +74,36 @@ class Ended:
 
     changes: Sequence[StoreError | None]
     claims: StoreError | None
-    messages: Sequence[StoreError | None]
+    messages: Sequence[Kept]
     unknown: StoreUnknown | None = None
 
 
 class Journal:
     """One writer over one store. `gather` is called before each commit and adds what is ready by then; `after` follows it."""
 
-    def __init__(self, store: Store, clock: IReactorTime, fatal: Callable[[StoreUnknown], None]) -> None:
+    def __init__(
+        self, store: Store, writer: Writer, clock: IReactorTime, fatal: Callable[[StoreUnknown], None]
+    ) -> None:
         self.store = store
         self.clock = clock
         self.commits = 0
         self.gather: list[Callable[[], None]] = []
         self.after: list[Callable[[], None]] = []
         self.stopped = False
+        self._writer = writer
         self._fatal = fatal
         self._scheduled: Any = None
         self._group = Group()
+        self._under_way = False
+        self._asks: deque[tuple[str, tuple[Any, ...], Callable[[Any, StoreError | None], None]]] = deque()
         self._others: list[tuple[Callable[[], Any], Done, Any]] = []
         self._looks = 0
         self._seen = 0
+        writer.lost = self._lost
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
 
-    def message(self, message: NewMessage, done: Done, about: Any) -> None:
+    def message(self, message: NewMessage, done: Callable[[Any, Kept], None], about: Any) -> None:
         """A received message with its decision and deliveries; where it cannot be kept this is told at once."""
         self._group.messages.append(message)
         self._group.message_done.append((done, about))
@@ -112,8 +126,15 @@ class Journal:
         self.work(lambda: self.store.commit(batch), done, about)
 
     def work(self, work: Callable[[], Any], done: Done, about: Any = None) -> None:
-        """Any other writing of the store, in its turn."""
+        """Any other writing of the store, when nothing is on its way; the reactor waits for it."""
         self._others.append((work, done, about))
+        self.wake()
+
+    def ask(
+        self, verb: str, arguments: tuple[Any, ...], done: Callable[[Any, StoreError | None], None]
+    ) -> None:
+        """A verb of the store, between two transactions; `done` gets what it returns, or its error."""
+        self._asks.append((verb, arguments, done))
         self.wake()
 
     def wake(self) -> None:
@@ -124,7 +145,7 @@ class Journal:
     @property
     def idle(self) -> bool:
         """Nothing waits to be kept."""
-        return not (self._group or self._others)
+        return not (self._group or self._others or self._asks or self._under_way)
 
     # -- the commit -----------------------------------------------------------------------------------------------------
 
@@ -132,35 +153,84 @@ class Journal:
         self._scheduled = None
         if self.stopped:
             return
-        for gather in self.gather:
-            gather()
+        if not self._others and len(self._group.messages) < MOST:
+            for gather in self.gather:
+                gather()
+        if self._under_way:
+            self._follow()  # its end goes on from here
+        elif self._others and not (self._group.messages or self._group.claims):
+            self._do_others()
+        elif self._asks:
+            self._ask()
+        elif not self._group:
+            self._follow()
+        elif not self._waits_for_company():
+            self._keep()
+
+    def _waits_for_company(self) -> bool:
+        """More came since the last look, so more is on its way: a sync that is shared by more costs each less."""
         size = len(self._group.messages) + len(self._group.changes)
         if self._seen < size < GROUP and self._looks < LOOKS and not self._others:
-            # More came since the last look, so more is on its way: a sync that is shared by more costs each less.
             self._looks += 1
             self._seen = size
             self.wake()
-            return
+            return True
         self._looks = self._seen = 0
-        self._keep()
-        for after in self.after:
-            after()
-        if not self.stopped and self.store.checkpoint_due():
-            # After the answers have left: a few milliseconds in which nobody waits for a commit that is done.
-            self._heed(_attempt(self.store.checkpoint))
+        return False
 
     def _keep(self) -> None:
+        group, self._group = self._group, Group()
+        self.commits += 1
+        batch = Batch(messages=group.messages, claims=group.claims, changes=group.changes)
+        self._under_way = True
+        self._writer.call("commit", (batch,), lambda repeated, error: self._kept(group, repeated, error))
+
+    def _kept(self, group: Group, repeated: dict[int, Earlier] | None, error: StoreError | None) -> None:
+        self._under_way = False
+        self._group_ended(group, _ended(self.store, group, repeated or {}, error))
+        self._go_on()
+
+    def _ask(self) -> None:
+        verb, arguments, done = self._asks.popleft()
+        self._under_way = True
+        self._writer.call(verb, arguments, lambda result, error: self._asked(done, result, error))
+
+    def _asked(
+        self, done: Callable[[Any, StoreError | None], None], result: Any, error: StoreError | None
+    ) -> None:
+        self._under_way = False
+        if not self._heed(error):
+            _tell(done, result, error)
         if self._group:
-            group, self._group = self._group, Group()
-            self.commits += 1
-            self._group_ended(group, commit(self.store, group))
+            self._keep()  # not another question before it
+        else:
+            self._go_on()
+
+    def _do_others(self) -> None:
         others, self._others = self._others, []
         for work, done, about in others:
             if self.stopped:
                 return
-            error = _attempt(work)
+            error = attempt(work)[1]
             if not self._heed(error):
                 _tell(done, about, error)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """After anything that was written."""
+        self._follow()
+        if self.stopped:
+            return
+        if self.store.checkpoint_due():
+            # After the answers have left: a few milliseconds in which nobody waits for a commit that is done.
+            self._heed(attempt(self.store.checkpoint)[1])
+        if self._group or self._others or self._asks:
+            self.wake()
+
+    def _follow(self) -> None:
+        if not self.stopped:
+            for after in self.after:
+                after()
 
     def _group_ended(self, group: Group, ended: Ended) -> None:
         if self._heed(ended.unknown):
@@ -191,58 +261,49 @@ class Journal:
         return True
 
     def _lost(self, error: StoreUnknown) -> None:
-        self.stopped = True
-        self._fatal(error)
+        if not self.stopped:
+            self.stopped = True
+            self._fatal(error)
 
     def stop(self) -> None:
         """Takes no more."""
         self.stopped = True
+        self._writer.stop()
         if self._scheduled is not None and self._scheduled.active():
             self._scheduled.cancel()
 
 
-def commit(store: Store, group: Group) -> Ended:
-    """Keeps a group in one transaction; where its content is refused, each message by itself, so that whoever is at fault does
+def _ended(store: Store, group: Group, repeated: dict[int, Earlier], error: StoreError | None) -> Ended:
+    """How each part of a group ended. Where its content was refused, each part is kept by itself, so that whoever is at fault does
     not take the neighbours along.
     """
-    error = _attempt(
-        lambda: store.commit(Batch(messages=group.messages, claims=group.claims, changes=group.changes))
-    )
     if isinstance(error, StoreUnknown):
         return Ended((), None, (), error)
-    if not isinstance(error, StoreFault):
-        return Ended([error] * len(group.changes), error, [error] * len(group.messages))
-    ended = Ended([], None, [])
-    batches = [Batch(changes=[change]) for change in group.changes]
+    if isinstance(error, StoreFault):
+        return _one_by_one(store, group)
+    messages = [error or repeated.get(message.id) for message in group.messages]
+    return Ended([error] * len(group.changes), error, messages)
+
+
+def _one_by_one(store: Store, group: Group) -> Ended:
+    changes = [Batch(changes=[change]) for change in group.changes]
     claims = [Batch(claims=group.claims)] if group.claims else []
     messages = [Batch(messages=[message]) for message in group.messages]
-    errors: list[StoreError | None] = []
-    for batch in (*batches, *claims, *messages):
-        refused = _attempt(lambda batch=batch: store.commit(batch))  # type: ignore[misc]
-        if isinstance(refused, StoreUnknown):
-            return Ended((), None, (), refused)
-        errors.append(refused)
-    ended.changes = errors[: len(batches)]
-    ended.claims = errors[len(batches)] if claims else None
-    ended.messages = errors[len(batches) + len(claims) :]
-    return ended
+    ends: list[Kept] = []
+    for batch in (*changes, *claims, *messages):
+        repeated, error = attempt(partial(store.commit, batch))
+        if isinstance(error, StoreUnknown):
+            return Ended((), None, (), error)
+        ends.append(error or next(iter((repeated or {}).values()), None))
+    errors = [end if isinstance(end, StoreError) else None for end in ends]
+    return Ended(
+        errors[: len(changes)],
+        errors[len(changes)] if claims else None,
+        ends[len(changes) + len(claims) :],
+    )
 
 
-def _attempt(work: Callable[[], Any]) -> StoreError | None:
-    """Does what writes to the disk; gives the store's no. What nobody expected leaves the disk as unknown as its own error."""
-    try:
-        work()
-    except StoreError as error:
-        if not isinstance(error, StoreUnknown):
-            log.warn("the store refused a transaction: {error}", error=str(error))
-        return error
-    except Exception as error:
-        log.failure("a transaction failed in a way that no store should")
-        return StoreUnknown(f"unexpected {type(error).__name__} in a transaction")
-    return None
-
-
-def _tell(done: Done, about: Any, error: StoreError | None) -> None:
+def _tell(done: Callable[[Any, Any], None], about: Any, error: Any) -> None:
     """A fault of ours behind one result must not keep the neighbours from theirs."""
     try:
         done(about, error)

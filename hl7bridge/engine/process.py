@@ -18,10 +18,11 @@ from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.service import Engine
+from hl7bridge.engine.writer import Separately
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
 from hl7bridge.store.base import StoreUnknown
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.separate import SeparateStore
 
 log = Logger(namespace="hl7bridge.process")
 
@@ -45,7 +46,8 @@ def run_engine(reactor: Any, folder: Path, data: Path | None, *, accept_roster_e
         sys.stderr.flush()
         os._exit(STORE_LOST)
 
-    store = SqliteStore(data / STORE)
+    store = SeparateStore(data / STORE)
+    writer = Separately(store, reactor)
     engine = Engine(
         folder,
         store,
@@ -53,6 +55,7 @@ def run_engine(reactor: Any, folder: Path, data: Path | None, *, accept_roster_e
         wall_us=steady.wall_us,
         chance=random.random,
         fatal=fatal,
+        writer=writer,
         accept_roster_ends=accept_roster_ends,
     )
     engine.start()

@@ -1,7 +1,8 @@
 """The walk of one message, from its frame to its acknowledgement.
 
-A frame is read, a repetition recognised, the channels decide, everything is kept in one durable transaction, and only then the
-answer leaves. Deliveries that may leave at once are already claimed in that transaction.
+A frame is read, the channels decide, everything is kept in one durable transaction, and only then the answer leaves. Deliveries
+that may leave at once are already claimed in that transaction. It is also what recognises a repetition: then nothing of the
+decision is kept, what came before is answered again, and the copy is noted.
 
 Raises nothing: whatever is wrong with a message becomes its disposition and its answer.
 """
@@ -22,21 +23,19 @@ from hl7bridge.channel.settings import SourceSettings
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.answer import Answering, Connection, refuse_too_large
 from hl7bridge.engine.identity import StoredRoster, of_message
-from hl7bridge.engine.journal import Journal
+from hl7bridge.engine.journal import Journal, Kept
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
-from hl7bridge.store.base import MessageStatus, NewMessage, StoreError
+from hl7bridge.store.base import REUSED_CONTROL_ID, Earlier, MessageStatus, NewMessage
 from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.receive")
 
 #: The most messages decided between two commits; it bounds how long answers of hospitals wait behind new messages.
 QUANTUM = 32
-#: The flag of a message whose sender used its control ID before, for other bytes.
-REUSED_CONTROL_ID = "control-id-reused"
 
 
 class Frame(NamedTuple):
@@ -143,30 +142,22 @@ class Receiver:
             answering.not_kept()
             return
         kept = self._new(frame, source, message, number)
-        try:
-            if source.duplicates_s is None or not self._is_repetition(
-                kept, frame, answering, source.duplicates_s
-            ):
-                self._decide(kept, source, message, answering)
-        except StoreError as error:
-            log.warn("{source}: the store could not be asked: {error}", source=source.name, error=str(error))
-            answering.not_kept()
+        if source.duplicates_s is None or not self._is_in_flight(kept, frame, source.duplicates_s):
+            self._decide(kept, source, message, answering)
 
-    def _is_repetition(self, kept: NewMessage, frame: Frame, answering: Answering, within_s: float) -> bool:
-        """Whether these bytes came before: then they wait for the first of them, or are answered as it was."""
+    def _is_in_flight(self, kept: NewMessage, frame: Frame, within_s: float) -> bool:
+        """Whether these bytes are being kept already: then they wait for the first of them. Otherwise the store looks further."""
         place = (kept.sender, kept.control_id)
-        known = self._in_flight.get(place, {})
-        if kept.fingerprint in known:
+        known = self._in_flight.get(place)
+        if known is None:
+            self._in_flight[place] = {kept.fingerprint: []}
+        elif kept.fingerprint in known:
             known[kept.fingerprint].append(frame)
             return True
-        since_us = kept.received_us - int(within_s * 1e6)
-        earlier = self._journal.store.duplicate_of(kept.control_id, kept.sender, kept.fingerprint, since_us)
-        if earlier is not None and earlier.same_bytes and earlier.answer in ("AA", "CA", ""):
-            self._keep_duplicate(kept, earlier.message_id, answering)
-            return True
-        if known or (earlier is not None and not earlier.same_bytes):
+        else:
             kept.flags = (REUSED_CONTROL_ID,)
-        self._in_flight.setdefault(place, known)[kept.fingerprint] = []
+            known[kept.fingerprint] = []
+        kept.once_since_us = kept.received_us - int(within_s * 1e6)
         return False
 
     def _decide(
@@ -181,22 +172,26 @@ class Receiver:
                 sequence=kept.id,
                 roster=self._roster,
             )
-            if decision.misses:
-                self._count_misses(source.name, decision.misses)
             kept.answer = answering.decided(decision)
-            self._acceptor.accept(kept, decision, lambda error: self._answer(answering, kept, error))
+            misses = decision.misses
+            self._acceptor.accept(kept, decision, lambda end: self._answer(answering, kept, misses, end))
         except Exception:
             self._landed(kept)
             raise
 
-    def _answer(self, answering: Answering, kept: NewMessage, error: StoreError | None) -> None:
+    def _answer(self, answering: Answering, kept: NewMessage, misses: tuple[str, ...], end: Kept) -> None:
         """The message is durable, or certainly not: now, and not before, the sender hears of it."""
         copies = self._landed(kept)
         if copies:
             # Next, as frames of their own: whatever happens to one of them stays in it.
             self._waiting.extendleft(reversed(copies))
             self._journal.wake()
-        self._kept(answering, error)
+        if isinstance(end, Earlier):
+            self._keep_duplicate(kept, end.message_id, answering)
+            return
+        if misses and end is None:
+            self._count_misses(kept.source, misses)
+        self._kept(answering, end)
 
     def _landed(self, kept: NewMessage) -> list[Frame]:
         """The message is in flight no more; gives the copies that waited for it."""
@@ -237,13 +232,23 @@ class Receiver:
             frame.payload,
         )
 
-    def _keep_duplicate(self, new: NewMessage, original: int, answering: Answering) -> None:
+    def _keep_duplicate(self, copy: NewMessage, original: int, answering: Answering) -> None:
         """The sender lost our answer: it hears it again, and nothing is processed twice."""
-        new.status = MessageStatus.DUPLICATE
-        new.original = original
-        new.raw = b""  # the same bytes lie under the original
-        new.answer = answering.repeated()
-        self._journal.message(new, self._kept, answering)
+        note = NewMessage(
+            copy.id,
+            copy.received_us,
+            copy.source,
+            copy.type,
+            copy.control_id,
+            copy.sender,
+            copy.fingerprint,
+            MessageStatus.DUPLICATE,
+            answering.repeated(),
+            copy.version,
+            b"",  # the same bytes lie under the original
+            original=original,
+        )
+        self._journal.message(note, self._kept, answering)
 
     def _keep_unreadable(self, frame: Frame, source: SourceSettings, error: Unreadable) -> None:
         number = self._numbers.message()
@@ -268,8 +273,8 @@ class Receiver:
         self._journal.message(new, self._kept, answering)
 
     @staticmethod
-    def _kept(answering: Answering, error: StoreError | None) -> None:
-        if error is None:
+    def _kept(answering: Answering, end: Kept) -> None:
+        if end is None:
             answering.send()
         else:
             answering.not_kept()

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from hl7bridge.channel.decide import Decision, Outgoing, decide, patient_keys
 from hl7bridge.engine.identity import of_message
+from hl7bridge.engine.journal import Kept
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message
@@ -242,11 +243,11 @@ class Replaying:
 
         self._unkept += 1
 
-        def kept(error: StoreError | None) -> None:
+        def kept(end: Kept) -> None:
             self._unkept -= 1
-            if error is not None:
+            if isinstance(end, StoreError):
                 progress.failed += 1
-                self._refused = error
+                self._refused = end
             elif self._refused is None:
                 self._last_kept = original
 

@@ -37,6 +37,7 @@ from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
 from hl7bridge.engine.release import Releasing
 from hl7bridge.engine.rosters import RosterLoader, report
 from hl7bridge.engine.upkeep import Upkeep
+from hl7bridge.engine.writer import AtOnce, Writer
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
 from hl7bridge.store.hashes import Hashes
@@ -60,6 +61,7 @@ class Listening(NamedTuple):
 class Engine:
     """One engine over one data folder.
 
+    `writer` carries what is written to the store; by default the engine waits for each transaction.
     `fatal(error)` is called when nobody knows any more what the disk holds: the process must end with an error.
     """
 
@@ -72,6 +74,7 @@ class Engine:
         wall_us: Callable[[], int],
         chance: Callable[[], float],
         fatal: Callable[[StoreUnknown], None],
+        writer: Writer | None = None,
         accept_roster_ends: bool = False,
     ) -> None:
         self.folder = folder
@@ -96,7 +99,7 @@ class Engine:
         for step in self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends):
             report(step)
         self.releasing = Releasing(self.configuration, self.roster, wall_us)
-        self.journal = Journal(store, self.clock, self._store_lost)
+        self.journal = Journal(store, writer or AtOnce(store), self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
         self.acceptor = Acceptor(self.journal, self.deliveries, self.numbers, self.hashes, self._generation)
         self.budget = Budget(self.configuration.engine.unacknowledged_bytes)

@@ -120,16 +120,14 @@ class Upkeep:
             self._next_step(RETENTION_IDLE_S)
             return
         before_us = engine.wall_us() - int(keep_s * 1e6)
-        removed: list[Removed] = []
+        engine.journal.ask("expire", (before_us,), self._expired)
 
-        def ended(about: object, error: StoreError | None) -> None:
-            for step in removed:
-                self.removed_messages += step.messages
-                self.removed_bytes += step.bytes
-            more = any(step.more for step in removed)
-            self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
-
-        engine.journal.work(lambda: removed.append(engine.store.expire(before_us)), ended)
+    def _expired(self, removed: Removed | None, error: StoreError | None) -> None:
+        if removed is not None:
+            self.removed_messages += removed.messages
+            self.removed_bytes += removed.bytes
+        more = removed is not None and removed.more
+        self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
 
     def _next_step(self, seconds: float) -> None:
         if self._loop.running:

@@ -21,11 +21,13 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.rows import (
+    ACCEPTANCES,
     BODY_BITS,
     COUNTER_BITS,
     MAX_NODE,
     MAX_PAYLOADS,
     RAW_BODY,
+    REUSED_CONTROL_ID,
     Act,
     Attempt,
     Batch,
@@ -53,11 +55,13 @@ from hl7bridge.store.rows import (
 )
 
 __all__ = [
+    "ACCEPTANCES",
     "BODY_BITS",
     "COUNTER_BITS",
     "MAX_NODE",
     "MAX_PAYLOADS",
     "RAW_BODY",
+    "REUSED_CONTROL_ID",
     "Act",
     "Attempt",
     "Batch",
@@ -87,6 +91,7 @@ __all__ = [
     "StoreError",
     "StoreFault",
     "StoreFull",
+    "StoreInUse",
     "StoreReader",
     "StoreUnknown",
     "StoreUnusable",
@@ -138,6 +143,12 @@ class StoreUnusable(StoreError):
     """The store cannot be opened as it is: corrupt, of another version, not durable, or in use elsewhere."""
 
     kind = "store-unusable"
+
+
+class StoreInUse(StoreUnusable):
+    """Another process writes to the store."""
+
+    kind = "store-in-use"
 
 
 class StoreReader(Protocol):
@@ -218,8 +229,11 @@ class Store(StoreReader, Protocol):
     def recover(self, at_us: int) -> list[Recovered]:
         """At start: what was SENDING becomes QUEUED and a possible duplicate; durable when it returns."""
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch) -> dict[int, Earlier]:
         """Keep all of a batch in one durable transaction, or nothing of it.
+
+        Returns, by identifier, the messages that were left out because they came before
+        (`NewMessage.once_since_us`), with what came before.
 
         Raises StoreBusy, StoreFull or StoreFault: nothing was kept, for certain. StoreUnknown: nobody knows.
         """

@@ -5,12 +5,19 @@ Refuses to know where rows are kept. Raises StoreFault, naming the field and nev
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+
 from hl7bridge.store.base import (
+    ACCEPTANCES,
     BODY_BITS,
     MAX_PAYLOADS,
     RAW_BODY,
+    REUSED_CONTROL_ID,
     DeliveryChange,
     DeliveryStatus,
+    Earlier,
     MessageStatus,
     NewMessage,
     StoreFault,
@@ -19,6 +26,13 @@ from hl7bridge.store.base import (
 _I64 = range(-(1 << 63), 1 << 63)
 _IDS = range(1 << (63 - BODY_BITS))
 ACCEPTED = frozenset(("AA", "CA"))
+#: What rows of a wrong shape raise before a store sees them.
+WRONG = (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error)
+
+
+def wrong_shape(error: BaseException, place: str) -> StoreFault:
+    """What to say of one of `WRONG`."""
+    return StoreFault(f"a row has a value of the wrong shape ({type(error).__name__})", place=place)
 
 
 def check_message(message: NewMessage) -> None:
@@ -69,6 +83,30 @@ def check_change(change: DeliveryChange) -> None:
         raise StoreFault("change.status is not a status")
     if change.answer is not None and not isinstance(change.answer, bytes):
         raise StoreFault("change.answer is not bytes")
+
+
+def once(
+    messages: list[NewMessage], duplicate_of: Callable[[str, int, int, int], Earlier | None]
+) -> tuple[list[NewMessage], dict[int, Earlier]]:
+    """What of a batch is to be kept, and what came before instead; see `NewMessage.once_since_us`.
+
+    `duplicate_of` is the store's question of that name.
+    """
+    kept: list[NewMessage] = []
+    repeated: dict[int, Earlier] = {}
+    for m in messages:
+        since_us = m.once_since_us
+        earlier = None if since_us is None else duplicate_of(m.control_id, m.sender, m.fingerprint, since_us)
+        if earlier is None:
+            kept.append(m)
+        elif not earlier.same_bytes:
+            flags = m.flags if REUSED_CONTROL_ID in m.flags else (*m.flags, REUSED_CONTROL_ID)
+            kept.append(replace(m, flags=flags))
+        elif earlier.answer in ACCEPTANCES:
+            repeated[m.id] = earlier
+        else:
+            kept.append(m)
+    return kept, repeated
 
 
 def is_plain_acceptance(change: DeliveryChange) -> bool:

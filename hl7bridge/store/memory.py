@@ -39,6 +39,7 @@ from hl7bridge.store.base import (
     StoreFull,
     StoreUnknown,
 )
+from hl7bridge.store.checks import once
 from hl7bridge.store.memory_state import Pending, State
 
 _SENT = DeliveryStatus.SENT
@@ -71,9 +72,11 @@ class MemoryStore:
 
     # Writing
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch) -> dict[int, Earlier]:
         """Keep a batch, or nothing of it."""
         self._usable()
+        messages, repeated = once(batch.messages, self.duplicate_of)
+        batch = replace(batch, messages=messages)
         refusal, self._refusal = self._refusal, None
         if refusal is not None and not refusal[1]:
             self._note(refusal[0])
@@ -86,6 +89,7 @@ class MemoryStore:
         if refusal is not None:
             self._note(refusal[0])
             raise refusal[0]
+        return repeated
 
     def recover(self, at_us: int) -> list[Recovered]:
         """What was being sent is queued again, marked as a possible duplicate."""

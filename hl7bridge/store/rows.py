@@ -20,6 +20,10 @@ MAX_PAYLOADS = (1 << BODY_BITS) - 1
 MAX_NODE = (1 << (63 - COUNTER_BITS - BODY_BITS)) - 1
 RAW_BODY = -1
 """`NewDelivery.payload` of a delivery that sends the message exactly as it came."""
+ACCEPTANCES = ("AA", "CA", "")
+"""Answers after which a repetition of a message is not processed again."""
+REUSED_CONTROL_ID = "control-id-reused"
+"""The flag of a message whose sender used its control ID before, for other bytes."""
 
 
 class MessageStatus(IntEnum):
@@ -70,6 +74,11 @@ class NewMessage:
     one for each identifier of each patient. `event_date` is YYYYMMDD. `outcomes` are (channel, status,
     reason) for each channel that looked at it; they and `flags` are low in variety and carry nothing of
     the message's text.
+
+    With `once_since_us` the store looks whether it is a repetition, as part of keeping it: where a message
+    with its control ID, sender and bytes was received since that time and answered as one of `ACCEPTANCES`, it
+    is not kept, and `Store.commit` says so. Of two in one batch neither is seen by the other. Where only
+    other bytes came under its control ID it is kept with the flag `REUSED_CONTROL_ID`.
     """
 
     id: int
@@ -91,6 +100,7 @@ class NewMessage:
     flags: tuple[str, ...] = ()
     original: int | None = None
     operator: str | None = None
+    once_since_us: int | None = None
 
 
 @dataclass(slots=True)

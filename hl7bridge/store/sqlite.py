@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from hashlib import sha256
@@ -30,7 +29,6 @@ from hl7bridge.store.base import (
     Counters,
     DeliveryChange,
     Earlier,
-    OpenDelivery,
     Recovered,
     Removed,
     RosterEntry,
@@ -39,13 +37,13 @@ from hl7bridge.store.base import (
     StoreFault,
     StoreUnknown,
 )
-from hl7bridge.store.checks import is_plain_acceptance
+from hl7bridge.store.checks import WRONG, is_plain_acceptance, once, wrong_shape
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
 from hl7bridge.store.sqlite_control import ControlIndex
 from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
-from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, open_delivery
+from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows
 from hl7bridge.store.sqlite_search import open_counts
 from hl7bridge.store.sqlite_upkeep import Upkeep
 
@@ -56,8 +54,6 @@ _CONTROL = sql.load("control.sql")
 _MANY = 200
 #: Open deliveries of which the destination is remembered.
 _PLACES = 100_000
-#: What rows of a wrong shape raise before SQLite sees them.
-_WRONG = (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -121,10 +117,10 @@ class SqliteStore(SqliteReader):
 
     # Writing
 
-    def commit(self, batch: Batch) -> None:
+    def commit(self, batch: Batch) -> dict[int, Earlier]:
         """Keep all of a batch in one durable transaction, or nothing of it."""
         try:
-            rows = self.transaction(self._keep, batch)
+            rows, repeated = self.transaction(self._keep, batch)
         except BaseException:
             self._control.forget()
             raise
@@ -134,6 +130,7 @@ class SqliteStore(SqliteReader):
         self._upkeep.wrote(8 + len(batch.messages) / 2 + changed / 8 + rows.size / 7_500)
         if self._upkeep.overdue:
             self.checkpoint()
+        return repeated
 
     def transaction(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `work` in one durable transaction; what fails is said in the store's words."""
@@ -160,10 +157,8 @@ class SqliteStore(SqliteReader):
             error = refused(raised, self.place)
         elif isinstance(raised, MemoryError):
             error = StoreBusy("the process has no memory for this transaction", place=self.place)
-        elif isinstance(raised, _WRONG):
-            error = StoreFault(
-                f"a row has a value of the wrong shape ({type(raised).__name__})", place=self.place
-            )
+        elif isinstance(raised, WRONG):
+            error = wrong_shape(raised, self.place)
         if self._conn.in_transaction and not isinstance(error, StoreUnknown):
             error = StoreUnknown("a transaction could be neither kept nor undone", place=self.place)
         if isinstance(error, StoreUnknown):
@@ -182,14 +177,15 @@ class SqliteStore(SqliteReader):
             if change.status >= 2:
                 places.pop(change.id, None)
 
-    def _keep(self, batch: Batch) -> MessageRows:
+    def _keep(self, batch: Batch) -> tuple[MessageRows, dict[int, Earlier]]:
         """The statements of a batch."""
         for version in batch.versions:
             self._keep_version(version)
-        rows = message_rows(batch.messages, self._names)
-        if batch.messages:
+        messages, repeated = once(batch.messages, self._control.find)
+        rows = message_rows(messages, self._names)
+        if messages:
             self._keep_messages(rows)
-            entries = self._control.add(batch.messages)
+            entries = self._control.add(messages)
             if entries:
                 self._conn.executemany(_CONTROL["insert"], entries)
             if self._control.mark is not None:
@@ -207,7 +203,7 @@ class SqliteStore(SqliteReader):
                 self._conn.execute(_COMMIT["delete_hold"], (hold.destination,))
         for act in batch.acts:
             self._conn.execute(_COMMIT["insert_act"], (act.at_us, act.operator, act.verb, act.detail))
-        return rows
+        return rows, repeated
 
     def _keep_messages(self, rows: MessageRows) -> None:
         many = self._conn.executemany
@@ -313,27 +309,9 @@ class SqliteStore(SqliteReader):
         """The newest exact copy since then, else one of the newer messages with other bytes."""
         return self._control.find(control_id, sender, fingerprint, since_us)
 
-    @said
-    def open_deliveries(
-        self, destination: str, after_position: int, limit: int, key: int | None = None
-    ) -> list[OpenDelivery]:
-        """A page of a destination's open deliveries by position; with `key`, of those queued under it."""
-        number = self._number_of(destination)
-        if number is None:
-            return []
-        if key is None:
-            found = self._conn.execute(_READ["open_deliveries"], (number, after_position, limit))
-        else:
-            found = self._conn.execute(_READ["queued_of_key"], (number, after_position, limit, key))
-        words = self._words
-        return [open_delivery(row, destination, words) for row in found.fetchall()]
-
     def _number_of(self, name: str) -> int | None:
         known = self._names.get(name)
-        if known is None:
-            row = self._conn.execute(_READ["name_by_text"], (name,)).fetchone()
-            known = None if row is None else int(row[0])
-        return known
+        return super()._number_of(name) if known is None else known
 
     @said
     def open_count(self, destination: str) -> int:

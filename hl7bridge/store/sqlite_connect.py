@@ -26,6 +26,7 @@ from hl7bridge.store.base import (
     StoreError,
     StoreFault,
     StoreFull,
+    StoreInUse,
     StoreUnknown,
     StoreUnusable,
 )
@@ -122,7 +123,7 @@ class WriterLock:
         except OSError:
             holder = os.pread(self._file, 20, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(self._file)
-            raise StoreUnusable(
+            raise StoreInUse(
                 f"the store is in use by process {holder}", place=str(path), hint="end that process first"
             ) from None
         os.ftruncate(self._file, 0)

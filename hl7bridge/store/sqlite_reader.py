@@ -26,6 +26,7 @@ from hl7bridge.store.base import (
     MessageDetail,
     MessageQuery,
     MessageRow,
+    OpenDelivery,
     RosterMatch,
     Stats,
     StoreFault,
@@ -34,7 +35,7 @@ from hl7bridge.store.bodies import sizes, unpack
 from hl7bridge.store.names import Words
 from hl7bridge.store.sqlite_connect import open_reader, refused
 from hl7bridge.store.sqlite_roster import counts_now, unpublished
-from hl7bridge.store.sqlite_rows import UNBOUNDED, delivery_row, message_row
+from hl7bridge.store.sqlite_rows import UNBOUNDED, delivery_row, message_row, open_delivery
 from hl7bridge.store.sqlite_search import Search, open_counts
 
 _READ = sql.load("read.sql")
@@ -149,10 +150,29 @@ class SqliteReader:
         return None if row is None else delivery_row(row, self._words)
 
     @said
+    def open_deliveries(
+        self, destination: str, after_position: int, limit: int, key: int | None = None
+    ) -> list[OpenDelivery]:
+        """A page of a destination's open deliveries by position; with `key`, of those queued under it."""
+        number = self._number_of(destination)
+        if number is None:
+            return []
+        if key is None:
+            found = self._conn.execute(_READ["open_deliveries"], (number, after_position, limit))
+        else:
+            found = self._conn.execute(_READ["queued_of_key"], (number, after_position, limit, key))
+        words = self._words
+        return [open_delivery(row, destination, words) for row in found.fetchall()]
+
+    def _number_of(self, name: str) -> int | None:
+        row = self._conn.execute(_READ["name_by_text"], (name,)).fetchone()
+        return None if row is None else int(row[0])
+
+    @said
     def open_count(self, destination: str) -> int:
         """How many deliveries of a destination are open."""
-        row = self._conn.execute(_READ["name_by_text"], (destination,)).fetchone()
-        return 0 if row is None else int(self._conn.execute(_READ["open_count"], row).fetchone()[0])
+        number = self._number_of(destination)
+        return 0 if number is None else int(self._conn.execute(_READ["open_count"], (number,)).fetchone()[0])
 
     @said
     def destinations_with_work(self) -> list[str]:

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 from hl7bridge.connectors.mllp_source import MllpListener
 from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.service import Engine
+from hl7bridge.engine.writer import AtOnce, Then
 from hl7bridge.hl7 import ack, mllp
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import Store, StoreUnknown
@@ -49,6 +50,17 @@ class MemoryConnector(Connector):
         from twisted.internet.defer import maybeDeferred
 
         return maybeDeferred(function, *arguments)
+
+
+class LaterWriter(AtOnce):
+    """What it is asked happens in a later turn, as where the store has a process of its own."""
+
+    def __init__(self, store: Store, process: Process) -> None:
+        super().__init__(store)
+        self._process = process
+
+    def call(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
+        self._process.callLater(0, super().call, verb, arguments, then)
 
 
 class Ledger:
@@ -144,6 +156,7 @@ class World:
             wall_us=self.wall_us,
             chance=self.network.random.random,
             fatal=self._fatal,
+            writer=LaterWriter(self._store, self.process),
         )
         self.engine.start()
         return self.engine

@@ -27,6 +27,7 @@ from hl7bridge.store.base import (
     StoreReader,
 )
 from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.separate import SeparateStore
 from hl7bridge.store.sqlite import SqliteStore
 from hl7bridge.store.sqlite_reader import SqliteReader
 
@@ -74,10 +75,12 @@ class MemoryKit:
 class SqliteKit:
     """A store in a file: a crash keeps the file and its WAL as they are at that moment."""
 
+    opens: ClassVar[Callable[[Path], Store]] = SqliteStore
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "a"
         self.folder.mkdir()
-        self.store: Store = SqliteStore(self.folder / "store.db")
+        self.store: Store = self.opens(self.folder / "store.db")
         self._opened: list[StoreReader] = [self.store]
 
     def crash(self) -> Store:
@@ -90,7 +93,7 @@ class SqliteKit:
             if (self.folder / name).exists():
                 shutil.copy(self.folder / name, fresh / name)
         self.folder = fresh
-        self.store = SqliteStore(fresh / "store.db")
+        self.store = self.opens(fresh / "store.db")
         self._opened.append(self.store)
         return self.store
 
@@ -129,11 +132,18 @@ class NarrowSqliteKit(SqliteKit):
         self._bounds.undo()
 
 
+class SeparateKit(SqliteKit):
+    """The same, written by a process of its own."""
+
+    opens = SeparateStore
+
+
 #: Every store that must pass the conformance suite.
 stores: dict[str, Callable[[Path], MemoryKit | SqliteKit]] = {
     "memory": MemoryKit,
     "sqlite": SqliteKit,
     "sqlite-narrow": NarrowSqliteKit,
+    "separate": SeparateKit,
 }
 
 

@@ -1,0 +1,132 @@
+"""The process that writes the store: it does what the engine's process asks, one thing after the other.
+
+Kept apart from the engine's, so that SQLite's work, its syncs and its checkpoints use another core and let no
+feed wait. It holds the store's lock; it ends when the engine's process closes the socket or dies, after what
+it was doing, and takes no notice of the signals that a terminal or a supervisor sends to both.
+
+Refuses to know why anything is asked. What it cannot say to the engine it says by ending: then nobody
+knows what was kept, and the engine ends too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hl7bridge.store import wire
+from hl7bridge.store.base import RosterEntry, RosterReport, StoreError, StoreInUse, StoreUnknown
+from hl7bridge.store.checks import WRONG, wrong_shape
+from hl7bridge.store.sqlite import SqliteStore
+
+#: Seconds that a writer of an engine that was killed may take to end what it was doing.
+PREDECESSOR_S = 20.0
+_LOOK_S = 0.02
+
+
+def main(file_number: int, path: str) -> None:
+    """Serves one store over an inherited socket until the other side closes it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    with socket.socket(fileno=file_number) as link, contextlib.suppress(wire.Ended):
+        try:
+            store = _opened(path)
+        except StoreError as error:
+            wire.send(link, wire.REFUSED, wire.packed(described(error)))
+            return
+        wire.send(link, wire.DONE, wire.packed(None))
+        try:
+            _Serving(store, link).serve()
+        finally:
+            store.close()
+
+
+def _opened(path: str) -> SqliteStore:
+    """Opens the store; where another writer holds it, waits for its end, as that of a killed engine's is near."""
+    until = time.monotonic() + PREDECESSOR_S
+    while True:
+        try:
+            return SqliteStore(path)
+        except StoreInUse:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_LOOK_S)
+
+
+class _Serving:
+    """One store and the socket over which it is asked."""
+
+    def __init__(self, store: SqliteStore, link: socket.socket) -> None:
+        self._store = store
+        self._link = link
+        self._feed: deque[RosterEntry] = deque()
+        self._staging: Iterator[RosterReport] = iter(())
+
+    def serve(self) -> None:
+        """Until the other side ends."""
+        while True:
+            kind, data = wire.receive(self._link)
+            try:
+                kind, answer = self._do(kind, data)
+            except StoreError as error:
+                kind, answer = wire.REFUSED, wire.packed(described(error))
+            wire.send(self._link, kind, answer)
+            if self._store.checkpoint_due() and not self._checkpointed():
+                return
+
+    def _checkpointed(self) -> bool:
+        """Checkpoints while the engine gathers what comes next; False where the store was lost by it."""
+        try:
+            self._store.checkpoint()
+        except StoreUnknown as error:
+            print(error, file=sys.stderr)
+            return False
+        except StoreError:
+            pass  # it is due again soon
+        return True
+
+    def _do(self, kind: bytes, data: bytes) -> tuple[bytes, bytes]:
+        if kind == wire.COMMIT:
+            try:
+                batch = wire.unpacked_batch(data, self._link)
+            except WRONG as error:
+                raise wrong_shape(error, self._store.place) from None
+            repeated = self._store.commit(batch)
+            return wire.REPEATED, wire.packed_repeated(repeated)
+        verb, arguments = wire.unpacked(data)
+        own = getattr(self, f"_{verb}", None)
+        return wire.DONE, wire.packed((own or getattr(self._store, verb))(*arguments))
+
+    # -- a roster, whose rows come in portions -----------------------------------------------------------------------
+
+    def _stage_begin(self, affiliate: str, full: bool, at_us: int, chunk: int) -> None:
+        self._feed = deque()
+        self._staging = self._store.stage_roster(affiliate, self._fed(), full, at_us, chunk)
+
+    def _stage_step(self, rows: list[tuple[Any, ...]]) -> RosterReport | None:
+        self._feed.extend([RosterEntry(*row) for row in rows])
+        return next(self._staging, None)
+
+    def _fed(self) -> Iterator[RosterEntry]:
+        while self._feed:
+            yield self._feed.popleft()
+
+
+def described(error: StoreError) -> tuple[str, str, str | None, str | None]:
+    """An error so that the other side can raise it again."""
+    return type(error).__name__, error.what, error.place, error.hint
+
+
+def lost(path: Path) -> StoreUnknown:
+    """What the engine's side raises when this process has gone."""
+    return StoreUnknown(
+        "the process that writes the store ended; what was kept last is not known",
+        place=str(path),
+        hint="see the system's log for what ended it; start the engine again",
+    )
