@@ -34,12 +34,11 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.checks import WRONG, wrong_shape
 from hl7bridge.store.sqlite_reader import SqliteReader
-from hl7bridge.store.writer import lost
+from hl7bridge.store.writer import PREDECESSOR_S, lost
 
 #: What the other process runs: this program, found where this process found it.
-_RUN = (
-    "import sys; sys.path[:] = {path!r}; from hl7bridge.store.writer import main; main({number}, {store!r})"
-)
+_RUN = """import sys; sys.path[:] = {path!r}
+from hl7bridge.store.writer import main; main({number}, {store!r}, {wait_s!r})"""
 #: Room for what is handed over at once, in bytes.
 _ROOM = 4 << 20
 #: Seconds that the other process may take to end after it was asked to.
@@ -47,9 +46,11 @@ _END_S = 30.0
 
 
 class SeparateStore(SqliteReader):
-    """The protocol `Store`. `fetched_early` is called when a waiting request had to take a begun one's answer."""
+    """The protocol `Store`. Another writer of the same store is given `wait_s` seconds to end, as that of an engine that was killed
+    does by itself. `fetched_early` is called when a waiting request had to take a begun one's answer.
+    """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, wait_s: float = PREDECESSOR_S) -> None:
         self.fetched_early: Callable[[], None] = lambda: None
         self._unknown: StoreUnknown | None = None
         self._begun = False
@@ -58,7 +59,7 @@ class SeparateStore(SqliteReader):
         self._link, theirs = socket.socketpair()
         for end in (self._link, theirs):
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
-        run = _RUN.format(path=sys.path, number=theirs.fileno(), store=os.fspath(path))
+        run = _RUN.format(path=sys.path, number=theirs.fileno(), store=os.fspath(path), wait_s=wait_s)
         self._process = subprocess.Popen(
             [sys.executable, "-c", run], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
         )
@@ -69,6 +70,11 @@ class SeparateStore(SqliteReader):
         except BaseException:
             self._end()
             raise
+
+    @property
+    def writer_pid(self) -> int:
+        """Of the process that writes."""
+        return self._process.pid
 
     def close(self) -> None:
         """Ends the other process, after which the file is whole by itself; a second call does nothing."""

@@ -30,13 +30,13 @@ PREDECESSOR_S = 20.0
 _LOOK_S = 0.02
 
 
-def main(file_number: int, path: str) -> None:
+def main(file_number: int, path: str, wait_s: float) -> None:
     """Serves one store over an inherited socket until the other side closes it."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with socket.socket(fileno=file_number) as link, contextlib.suppress(wire.Ended):
         try:
-            store = _opened(path)
+            store = _opened(path, wait_s)
         except StoreError as error:
             wire.send(link, wire.REFUSED, wire.packed(described(error)))
             return
@@ -47,9 +47,9 @@ def main(file_number: int, path: str) -> None:
             store.close()
 
 
-def _opened(path: str) -> SqliteStore:
+def _opened(path: str, wait_s: float) -> SqliteStore:
     """Opens the store; where another writer holds it, waits for its end, as that of a killed engine's is near."""
-    until = time.monotonic() + PREDECESSOR_S
+    until = time.monotonic() + wait_s
     while True:
         try:
             return SqliteStore(path)

@@ -83,6 +83,11 @@ class EngineProcess:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def ended(self, within_s: float) -> int:
+        """Its exit status, when it ends by itself. Raises subprocess.TimeoutExpired."""
+        assert self._process is not None
+        return self._process.wait(timeout=within_s)
+
     def stop(self) -> int:
         """In order; gives the exit status."""
         assert self._process is not None
@@ -94,10 +99,18 @@ class EngineProcess:
             self._process.kill()
             return self._process.wait()
 
+    @property
+    def writer_pid(self) -> int:
+        """Of the process that writes the engine's store."""
+        return int(Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()[0])
+
     def rss_bytes(self, peak: bool = False) -> int:
-        """Resident memory, now or at its peak."""
-        word = "VmHWM:" if peak else "VmRSS:"
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith(word):
-                return int(line.split()[1]) * 1024
-        return 0
+        """Resident memory of the engine and its writer together, now or each at its peak."""
+        return sum(_rss_bytes(pid, "VmHWM:" if peak else "VmRSS:") for pid in (self.pid, self.writer_pid))
+
+
+def _rss_bytes(pid: int, word: str) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(word):
+            return int(line.split()[1]) * 1024
+    return 0

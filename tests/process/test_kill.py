@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
+
+from hl7bridge.engine.process import STORE_LOST
+from hl7bridge.testing.engineprocess import EngineProcess
+from hl7bridge.testing.peer import free_port
 
 
 @pytest.mark.process
@@ -28,3 +35,15 @@ def test_kills_under_load_break_no_promise() -> None:
     assert ran.returncode == 0, result
     assert result["kills"] == 4
     assert result["lost_acknowledged"] == result["reordered"] == result["duplicates_unmarked"] == 0
+
+
+@pytest.mark.process
+def test_an_engine_whose_writer_is_killed_ends_and_says_so(engine: Callable[..., EngineProcess]) -> None:
+    channel = "channel: idle\nsource: {{mllp: {{port: {}, host: 127.0.0.1}}}}\nsend_to: [outbox]\n"
+    outbox = "destination: outbox\nsend: {file: {folder: out}}\n"
+    running = engine({"idle.yaml": channel.format(free_port()), "destinations/outbox.yaml": outbox})
+    os.kill(running.writer_pid, signal.SIGKILL)
+    assert running.ended(10) == STORE_LOST
+    assert "the process that writes the store ended" in running.log.read_text()
+    running.start()
+    assert running.running
