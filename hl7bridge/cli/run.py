@@ -33,6 +33,10 @@ def run(config: Path, data: Path | None, log_json: bool, accept_roster_ends: boo
 
     Stops in order on SIGTERM and SIGINT, reloads CONFIG on SIGHUP.
     """
+    from hl7bridge.engine.signals import Signals
+
+    signals = Signals()  # before all that takes time
+
     from hl7bridge.engine import steady
 
     reactor = steady.install()  # before anything else imports a reactor
@@ -43,7 +47,7 @@ def run(config: Path, data: Path | None, log_json: bool, accept_roster_ends: boo
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     logs.begin(as_json=log_json)
-    sys.exit(run_engine(reactor, config, data, accept_roster_ends=accept_roster_ends))
+    sys.exit(run_engine(reactor, signals, config, data, accept_roster_ends=accept_roster_ends))
 
 
 @click.command()

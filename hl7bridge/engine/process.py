@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.service import Engine
+from hl7bridge.engine.signals import Signals
 from hl7bridge.engine.writer import Separately
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
@@ -30,7 +30,9 @@ log = Logger(namespace="hl7bridge.process")
 STORE_LOST = 74
 
 
-def run_engine(reactor: Any, folder: Path, data: Path | None, *, accept_roster_ends: bool) -> int:
+def run_engine(
+    reactor: Any, signals: Signals, folder: Path, data: Path | None, *, accept_roster_ends: bool
+) -> int:
     """Runs until a signal stops it; gives the exit status. Raises HL7BridgeError where it cannot start."""
     if data is None:
         settings = load(read_folder(folder), lambda reference: read_secret(folder, reference)).engine
@@ -58,9 +60,15 @@ def run_engine(reactor: Any, folder: Path, data: Path | None, *, accept_roster_e
         writer=writer,
         accept_roster_ends=accept_roster_ends,
     )
+    if signals.stop_asked:  # no port is open yet, and nothing has been taken
+        log.info("stopped before it was ready")
+        writer.stop()
+        store.close()
+        lock.release()
+        return 0
     engine.start()
     socket = control.listen(engine, data)
-    _take_signals(reactor, engine, socket)
+    _follow(signals, reactor, engine, socket)
     log.info(
         "ready: process {pid}, configuration {version}, data in {data}",
         pid=os.getpid(),
@@ -72,7 +80,7 @@ def run_engine(reactor: Any, folder: Path, data: Path | None, *, accept_roster_e
     return state["status"]
 
 
-def _take_signals(reactor: Any, engine: Engine, socket: Any) -> None:
+def _follow(signals: Signals, reactor: Any, engine: Engine, socket: Any) -> None:
     stopping = False
 
     def stop() -> None:
@@ -108,9 +116,4 @@ def _take_signals(reactor: Any, engine: Engine, socket: Any) -> None:
         else:
             log.failure("the configuration stays as it was", failure)
 
-    def wake(function: Any) -> Any:
-        return lambda number, frame: reactor.callFromThread(function)
-
-    signal.signal(signal.SIGTERM, wake(stop))
-    signal.signal(signal.SIGINT, wake(stop))
-    signal.signal(signal.SIGHUP, wake(reload))
+    signals.serve(reactor, stop, reload)
