@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.connectors.straight import straight
 from hl7bridge.hl7 import ack, mllp
 
@@ -99,7 +100,7 @@ class MllpDestination(Protocol):
             # A second answer to the message before: the application acknowledgment of enhanced mode, or a repetition.
             log.debug("{name}: one more answer to an answered message", name=self.pool.name)
         elif not self.busy:
-            log.warn("{name}: an answer came though nothing was asked", name=self.pool.name)
+            self.pool.say.warn("{name}: an answer came though nothing was asked", name=self.pool.name)
         else:
             why = (
                 "the answer's MSA-2 names another message"
@@ -182,6 +183,7 @@ class MllpPool:
         self.name = name
         self.clock = clock
         self.timeout_s = timeout_s
+        self.say = Sparing(log, clock)
         self.up = False
         self.dial_failures = 0
         self._endpoint = endpoint
@@ -266,7 +268,7 @@ class MllpPool:
 
     def _could_not_connect(self, failure: Failure) -> None:
         if not (self._stopped or self.open_connections or failure.check(CancelledError)):
-            log.warn("{name}: cannot connect: {why}", name=self.name, why=failure.getErrorMessage())
+            self.say.warn("{name}: cannot connect: {why}", name=self.name, why=failure.getErrorMessage())
             self.up = False
             self._link(False)
 
@@ -342,7 +344,7 @@ class MllpPool:
         self.dial_failures += 1
         if not self.open_connections:
             why = reason.getErrorMessage() if reason is not None else "closed"
-            log.warn("{name}: cannot connect: TLS failed: {why}", name=self.name, why=why)
+            self.say.warn("{name}: cannot connect: TLS failed: {why}", name=self.name, why=why)
             self._link(False)
         self._rest(self.dial_failures)
 

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
 
+from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.connectors.straight import straight
 from hl7bridge.hl7 import mllp
 
@@ -74,7 +75,7 @@ class MllpSource(Protocol, TimeoutMixin):
             elif type(event) is mllp.TooLarge:
                 feed.too_large(self, event.head)
             elif type(event) is mllp.Junk or type(event) is mllp.Broken:
-                log.warn(
+                self.factory.say.warn(
                     "{source}: dropped {size} bytes from {peer}: {why}",
                     source=self.factory.name,
                     size=event.size_bytes,
@@ -128,7 +129,9 @@ class MllpSource(Protocol, TimeoutMixin):
             self.transport.resumeProducing()
 
     def timeoutConnection(self) -> None:
-        log.info("{source}: closed an idle connection from {peer}", source=self.factory.name, peer=self.peer)
+        self.factory.say.info(
+            "{source}: closed an idle connection from {peer}", source=self.factory.name, peer=self.peer
+        )
         self.close()
 
     def close(self) -> None:
@@ -170,6 +173,7 @@ class MllpListener(Factory):
         self.name = name
         self.feed = feed
         self.clock = clock
+        self.say = Sparing(log, clock)
         self.connections: dict[MllpSource, None] = {}
         self.settle(
             max_message_bytes=max_message_bytes,
@@ -195,14 +199,14 @@ class MllpListener(Factory):
     def buildProtocol(self, addr: IAddress) -> MllpSource | None:
         host = getattr(addr, "host", "")
         if self.allow and not self._allowed(host):
-            log.warn(
+            self.say.warn(
                 "{source}: refused a connection from {peer}: not in the allow list",
                 source=self.name,
                 peer=host,
             )
             return None
         if self.max_connections is not None and len(self.connections) >= self.max_connections:
-            log.warn(
+            self.say.warn(
                 "{source}: refused a connection from {peer}: {most} are open, the most allowed",
                 source=self.name,
                 peer=host,

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.delivery.outcome import Next, Outcome, next_step, outcome_of
 from hl7bridge.delivery.queue import DestinationQueue, Entry
 from hl7bridge.delivery.retry import Backoff
@@ -93,6 +94,7 @@ class Delivery:
         self._answered_in_turn = 0
         self._journal = journal
         self._clock = clock
+        self._say = Sparing(log, clock)
         self._wall_us = wall_us
         self._chance = chance
         self._release = release
@@ -134,7 +136,7 @@ class Delivery:
             if not self._stopping and self._pause is None:
                 self._pump()
         except Exception:  # one destination's trouble must not keep the others from their turn
-            log.failure("{name}: the queue cannot go on, and tries again", name=self.name)
+            self._say.failure("{name}: the queue cannot go on, and tries again", name=self.name)
             self._rest()
 
     def _pump(self) -> None:
@@ -208,7 +210,7 @@ class Delivery:
         if outcome_of(code) is Outcome.UNKNOWN:
             entry.possible_duplicate = True
         reason = why or f"answered {code}"
-        say = log.error if step is Next.FAIL else log.warn
+        say = self._say.error if step is Next.FAIL else self._say.warn
         say(
             "{name}: message {message}: {reason}; {step}",
             name=self.name,
@@ -280,7 +282,7 @@ class Delivery:
         """A result that the store will never take: the row is not as we know it, so its key stays closed until a restart."""
         if error is None:
             return False
-        log.error(
+        self._say.error(
             "{name}: the result of delivery {id} cannot be kept: {error}",
             name=self.name,
             id=entry.id,
@@ -330,7 +332,9 @@ class Delivery:
         self.pool.send(payload, control_id_of(payload), entry)
 
     def _refuse(self, entry: Entry, reason: str, status: DeliveryStatus) -> None:
-        log.info("{name}: delivery {id} does not leave: {reason}", name=self.name, id=entry.id, reason=reason)
+        self._say.info(
+            "{name}: delivery {id} does not leave: {reason}", name=self.name, id=entry.id, reason=reason
+        )
         change = DeliveryChange(
             entry.id, status, entry.attempts, self._wall_us(), None, reason, entry.possible_duplicate
         )

@@ -15,11 +15,13 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.decide import decide
 from hl7bridge.channel.settings import SourceSettings
+from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.answer import Answering, Connection, refuse_too_large
 from hl7bridge.engine.identity import StoredRoster, of_message
@@ -29,7 +31,7 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
-from hl7bridge.store.base import REUSED_CONTROL_ID, Earlier, MessageStatus, NewMessage
+from hl7bridge.store.base import REUSED_CONTROL_ID, Earlier, MessageStatus, NewMessage, StoreError
 from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.receive")
@@ -59,6 +61,7 @@ class Receiver:
         hashes: Hashes,
         roster: StoredRoster,
         *,
+        clock: IReactorTime,
         wall_us: Callable[[], int],
         released: Callable[[int], None],
     ) -> None:
@@ -66,6 +69,7 @@ class Receiver:
         self.refusing: str | None = None
         self.received = 0
         self.misses: Counter[str] = Counter()
+        self._say = Sparing(log, clock)
         self._journal = journal
         self._acceptor = acceptor
         self._numbers = numbers
@@ -97,7 +101,7 @@ class Receiver:
             try:
                 self._receive_frame(frame)
             except Exception:  # a fault of ours: this sender hears nothing and sends again; the others go on
-                log.failure("{source}: a frame could not be received", source=frame.source)
+                self._say.failure("{source}: a frame could not be received", source=frame.source)
         if waiting:
             self._journal.wake()
 
@@ -108,7 +112,7 @@ class Receiver:
             return
         parts = batch.split(frame.payload)
         for error in parts.errors:
-            log.warn("{source}: in a batch: {error}", source=frame.source, error=str(error))
+            self._say.warn("{source}: in a batch: {error}", source=frame.source, error=str(error))
         if not parts.messages:  # an empty batch is kept and answered like anything unreadable
             self._released(frame.counted_bytes)
             self.receive(frame._replace(counted_bytes=0))
@@ -121,7 +125,7 @@ class Receiver:
 
     def too_large(self, source: str, connection: Connection, head: bytes) -> None:
         """A message outgrew its source's limit: it is refused for good, since it will not shrink."""
-        log.warn("{source}: refused a message that is larger than the source allows", source=source)
+        self._say.warn("{source}: refused a message that is larger than the source allows", source=source)
         with suppress(HL7BridgeError):
             refuse_too_large(connection, Message(head), self._wall_us, self._numbers.message())
 
@@ -142,8 +146,14 @@ class Receiver:
             answering.not_kept()
             return
         kept = self._new(frame, source, message, number)
-        if source.duplicates_s is None or not self._is_in_flight(kept, frame, source.duplicates_s):
-            self._decide(kept, source, message, answering)
+        try:
+            if source.duplicates_s is None or not self._is_in_flight(kept, frame, source.duplicates_s):
+                self._decide(kept, source, message, answering)
+        except StoreError as error:
+            self._say.warn(
+                "{source}: the store could not be asked: {error}", source=source.name, error=str(error)
+            )
+            answering.not_kept()
 
     def _is_in_flight(self, kept: NewMessage, frame: Frame, within_s: float) -> bool:
         """Whether these bytes are being kept already: then they wait for the first of them. Otherwise the store looks further."""

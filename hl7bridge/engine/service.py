@@ -110,6 +110,7 @@ class Engine:
             self.numbers,
             self.hashes,
             self.roster,
+            clock=self.clock,
             wall_us=wall_us,
             released=self.budget.released,
         )
