@@ -20,8 +20,8 @@ from twisted.protocols.basic import LineReceiver
 
 from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
+from hl7bridge.engine.replayfile import open_file
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.hl7 import batch
 from hl7bridge.places import socket_path
 from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
 
@@ -123,14 +123,8 @@ class Control(LineReceiver):
     def replay_file(
         self, operator: str, source: str, path: str, to: list[str] | None = None, rate: float = 0.0
     ) -> None:
-        try:
-            found = batch.read_file(Path(path).read_bytes())
-        except OSError as error:
-            raise HL7BridgeError(
-                f"cannot be read: {error.strerror}", code="unreadable-file", place=path
-            ) from None
         order = Order(operator, to=self._known(to), rate=rate)
-        self._replay(Replaying(self._engine).from_messages(source, found.messages, order), rate)
+        self._replay(Replaying(self._engine).from_file(source, open_file(path), path, order), rate)
 
     # -- inside ------------------------------------------------------------------------------------------------------------
 
@@ -142,8 +136,10 @@ class Control(LineReceiver):
     def _replay(self, steps: Any, rate: float) -> None:
         last = Progress()
 
-        def each(progress: Progress) -> None:
+        def each(progress: Progress | None) -> None:
             nonlocal last
+            if progress is None:
+                return
             last = progress
             if (progress.replayed + progress.skipped) % EVERY == 0:
                 self._say({"progress": asdict(progress)})

@@ -6,19 +6,21 @@ looked at again when it leaves. A replay that is stopped says where, and can go 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from twisted.logger import Logger
 
 from hl7bridge.channel.decide import Decision, Outgoing, decide, patient_keys
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.journal import Kept
+from hl7bridge.engine.replayfile import read_messages
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message
+from hl7bridge.hl7.mllp import TooLarge
 from hl7bridge.hl7.types import MERGES
 from hl7bridge.store.base import (
     DeliveryRow,
@@ -36,8 +38,11 @@ if TYPE_CHECKING:
 
 log = Logger(namespace="hl7bridge.replay")
 
-#: Messages between two looks at the reactor.
+#: Messages between two looks at the reactor, and the seconds after which large ones leave it the next turn.
 STEP = 20
+STEP_S = 0.01
+#: Replayed messages that may wait to be durable.
+MOST_UNKEPT = 200
 PAGE = 200
 REPLAY = "replay"
 
@@ -76,36 +81,53 @@ class Replaying:
         self._refused: StoreError | None = None
         self._last_kept: int | None = None
 
-    def from_store(self, order: Order) -> Iterator[Progress]:
+    def from_store(self, order: Order) -> Iterator[Progress | None]:
         """One step for each message; oldest first."""
         progress = Progress(last_id=order.after_id)
         for row in self._rows(order):
             if order.limit is not None and progress.replayed + progress.skipped >= order.limit:
                 break
+            yield from self._room(progress)
             self._may_go_on(progress)
             self._again(row, order, progress)
             progress.last_id = row.id
             yield progress
         yield from self._all_kept(progress)
 
-    def from_messages(self, source: str, messages: Iterable[bytes], order: Order) -> Iterator[Progress]:
-        """Messages from files, decided as if `source` had received them now."""
+    def from_file(self, source: str, file: BinaryIO, path: str, order: Order) -> Iterator[Progress | None]:
+        """Messages of a file, decided as if `source` had received them now; None where a step has only read on.
+
+        A message that is larger than the source allows counts as failed.
+        """
         if source not in self._engine.configuration.sources:
             known = ", ".join(sorted(self._engine.configuration.sources))
             raise HL7BridgeError(
                 f"there is no source {source}", code="unknown-source", hint=f"the sources are {known}"
             )
+        mllp = self._engine.configuration.sources[source].mllp
         progress = Progress()
-        for raw in messages:
+        for raw in read_messages(file, path, mllp.max_message_bytes):
+            if raw is None:
+                yield None
+                continue
+            yield from self._room(progress)
             self._may_go_on(progress)
             try:
-                message = Message(raw, self._engine.configuration.sources[source].mllp.encoding)
+                if isinstance(raw, TooLarge):
+                    raise HL7BridgeError("larger than the source allows", code="too-large")
+                message = Message(raw, mllp.encoding)
             except HL7BridgeError:
                 progress.failed += 1
             else:
                 self._through_channel(message, source, self._engine.wall_us(), None, order, progress)
             yield progress
         yield from self._all_kept(progress)
+
+    def _room(self, progress: Progress) -> Iterator[None]:
+        """Waits while much of what was replayed is not durable yet: a file is read no faster than it is kept."""
+        while self._unkept >= MOST_UNKEPT:
+            self._may_go_on(progress)
+            yield None
 
     def _may_go_on(self, progress: Progress) -> None:
         """A replay is intake: it stops where messages from feeds are refused, and at the first that was not kept."""
@@ -283,7 +305,8 @@ def run_steps(
 ) -> Callable[[], None]:
     """Runs a generator beside the engine's work, at most `rate` steps a second (0: as the engine has time).
 
-    `each` is told of every step, `ended` of the end. Gives a callable that stops it.
+    A step that gives None is work that no rate counts. `each` is told of every step, `ended` of the end. Gives a callable that stops
+    it.
     """
     state = {"stopped": False}
     started = clock.seconds()
@@ -291,15 +314,21 @@ def run_steps(
 
     def go() -> None:
         nonlocal done
+        began, pause = clock.seconds(), 0.0
         try:
             for _ in range(STEP):
                 if state["stopped"]:
                     ended(None)
                     return
-                if rate > 0 and done >= (clock.seconds() - started) * rate + 1:
+                now = clock.seconds()
+                if rate > 0 and done >= (now - started) * rate + 1:
+                    pause = 1 / rate
                     break
-                each(next(steps))
-                done += 1
+                if now - began > STEP_S:
+                    break
+                step = next(steps)
+                each(step)
+                done += step is not None
         except StopIteration:
             ended(None)
             return
@@ -314,7 +343,7 @@ def run_steps(
                 )
             )
             return
-        clock.callLater(1 / rate if rate > 0 else 0, go)
+        clock.callLater(pause, go)
 
     def stop() -> None:
         state["stopped"] = True

@@ -15,11 +15,11 @@ from hl7bridge.hl7.mllp import START, Broken, Frame, Framer, Junk
 
 # A line that begins a part: three letters, a separator that is neither letter nor digit, as Delimiters
 # demands.
-_PART = re.compile(
+PART = re.compile(
     rb"(?:^|(?<=[\r\n]))(?:(MSH|FHS|BHS)(?=[!-/:-@\[-`{-~\t])|(BTS|FTS)(?=[\r\n!-/:-@\[-`{-~\t]|$))"
 )
 _TRAILER_BYTES = 256
-_BLANK = b" \t\r\n\x00\xef\xbb\xbf\x1a"
+BLANK = b" \t\r\n\x00\xef\xbb\xbf\x1a"
 
 
 class BatchError(HL7BridgeError):
@@ -48,24 +48,24 @@ def is_batch(raw: bytes) -> bool:
         # Asked of every message that comes: one search from behind, and one of the end, where a trailer
         # stands.
         another = raw.rfind(b"MSH") > 0 or raw.rfind(b"BTS", -_TRAILER_BYTES) > 0
-        return another and len(_PART.findall(raw)) > 1
-    inner = raw.lstrip(_BLANK)
+        return another and len(PART.findall(raw)) > 1
+    inner = raw.lstrip(BLANK)
     if len(inner) < len(raw) and inner.startswith(b"MSH"):
         return is_batch(inner)
-    return inner.startswith((b"FHS", b"BHS")) or len(_PART.findall(inner)) > 1
+    return inner.startswith((b"FHS", b"BHS")) or len(PART.findall(inner)) > 1
 
 
 def split(raw: bytes) -> Batch:
     """The messages in `raw`; a plain message is a batch of one, and comes out as it is."""
     if not is_batch(raw):
         return Batch([raw])
-    return _Splitter(raw.lstrip(_BLANK)).batch
+    return _Splitter(raw.lstrip(BLANK)).batch
 
 
 def read_file(data: bytes) -> Batch:
     """The messages of a file: framed for MLLP, in batches, or one behind the other."""
     if START not in data:
-        return split(data) if data.strip(_BLANK) else Batch()
+        return split(data) if data.strip(BLANK) else Batch()
     whole = Batch()
     framer = Framer(len(data))
     for event in framer.feed(data) + framer.finish():
@@ -92,8 +92,8 @@ class _Splitter:
         self.batch = Batch()
         self.in_file = self.in_batch = False
         self.batches = self.here = 0
-        parts = list(_PART.finditer(raw))
-        if parts and raw[: parts[0].start()].strip(_BLANK):
+        parts = list(PART.finditer(raw))
+        if parts and raw[: parts[0].start()].strip(BLANK):
             self.complain("batch-stray-lines", "there are lines before the first header", 0)
         for at, part in enumerate(parts):
             end = parts[at + 1].start() if at + 1 < len(parts) else len(raw)
@@ -111,7 +111,7 @@ class _Splitter:
             self.here += 1
             return
         line, _, rest = re.sub(rb"[\r\n]+", b"\n", self.raw[begin:end]).partition(b"\n")
-        if rest.strip(_BLANK):
+        if rest.strip(BLANK):
             self.complain("batch-stray-lines", f"lines behind {name.decode()} belong to no message", begin)
         if name == b"FHS":
             self.in_file, self.batches = True, 0

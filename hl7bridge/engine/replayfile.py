@@ -1,0 +1,55 @@
+"""Reading the file of a replay, in steps that are small enough for the reactor's thread.
+
+Raises HL7BridgeError, code `unreadable-file`, where the file cannot be read; also when that is found in the middle.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7.batchfile import Found, messages_of
+from hl7bridge.hl7.mllp import START
+
+#: Bytes read in one step.
+CHUNK_BYTES = 64 * 1024
+
+
+def open_file(path: str) -> BinaryIO:
+    """The file, if it is one: opening a pipe or a device could wait for ever, and everything with it."""
+    try:
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from None
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise _unreadable(path, "it is not a file")
+    return file
+
+
+def read_messages(file: BinaryIO, path: str, limit_bytes: int) -> Iterator[Found]:
+    """The messages in order; None where a step has read on and found none. Closes the file."""
+    with file:
+        framed = False
+        for chunk in _chunks(file, path):
+            if START in chunk:
+                framed = True
+                break
+            yield None
+        file.seek(0)
+        yield from messages_of(_chunks(file, path), framed=framed, limit_bytes=limit_bytes)
+
+
+def _chunks(file: BinaryIO, path: str) -> Iterator[bytes]:
+    try:
+        while chunk := file.read(CHUNK_BYTES):
+            yield chunk
+    except OSError as error:
+        raise _unreadable(path, error.strerror) from None
+
+
+def _unreadable(path: str, why: str | None) -> HL7BridgeError:
+    return HL7BridgeError(f"cannot be read: {why}", code="unreadable-file", place=path)
