@@ -2,13 +2,15 @@
 
 MLLP allows one unanswered message on a connection, so throughput to a slow hospital comes from several connections. They are
 dialled when there is work: one first, the others once it stands. While a hospital is silent or down one connection alone tries,
-with one timer, however many messages wait. ClientService does the dialling; this module knows no queue and no store.
+with one timer, however many messages wait. A link that has been of use and is lost is dialled again at once; only when that leads to
+nothing does waiting begin. ClientService does the dialling; this module knows no queue and no store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from typing import Protocol as Interface
 
 from twisted.application.internet import ClientService
 from twisted.internet.defer import CancelledError
@@ -32,8 +34,17 @@ log = Logger(namespace="hl7bridge.mllp.destination")
 #: The most bytes of an answer that are read; a hospital that sends more sends garbage.
 MAX_ANSWER_BYTES = 1024 * 1024
 
-#: (token given to send, acknowledgment code or None when there was no valid answer, why, the answer's bytes)
-Answered = Callable[[Any, "str | None", "str | None", "bytes | None"], None]
+
+class Answered(Interface):
+    """Told how a send ended.
+
+    `token` was given to send; `code` is the acknowledgment code, None when there was no valid answer; `answer` its bytes. `at_once`
+    tells that a link which had been of use was lost under the message, so that it need not wait before it is tried on the next one.
+    """
+
+    def __call__(
+        self, token: Any, code: str | None, why: str | None, answer: bytes | None, /, *, at_once: bool = False
+    ) -> None: ...
 
 
 @implementer(IHandshakeListener)
@@ -113,14 +124,22 @@ class MllpDestination(Protocol):
         self._timer = None
         self._end(None, f"no answer within {self.pool.timeout_s:g} s", None, close=True)
 
-    def _end(self, code: str | None, why: str | None, payload: bytes | None, *, close: bool = False) -> None:
+    def _end(
+        self,
+        code: str | None,
+        why: str | None,
+        payload: bytes | None,
+        *,
+        close: bool = False,
+        lost: bool = False,
+    ) -> None:
         self._stop_timer()
         token, self.token, self.busy = self.token, None, False
         if close:
             # What the peer would still say on this connection could be taken for the answer to the next message.
             self.closed = True
             self.transport.abortConnection()
-        self.pool._ended(self, token, code, why, payload)
+        self.pool._ended(self, token, code, why, payload, lost)
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
@@ -132,7 +151,7 @@ class MllpDestination(Protocol):
         if not self.busy:
             self._stop_timer()
         if self.busy:
-            self._end(None, "the connection closed before the answer", None)
+            self._end(None, "the connection closed before the answer", None, lost=True)
         if self.ready:
             self.pool._lost(self)
         else:
@@ -195,6 +214,7 @@ class MllpPool:
         self._free: list[MllpDestination] = []
         self._unanswered = 0
         self._unused = 0
+        self._useful = False  # a message was answered since the link came up last
         self._pause: Any = None
         self._stopped = False
         self._retired = False
@@ -285,7 +305,13 @@ class MllpPool:
         self._link(True)
 
     def _ended(
-        self, connection: MllpDestination, token: Any, code: str | None, why: str | None, answer: bytes | None
+        self,
+        connection: MllpDestination,
+        token: Any,
+        code: str | None,
+        why: str | None,
+        answer: bytes | None,
+        lost: bool,
     ) -> None:
         if self._retired:
             self._hang_up(connection.slot)
@@ -293,13 +319,14 @@ class MllpPool:
             self._free.append(connection)
         if code is not None:
             self._unanswered = self._unused = 0
+            self._useful = True
         else:
             self._unanswered += 1
             # One lost answer is that message's trouble; when every connection has lost one, it is the hospital's.
             beyond = self._unanswered - len(self._slots)
             if beyond > 0:
                 self._rest(beyond)
-        self._answered(token, code, why, answer)
+        self._answered(token, code, why, answer, at_once=lost and self._useful)
 
     def _rest(self, failures: int) -> None:
         """Leaves the hospital alone for a while."""
@@ -330,10 +357,12 @@ class MllpPool:
         self._hang_up(slot)
         # Whether the hospital is down is known only when it cannot be dialled again.
         self.up = bool(self.open_connections)
-        if not (self.up or connection.used):
-            # It takes connections and closes them at once: dialled again at once, it would do so again.
-            self._unused += 1
-            self._rest(self._unused)
+        if not self.up:
+            useful, self._useful = self._useful, False
+            if not (useful or connection.used):
+                # It takes connections and closes them at once: dialled again at once, it would do so again.
+                self._unused += 1
+                self._rest(self._unused)
         self._ready()
 
     def _not_trusted(self, connection: MllpDestination, reason: Failure | None) -> None:

@@ -191,8 +191,16 @@ class Delivery:
         self.touch()
         self._journal.wake()
 
-    def answered(self, entry: Entry, code: str | None, why: str | None, answer: bytes | None) -> None:
-        """A send ended."""
+    def answered(
+        self,
+        entry: Entry,
+        code: str | None,
+        why: str | None,
+        answer: bytes | None,
+        *,
+        at_once: bool = False,
+    ) -> None:
+        """A send ended. With `at_once` its first repetition waits for nothing but a connection."""
         self._answered_in_turn += 1
         now_us = self._wall_us()
         entry.attempts += 1
@@ -229,7 +237,8 @@ class Delivery:
             answer,
         )
         if step is Next.RETRY:
-            delay_s = self.policy.backoff.delay_s(entry.attempts, self._chance())
+            first = at_once and entry.attempts == 1
+            delay_s = 0.0 if first else self.policy.backoff.delay_s(entry.attempts, self._chance())
             change.next_us = now_us + int(delay_s * 1e6)
             self._journal.change(change, self._retry, (entry, delay_s))
         else:
