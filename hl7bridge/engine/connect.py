@@ -18,7 +18,7 @@ from hl7bridge.channel.filename import file_name
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
 from hl7bridge.connectors import tls
 from hl7bridge.connectors.file_destination import FileDestination
-from hl7bridge.connectors.mllp_destination import MllpPool
+from hl7bridge.connectors.mllp_pool import MllpPool
 from hl7bridge.connectors.mllp_source import Feed, MllpListener
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.delivery.retry import Backoff

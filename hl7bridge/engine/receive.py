@@ -108,14 +108,14 @@ class Receiver:
     def _receive_frame(self, frame: Frame) -> None:
         if not batch.is_batch(frame.payload):
             self._released(frame.counted_bytes)
-            self.receive(frame._replace(counted_bytes=0))
+            self.receive(frame)
             return
         parts = batch.split(frame.payload)
         for error in parts.errors:
             self._say.warn("{source}: in a batch: {error}", source=frame.source, error=str(error))
         if not parts.messages:  # an empty batch is kept and answered like anything unreadable
             self._released(frame.counted_bytes)
-            self.receive(frame._replace(counted_bytes=0))
+            self.receive(frame)
             return
         # A batch may hold thousands: its messages are received in order, a few before each commit like anybody's.
         frames = [frame._replace(payload=part, counted_bytes=0) for part in parts.messages]
@@ -132,7 +132,7 @@ class Receiver:
     # -- the walk -------------------------------------------------------------------------------------------------------------
 
     def receive(self, frame: Frame) -> None:
-        """Takes one message from its bytes to the journal; what was kept is answered by `_answer`."""
+        """Takes one message, whose bytes count no more, to the journal; what was kept is answered by `_answer`."""
         self.received += 1
         source = self.configuration.sources[frame.source]
         try:
@@ -162,7 +162,7 @@ class Receiver:
         if known is None:
             self._in_flight[place] = {kept.fingerprint: []}
         elif kept.fingerprint in known:
-            known[kept.fingerprint].append(frame)
+            known[kept.fingerprint].append(frame._replace(counted_bytes=0))
             return True
         else:
             kept.flags = (REUSED_CONTROL_ID,)
