@@ -62,7 +62,7 @@ def limits_of(source: SourceSettings) -> dict[str, Any]:
 
 
 class Connector:
-    """Opens what a configuration names. A simulation replaces `listen` and `endpoint` by transports in memory."""
+    """Opens what a configuration names. A simulation replaces `open_port` and `endpoint` by transports in memory."""
 
     def __init__(self, reactor: Any, folder: Path, data: Path, chance: Callable[[], float]) -> None:
         self.reactor = reactor
@@ -91,7 +91,7 @@ class Connector:
         mllp = source.mllp
         served = self.served(source, factory)
         try:
-            return self.reactor.listenTCP(mllp.port, served, interface=mllp.host, backlog=BACKLOG)
+            return self.open_port(mllp.host, mllp.port, served)
         except CannotListenError as error:
             raise CannotListen(
                 f"port {mllp.port} cannot be opened: {getattr(error.socketError, 'strerror', error.socketError)}",
@@ -99,6 +99,10 @@ class Connector:
                 place=f"source {source.name}",
                 hint="another program may use it: ss -ltnp shows which",
             ) from None
+
+    def open_port(self, host: str, number: int, served: Any) -> Any:
+        """Listens. Raises CannotListenError."""
+        return self.reactor.listenTCP(number, served, interface=host, backlog=BACKLOG)
 
     def hand_over(self, port: Any, served: Any) -> None:
         """An open port serves something else from now on; it is not closed, so nobody is refused meanwhile."""

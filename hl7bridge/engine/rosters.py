@@ -1,15 +1,19 @@
-"""Loading the affiliates' roster files into the store: each whole or not at all, in small steps, with a report.
+"""Loading the affiliates' roster files into the store: staged in small steps that nobody sees, then published all together.
 
-A file whose content is already published is not read again; which content that was stands in `rosters.json` beside the store.
+A file whose content is already published is not read again. Which content that was stands in `rosters.json` beside the store, and
+at which of the store's roster generations: where the store is at another one (a crash before the file was written, an older store
+put back), the file says nothing, and every list is read again. So it may lag behind, and claims nothing that is not published.
+
 Raises RosterErrors (a list with mistakes) and TooManyEnded (a list that ends more patients than a slip should be able to).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
@@ -19,7 +23,7 @@ from hl7bridge.connectors.file_destination import write_whole
 from hl7bridge.engine.identity import day_number
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import ROSTERS
-from hl7bridge.store.base import RosterEntry, RosterReport, Store
+from hl7bridge.store.base import RosterEntry, RosterReport, Store, StoreError
 from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.rosters")
@@ -35,6 +39,13 @@ class TooManyEnded(HL7BridgeError):
     """A full list that ends more than 5 % of an affiliate's patients. Code: `roster-ends-many`."""
 
 
+class Staged(NamedTuple):
+    """Lists that wait to be published: their loads, and the digest of what was read for each affiliate."""
+
+    loads: list[int]
+    digests: dict[str, str]
+
+
 class RosterLoader:
     """Loads for one store."""
 
@@ -44,26 +55,35 @@ class RosterLoader:
         self._published = data / ROSTERS
         self._wall_us = wall_us
 
-    def load(
+    def load(self, folder: Path, configuration: Configuration, *, accept_ends: bool) -> None:
+        """Stages and publishes at once: at start, when nobody waits for the reactor."""
+        steps = self.stage(folder, configuration, accept_ends=accept_ends)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                self.publish(end.value)
+                return
+
+    def stage(
         self, folder: Path, configuration: Configuration, *, accept_ends: bool
-    ) -> Iterator[RosterReport | None]:
-        """Stages every list that changed and publishes them all at the end; None between bounded steps, then the reports."""
+    ) -> Generator[None, None, Staged]:
+        """Stages every list that changed, in bounded steps; nothing counts before `publish` is given the result."""
         known = self._known()
-        staged: list[RosterReport] = []
+        staged = Staged([], {})
         for settings in configuration.destinations.values():
             affiliate = settings.affiliate
             if affiliate is None or affiliate.roster is None:
                 continue
             path = folder / affiliate.roster
-            digest = _digest(path)
-            if known.get(settings.name) == digest:
+            if settings.name in known and known[settings.name] == _digest(path):
                 continue
-            known[settings.name] = digest
             report: RosterReport | None = None
-            entries = self._entries(path, affiliate.roster)
+            read = sha256()
+            entries = self._entries(path, affiliate.roster, read)
             for step in self._store.stage_roster(settings.name, entries, True, self._wall_us(), 2000):
                 report = step
-                yield None
+                yield
             if report is None:
                 continue
             if not accept_ends and report.before > SMALL_LIST and report.ended > MOST_ENDED * report.before:
@@ -73,29 +93,46 @@ class RosterLoader:
                     place=affiliate.roster,
                     hint="if that is meant, reload or run with --accept-roster-ends",
                 )
-            staged.append(report)
-        for report in staged:
-            yield self._store.publish_roster(report.load, self._wall_us())
-        if staged:
-            write_whole(self._published, json.dumps(known, indent=1, sort_keys=True).encode())
+            staged.loads.append(report.load)
+            # Of what was staged, even if the file has changed since.
+            staged.digests[settings.name] = read.hexdigest()
+        return staged
+
+    def publish(self, staged: Staged) -> None:
+        """Makes the staged lists count, all in one transaction, and says in the log what they changed.
+
+        Raises StoreError: then none of them counts (or, after StoreUnknown, nobody knows).
+        """
+        if not staged.loads:
+            return
+        known = self._known()
+        for report in self._store.publish_rosters(staged.loads, self._wall_us()):
+            _say(report)
+        try:
+            published = {"generation": self._store.roster_generation(), "digests": known | staged.digests}
+            write_whole(self._published, json.dumps(published, indent=1, sort_keys=True).encode())
+        except (OSError, StoreError) as error:  # the lists count all the same; they are read again next time
+            log.warn("{path} cannot be written: {why}", path=str(self._published), why=str(error))
 
     def _known(self) -> dict[str, str]:
         try:
-            return dict(json.loads(self._published.read_bytes()))
-        except (OSError, ValueError):
-            return {}
+            published = json.loads(self._published.read_bytes())
+            if published["generation"] == self._store.roster_generation():
+                return dict(published["digests"])
+        except (OSError, ValueError, LookupError, TypeError):
+            pass
+        return {}
 
-    def _entries(self, path: Path, place: str) -> Iterator[RosterEntry]:
-        with open(path, "rb") as file:
-            chunks = iter(lambda: file.read(_CHUNK), b"")
-            for entry in roster.read_roster(chunks, place):
-                yield RosterEntry(
-                    self._hashes.patient(entry.authority, entry.id),
-                    day_number(entry.valid_from),
-                    day_number(entry.valid_through),
-                    entry.npi,
-                    entry.opt_out,
-                )
+    def _entries(self, path: Path, place: str, read: Any) -> Iterator[RosterEntry]:
+        """The entries of a file; `read` is a digest that is updated with every byte of it."""
+        for entry in roster.read_roster(_chunks(path, read), place):
+            yield RosterEntry(
+                self._hashes.patient(entry.authority, entry.id),
+                day_number(entry.valid_from),
+                day_number(entry.valid_through),
+                entry.npi,
+                entry.opt_out,
+            )
 
 
 def roster_mistakes(folder: Path, configuration: Configuration) -> list[roster.RosterMistake]:
@@ -117,26 +154,30 @@ def roster_mistakes(folder: Path, configuration: Configuration) -> list[roster.R
 
 
 def _digest(path: Path) -> str:
-    digest = sha256()
+    read = sha256()
+    for _ in _chunks(path, read):
+        pass
+    return read.hexdigest()
+
+
+def _chunks(path: Path, read: Any) -> Iterator[bytes]:
     try:
         with open(path, "rb") as file:
             while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+                read.update(chunk)
+                yield chunk
     except OSError as error:
         raise HL7BridgeError(
             f"cannot be read: {error.strerror}", code="unreadable-file", place=str(path)
         ) from None
-    return digest.hexdigest()
 
 
-def report(step: RosterReport | None) -> None:
-    """Says in the log what a list changed; None says nothing."""
-    if step is not None:
-        log.info(
-            "roster of {affiliate}: {added} added, {ended} ended, {changed} changed, {unchanged} unchanged",
-            affiliate=step.affiliate,
-            added=step.added,
-            ended=step.ended,
-            changed=step.changed,
-            unchanged=step.unchanged,
-        )
+def _say(report: RosterReport) -> None:
+    log.info(
+        "roster of {affiliate}: {added} added, {ended} ended, {changed} changed, {unchanged} unchanged",
+        affiliate=report.affiliate,
+        added=report.added,
+        ended=report.ended,
+        changed=report.changed,
+        unchanged=report.unchanged,
+    )

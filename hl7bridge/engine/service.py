@@ -1,7 +1,9 @@
 """The engine's life: start, reload, stop. The one module that sees everything.
 
 At start the data folder is locked, the store opened and what was being sent is marked a possible duplicate; then listeners open.
-A reload takes a new configuration wholly or not at all; connections and queues that it does not touch stay as they are.
+A reload takes a new configuration wholly or not at all; connections and queues that it does not touch stay as they are. First comes
+all that may fail: mistakes, keys, ports, rosters staged where nobody sees them, the version kept. The rosters are published last, in
+one transaction, and in the same turn of the reactor the rest is in force.
 
 Raises HL7BridgeError from `start` and `reload` when the configuration, a port, a certificate or the store cannot be used.
 """
@@ -35,7 +37,7 @@ from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.pool import Nowhere
 from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
 from hl7bridge.engine.release import Releasing
-from hl7bridge.engine.rosters import RosterLoader, report
+from hl7bridge.engine.rosters import RosterLoader, Staged
 from hl7bridge.engine.upkeep import Upkeep
 from hl7bridge.engine.writer import AtOnce, Writer
 from hl7bridge.errors import HL7BridgeError
@@ -96,8 +98,7 @@ class Engine:
         self.roster = StoredRoster(store, self.hashes)
         self.rosters = RosterLoader(store, self.hashes, connector.data, wall_us)
         self.configuration = self._read()
-        for step in self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends):
-            report(step)
+        self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends)
         self.releasing = Releasing(self.configuration, self.roster, wall_us)
         self.journal = Journal(store, writer or AtOnce(store), self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
@@ -232,44 +233,44 @@ class Engine:
         self._reloading = True
         try:
             new = self._read()
-            for step in self.rosters.load(self.folder, new, accept_ends=accept_roster_ends):
-                report(step)
-                yield
+            staged = yield from self.rosters.stage(self.folder, new, accept_ends=accept_roster_ends)
             if self.stopping:
                 raise HL7BridgeError(
                     "the engine is stopping", code="stopping", hint="start it: it reads the new configuration"
                 )
-            self._put_in_force(new)
+            self._put_in_force(new, staged)
+        except StoreUnknown as error:
+            self._store_lost(error)  # nobody knows whether the rosters are published
+            raise
         finally:
             self._reloading = False
-            self.releasing.generation += 1  # a roster may have been published even where the rest was refused
 
-    def _put_in_force(self, new: Configuration) -> None:
+    def _put_in_force(self, new: Configuration, staged: Staged) -> None:
         opened: dict[str, Listening] = {}
+        pools: dict[str, tuple[Delivery, Any]] = {}
         try:
             handed = self._open_new_ports(new, opened)
-            pools = {
-                name: self.connector.pool(settings, self._known(settings))
-                for name, settings in new.destinations.items()
-                if self._settings.get(name) != settings
-            }
+            for name, settings in new.destinations.items():
+                if self._settings.get(name) != settings:
+                    delivery = self._known(settings)
+                    pools[name] = delivery, self.connector.pool(settings, delivery)
             self._keep_version(new)
+            self.rosters.publish(staged)
         except Exception:
             for listening in opened.values():
                 listening.port.stopListening()
             raise
+        self.releasing.generation += 1
         self._take(new, opened, handed, pools)
 
     def _known(self, settings: DestinationSettings) -> Delivery:
-        delivery = self.deliveries.get(settings.name)
-        if delivery is None:
-            delivery = self.deliveries[settings.name] = self._delivery(
-                settings.name,
-                policy_of(settings),
-                strict=settings.order == "strict",
-                ahead=ahead_of(settings),
-            )
-        return delivery
+        """The destination as it stands, or a new one that nobody sees yet."""
+        return self.deliveries.get(settings.name) or self._delivery(
+            settings.name,
+            policy_of(settings),
+            strict=settings.order == "strict",
+            ahead=ahead_of(settings),
+        )
 
     def _open_new_ports(
         self, new: Configuration, opened: dict[str, Listening]
@@ -313,12 +314,13 @@ class Engine:
         new: Configuration,
         opened: dict[str, Listening],
         handed: dict[str, tuple[Listening, Any]],
-        pools: dict[str, Any],
+        pools: dict[str, tuple[Delivery, Any]],
     ) -> None:
         self._take_ports(new, opened, handed)
-        for name, pool in pools.items():
+        for name, (delivery, pool) in pools.items():
             settings = new.destinations[name]
-            self.deliveries[name].settle(
+            self.deliveries[name] = delivery
+            delivery.settle(
                 policy_of(settings), pool, strict=settings.order == "strict", ahead=ahead_of(settings)
             )
             self._settings[name] = settings

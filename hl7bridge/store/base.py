@@ -262,9 +262,9 @@ class Store(StoreReader, Protocol):
         `full`: patients not in `rows` end. Later entries of the same patient replace earlier ones.
         """
 
-    def publish_roster(self, load: int, at_us: int) -> RosterReport:
-        """Make a staged list the one that counts: one small transaction. Raises StoreFault for an unknown
-        load.
+    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+        """Make staged lists those that count: all of them in one small transaction, or none. Raises
+        StoreFault for an unknown load.
         """
 
     def expire(

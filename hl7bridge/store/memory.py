@@ -10,6 +10,7 @@ Refuses to know: files, SQL, time. Raises the kinds of `StoreError` that the pro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from hl7bridge.store.base import (
@@ -55,7 +56,7 @@ class MemoryStore:
     def __init__(self, *, key: bytes = b"k" * 32, room_bytes: int = 1 << 40) -> None:
         self.room_bytes = room_bytes
         self._state = State(key)
-        self._refusal: tuple[StoreError, bool] | None = None
+        self._refusal: tuple[StoreError, bool, int] | None = None
         self._broken: StoreUnknown | None = None
 
     # For tests and simulations
@@ -66,30 +67,42 @@ class MemoryStore:
         fresh._state = self._state.copy()
         return fresh
 
-    def refuse_next(self, error: StoreError, *, kept: bool = False) -> None:
-        """Make the next commit raise `error`; `kept` (for StoreUnknown only) keeps the batch all the same."""
-        self._refusal = (error, kept)
+    def refuse_next(self, error: StoreError, *, kept: bool = False, after: int = 0) -> None:
+        """Make the next commit (or publishing), or the one `after` so many, raise `error`; `kept` (for StoreUnknown
+        only) keeps the batch all the same.
+        """
+        self._refusal = (error, kept, after)
 
     # Writing
 
     def commit(self, batch: Batch) -> dict[int, Earlier]:
         """Keep a batch, or nothing of it."""
+        with self._refusing():
+            messages, repeated = once(batch.messages, self.duplicate_of)
+            batch = replace(batch, messages=messages)
+            pending = Pending(self._state)
+            pending.add(batch)
+            if pending.body_bytes and self._state.body_bytes + pending.body_bytes > self.room_bytes:
+                raise StoreFull("the store has no room left")
+            pending.merge(batch)
+        return repeated
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Around one transaction: says no where `refuse_next` asked for it, before or after what is kept."""
         self._usable()
-        messages, repeated = once(batch.messages, self.duplicate_of)
-        batch = replace(batch, messages=messages)
-        refusal, self._refusal = self._refusal, None
+        refusal = None
+        if self._refusal is not None:
+            error, kept, after = self._refusal
+            refusal = None if after else (error, kept)
+            self._refusal = (error, kept, after - 1) if after else None
         if refusal is not None and not refusal[1]:
             self._note(refusal[0])
             raise refusal[0]
-        pending = Pending(self._state)
-        pending.add(batch)
-        if pending.body_bytes and self._state.body_bytes + pending.body_bytes > self.room_bytes:
-            raise StoreFull("the store has no room left")
-        pending.merge(batch)
+        yield
         if refusal is not None:
             self._note(refusal[0])
             raise refusal[0]
-        return repeated
 
     def recover(self, at_us: int) -> list[Recovered]:
         """What was being sent is queued again, marked as a possible duplicate."""
@@ -353,10 +366,10 @@ class MemoryStore:
         self._usable()
         return self._state.rosters.stage(affiliate, rows, full, chunk)
 
-    def publish_roster(self, load: int, at_us: int) -> RosterReport:
-        """Make a staged list count."""
-        self._usable()
-        return self._state.rosters.publish(load)
+    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+        """Make staged lists count; refused as `refuse_next` asks."""
+        with self._refusing():
+            return self._state.rosters.publish(loads)
 
     def roster_rows(self, keys: Sequence[int]) -> list[RosterMatch]:
         """Published rows of these patients."""

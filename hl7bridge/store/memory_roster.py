@@ -70,18 +70,25 @@ class MemoryRosters:
         staged.complete = True
         yield staged.report
 
-    def publish(self, load: int) -> RosterReport:
-        """Make a wholly staged list the one that counts."""
-        staged = self._staged.get(load)
-        if staged is None or not staged.complete:
-            raise StoreFault("there is no complete staged list of this number", hint="load the list again")
-        name = staged.report.affiliate
-        if self._newest[name] > load:
-            raise StoreFault("a newer list of this affiliate has been staged", hint="publish the newer one")
-        self._published[name] = dict(staged.rows)
-        self._staged = {n: s for n, s in self._staged.items() if s.report.affiliate != name}
-        self.generation += 1
-        return staged.report
+    def publish(self, loads: Sequence[int]) -> list[RosterReport]:
+        """Make wholly staged lists those that count: all of them, or none."""
+        ready: dict[str, _Staged] = {}
+        for load in loads:
+            staged = self._staged.get(load)
+            if staged is None or not staged.complete or staged.report.affiliate in ready:
+                raise StoreFault(
+                    "there is no complete staged list of this number", hint="load the list again"
+                )
+            name = staged.report.affiliate
+            if self._newest[name] > load:
+                raise StoreFault(
+                    "a newer list of this affiliate has been staged", hint="publish the newer one"
+                )
+            ready[name] = staged
+        self._published |= {name: dict(staged.rows) for name, staged in ready.items()}
+        self._staged = {n: s for n, s in self._staged.items() if s.report.affiliate not in ready}
+        self.generation += len(ready)
+        return [staged.report for staged in ready.values()]
 
     def rows(self, keys: Sequence[int]) -> list[RosterMatch]:
         """Published rows of these patients, of all affiliates."""

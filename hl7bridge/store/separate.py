@@ -15,7 +15,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -168,10 +168,10 @@ class SeparateStore(SqliteReader):
                 return
             yield report
 
-    def publish_roster(self, load: int, at_us: int) -> RosterReport:
-        """Make a staged list the one that counts."""
-        report: RosterReport = self._call("publish_roster", load, at_us)
-        return report
+    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+        """Make staged lists the ones that count, all of them in one small transaction."""
+        reports: list[RosterReport] = self._call("publish_rosters", loads, at_us)
+        return reports
 
     # The link
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -331,9 +331,9 @@ class SqliteStore(SqliteReader):
         """Load a list invisibly, in bounded steps."""
         return self._rosters.stage(affiliate, rows, full, at_us, chunk)
 
-    def publish_roster(self, load: int, at_us: int) -> RosterReport:
-        """Make a staged list the one that counts."""
-        return self.transaction(self._rosters.publish, load, at_us)
+    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+        """Make staged lists those that count, all together."""
+        return self.transaction(self._rosters.publish, loads, at_us)
 
     # Upkeep
 

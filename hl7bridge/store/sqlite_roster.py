@@ -13,7 +13,7 @@ was given.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -77,8 +77,11 @@ class RosterLoads:
             self._transaction(self._complete, report)
         yield report
 
-    def publish(self, load: int, at_us: int) -> RosterReport:
-        """Make a staged list the one that counts; runs within a transaction."""
+    def publish(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+        """Make staged lists those that count; runs within a transaction."""
+        return [self._publish(load, at_us) for load in loads]
+
+    def _publish(self, load: int, at_us: int) -> RosterReport:
         row = self._conn.execute(_ROSTER["load"], (load,)).fetchone()
         if row is None or not row[6] or row[7] is not None:
             raise StoreFault("there is no complete staged list of this number", hint="load the list again")

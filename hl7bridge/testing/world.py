@@ -13,7 +13,6 @@ from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 
-from hl7bridge.connectors.mllp_source import MllpListener
 from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.service import Engine
 from hl7bridge.engine.writer import AtOnce, Then
@@ -40,8 +39,8 @@ class MemoryConnector(Connector):
         self.network = network
         self.process = process
 
-    def listen(self, source: Any, factory: MllpListener) -> Any:
-        return self.network.listen(source.mllp.port, factory, self.process)
+    def open_port(self, host: str, number: int, served: Any) -> Any:
+        return self.network.listen(number, served, self.process)
 
     def endpoint(self, settings: Any) -> Any:
         return self.network.endpoint(settings.mllp.port, self.process)

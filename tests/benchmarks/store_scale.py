@@ -196,7 +196,7 @@ def rosters(path: Path, rows: int) -> Iterator[str]:
             if store.checkpoint_due():
                 store.checkpoint()
         started = time.perf_counter()
-        store.publish_roster(last.load, 2)
+        store.publish_rosters([last.load], 2)
         publishing.append(time.perf_counter() - started)
 
     began = time.perf_counter()

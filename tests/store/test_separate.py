@@ -148,7 +148,7 @@ def test_a_message_of_megabytes_is_kept_whole(store: SeparateStore, rows: Rows) 
 def test_a_roster_is_staged_in_portions_whatever_their_number(store: SeparateStore, count: int) -> None:
     entries = [RosterEntry(key) for key in range(count)]
     *_, report = store.stage_roster("rush", iter(entries), True, 1, chunk=4)
-    assert store.publish_roster(report.load, 2).added == count
+    assert store.publish_rosters([report.load], 2)[0].added == count
     assert {match.key for match in store.roster_rows(range(10))} == set(range(count))
 
 

@@ -27,7 +27,7 @@ def published(
     store: Store, affiliate: str, rows: list[RosterEntry], full: bool = True, chunk: int = 2
 ) -> RosterReport:
     """Stage and publish a list."""
-    return store.publish_roster(staged(store, affiliate, rows, full, chunk).load, 2)
+    return store.publish_rosters([staged(store, affiliate, rows, full, chunk).load], 2)[0]
 
 
 def counts(report: RosterReport) -> tuple[int, int, int, int, int]:
@@ -46,7 +46,7 @@ def test_a_list_counts_only_once_it_is_published(kit: Any) -> None:
     assert store.roster_generation() == 0
     store = kit.crash()
     assert store.roster_rows([1, 2, 3]) == []
-    assert store.publish_roster(report.load, 9) == report
+    assert store.publish_rosters([report.load], 9) == [report]
     for each in (store, kit.reader(), kit.crash()):
         assert whose(each, 3, 1, 7, 1) == {("rush", 1), ("rush", 3)}
         assert each.roster_generation() == 1
@@ -66,7 +66,7 @@ def test_a_full_list_ends_what_it_leaves_out_and_touches_no_other_affiliate(stor
     report = staged(store, "rush", [*entries(2, 3), *entries(4, npi="1"), *entries(9)])
     assert counts(report) == (5, 1, 2, 1, 2)
     assert whose(store, *range(10)) == {("rush", n) for n in range(1, 6)} | {("tucson", 1), ("tucson", 2)}
-    store.publish_roster(report.load, 3)
+    store.publish_rosters([report.load], 3)
     assert whose(store, *range(10)) == {("rush", n) for n in (2, 3, 4, 9)} | {("tucson", 1), ("tucson", 2)}
     assert {row.npi for row in store.roster_rows([4])} == {"1"}
     assert store.roster_generation() == 3
@@ -116,12 +116,30 @@ def test_only_the_newest_complete_list_of_an_affiliate_may_be_published(store: S
     incomplete = next(steps)
     for load in (older.load, incomplete.load, 99):
         with pytest.raises(StoreFault):
-            store.publish_roster(load, 1)
+            store.publish_rosters([load], 1)
     whole = list(steps)[-1]
-    store.publish_roster(whole.load, 1)
+    store.publish_rosters([whole.load], 1)
     with pytest.raises(StoreFault):
-        store.publish_roster(whole.load, 1)
+        store.publish_rosters([whole.load], 1)
     assert whose(store, 1, 2, 3) == {("rush", 1), ("rush", 2), ("rush", 3)}
+
+
+def test_several_lists_are_published_together_or_none_of_them(kit: Any) -> None:
+    store = kit.store
+    published(store, "rush", entries(1))
+    loads = [staged(store, "rush", entries(2)).load, staged(store, "tucson", entries(3)).load]
+    for refused in ([*loads, 99], [*loads, loads[0]]):
+        with pytest.raises(StoreFault):
+            store.publish_rosters(refused, 3)
+        for each in (store, kit.reader()):
+            assert whose(each, 1, 2, 3) == {("rush", 1)}
+            assert each.roster_generation() == 1
+    reports = store.publish_rosters(loads, 3)
+    assert [report.affiliate for report in reports] == ["rush", "tucson"]
+    for each in (store, kit.reader(), kit.crash()):
+        assert whose(each, 1, 2, 3) == {("rush", 2), ("tucson", 3)}
+        assert each.roster_generation() == 3
+    assert kit.store.publish_rosters([], 4) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -145,7 +163,7 @@ def test_any_lists_give_the_rows_that_the_model_gives(kit: Any, seed: int) -> No
         assert reports[0] == reports[1]
         if random.random() < 0.7:
             for store in (model, kit.store):
-                store.publish_roster(reports[0].load, 5)
+                store.publish_rosters([reports[0].load], 5)
         if random.random() < 0.2:
             kit.crash()
             model = model.crash()
