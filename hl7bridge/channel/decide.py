@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from hl7bridge.channel.configuration import Configuration
     from hl7bridge.channel.plan import ChannelPlan, DestinationPlan, SourcePlan
 
-_STRICT: Final = (b"*",)
+#: The order key that all deliveries of a destination share under `strict`.
+STRICT: Final = (b"*",)
 _NONE: Final[tuple[bytes, ...]] = ()
 _MOST_KEYS: Final = 16
 
@@ -158,11 +159,11 @@ class Case:
         self._rows: dict[str, list[RosterRow]] | None = None
 
     def keys(self, order: str) -> tuple[bytes, ...]:
-        """The order keys of a delivery: none, one for everything, or the patients'."""
+        """The order keys of a delivery: none, one for everything, or the patients'. They show what `order` was."""
         if order == "none":
             return _NONE
         if order == "strict":
-            return _STRICT
+            return STRICT
         if self._keys is None:
             self._keys = patient_keys(self.people, self.type_ in MERGES, self.plan.name)
         return self._keys
@@ -345,6 +346,7 @@ def _answered(
 
 
 __all__ = [
+    "STRICT",
     "ChannelOutcome",
     "Decision",
     "Outgoing",

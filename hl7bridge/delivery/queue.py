@@ -7,6 +7,12 @@ beyond the window the store alone holds what waits, and pages of it are asked fo
 Two kinds of work may lie in the store alone. After an *overflow* everything behind `loaded_to` does. A *spilled key* has more
 waiting than one key may keep in memory; what lies behind `spilled` does, while other keys go on.
 
+The order of a destination may change while deliveries wait. Which order one was decided under shows in its keys: none, the `line`
+(the one key that all share under `strict`), or a patient's. One that has a key leaves only when every older one that was decided
+under another order has ended; until then it lies in the store alone, as after an overflow. So the old ones drain under their own
+keys, and as positions and keys are all that counts, the rule holds over restarts. One without a key has no order to keep: it bars
+what comes after it, and is not barred itself (it may only have to wait in the store behind one that is).
+
 The queue knows no store, no socket and no clock. It is told what happened (admitted, committed, claimed, finished, due, loaded)
 and asked what to do (claims, next to send, pages wanted). Times are seconds on any steady clock.
 """
@@ -16,9 +22,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from heapq import heappop, heappush
-from typing import Any
+
+from hl7bridge.delivery.entry import Entry, Place
+
+__all__ = ["DestinationQueue", "Entry", "KeyQueue", "Place"]
 
 #: Deliveries in memory for one destination, the first MOST_WAITING of those that wait for a retry not counted.
 WINDOW = 2000
@@ -31,38 +39,6 @@ WAITING_TAIL = 4
 PAYLOAD_BYTES = 16 * 1024 * 1024
 
 
-class Place(IntEnum):
-    """Where a delivery stands inside its queue."""
-
-    NEW = 0  # admitted, not yet durable
-    QUEUED = 1  # durable; waits for its turn
-    CLAIMING = 2  # its claim is being made durable
-    READY = 3  # claimed; leaves on the next free connection
-    SENDING = 4  # bytes have left; until its result is durable
-    WAITING = 5  # waits for its next attempt
-    STORED = 6  # left to the store: the window or its key is full
-    GONE = 7  # finished, cancelled or rolled back
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One delivery in the window.
-
-    `payload` may be None: then it is read from the store when it leaves. `about` is the engine's own, and unread here.
-    """
-
-    id: int
-    position: int
-    keys: tuple[int, ...]
-    payload: bytes | None
-    received_us: int
-    attempts: int = 0
-    possible_duplicate: bool = False
-    about: Any = None
-    place: Place = Place.NEW
-    licensed: bool = False
-
-
 @dataclass(slots=True, eq=False)
 class KeyQueue:
     """The deliveries of one key in memory; `spilled` is the position behind which more lie in the store alone."""
@@ -72,9 +48,12 @@ class KeyQueue:
 
 
 class DestinationQueue:
-    """See the module. `ahead` bounds the claims that may be out at once (about four for each connection)."""
+    """See the module. `ahead` bounds the claims that may be out at once (about four for each connection); `line` is the key
+    of what was decided under `strict`.
+    """
 
-    def __init__(self, *, strict: bool = False, ahead: int = 4, window: int = WINDOW) -> None:
+    def __init__(self, *, line: int, strict: bool = False, ahead: int = 4, window: int = WINDOW) -> None:
+        self.line = line
         self.strict = strict
         self.ahead = ahead
         self.window = window
@@ -95,6 +74,8 @@ class DestinationQueue:
         self._waiting: list[tuple[float, int, Entry]] = []
         self._waiting_count = 0
         self._starved: dict[int, None] = {}
+        self._keyless = 0
+        self._barred: Entry | None = None
 
     # -- what came ------------------------------------------------------------------------------------------------------
 
@@ -103,7 +84,7 @@ class DestinationQueue:
 
         True: make it durable as `sending`, it leaves as soon as that is done. False: as `queued`.
         """
-        if self.overflow or self._crowd() >= self.window:
+        if self.overflow or self._crowd() >= self.window or self._bars(entry):
             if not self.overflow:
                 self.overflow = True
                 self.loaded_to = self._last_admitted
@@ -148,13 +129,17 @@ class DestinationQueue:
 
     def page_wanted(self) -> int | None:
         """The position behind which a page of open deliveries is wanted, or None."""
-        if self.overflow and self._crowd() <= self.window // 2:
-            return self.loaded_to
-        return None
+        if not self.overflow or self._crowd() > self.window // 2:
+            return None
+        return None if self._barred is not None and self._bars(self._barred) else self.loaded_to
 
     def loaded(self, page: Sequence[Entry], *, exhausted: bool) -> None:
         """A page, in order of position; `exhausted`: the store had no more."""
+        self._barred = None
         for entry in page:
+            if entry.id not in self.entries and self._bars(entry):
+                self._barred = entry
+                return
             self.loaded_to = entry.position
             self._last_admitted = max(self._last_admitted, entry.position)
             if entry.id not in self.entries and self._register(entry):
@@ -303,6 +288,12 @@ class DestinationQueue:
 
     # -- inside ---------------------------------------------------------------------------------------------------------------
 
+    def _bars(self, entry: Entry) -> bool:
+        """Whether anything here, or spilled from here, was decided under another order than this entry, which is younger."""
+        in_line = self.line in self.keys
+        others = len(self.keys) - in_line if entry.keys == (self.line,) else in_line
+        return bool(entry.keys and (others or self._keyless))
+
     def _at_head(self, entry: Entry) -> bool:
         for key in entry.keys:
             queue = self.keys[key]
@@ -329,6 +320,7 @@ class DestinationQueue:
             # A merge belongs to several keys and is never spilled: its place among them must not be forgotten.
             for key in entry.keys:
                 self.keys.setdefault(key, KeyQueue()).entries.append(entry)
+            self._keyless += not entry.keys
         self.entries[entry.id] = entry
         if entry.payload is not None:
             self._keep_payload(entry, entry.payload)
@@ -358,6 +350,7 @@ class DestinationQueue:
         entry.place = Place.GONE
         self._keep_payload(entry, None)
         self.entries.pop(entry.id, None)
+        self._keyless -= not entry.keys
         for key in entry.keys:
             queue = self.keys[key]
             if queue.entries[0] is entry:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.deliver import About, Delivery
+from hl7bridge.engine.replay import changed_keys
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
     Act,
@@ -148,7 +149,9 @@ class Operators:
         return found
 
     def resend(self, ids: Sequence[int], operator: str, done: Done) -> None:
-        """Failed deliveries go again, last in their queues; tells which patients had newer messages meanwhile."""
+        """Failed deliveries go again, last in their queues, in the order their destinations have now; tells which patients
+        had newer messages meanwhile.
+        """
         engine = self._engine
         ids = tuple(dict.fromkeys(ids))
         warnings = [warning for id_ in ids for warning in self._resendable(id_)[2]]
@@ -199,7 +202,9 @@ class Operators:
             row.message_id, row.payload_ref, row.scope, detail.row.event_date, detail.row.patient_keys, -1
         )
         position = self._engine.numbers.position()
-        entry = Entry(row.id, position, row.keys, None, now_us, row.attempts, row.possible_duplicate, about)
+        changed = changed_keys(self._engine, row, detail)
+        keys = row.keys if changed is None else changed
+        entry = Entry(row.id, position, keys, None, now_us, row.attempts, row.possible_duplicate, about)
         licensed = delivery.queue.admit(entry)
         entries.append((delivery, entry))
         return DeliveryChange(
@@ -211,6 +216,7 @@ class Operators:
             f"resent by {operator}",
             row.possible_duplicate,
             position=position,
+            keys=changed,
         )
 
     def _in_turn(self, work: Callable[[], None], kept: Callable[[HL7BridgeError | None], None]) -> None:

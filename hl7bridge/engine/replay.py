@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from twisted.logger import Logger
 
-from hl7bridge.channel.decide import Decision, Outgoing, decide, patient_keys
+from hl7bridge.channel.decide import STRICT, Decision, Outgoing, decide, patient_keys
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.journal import Kept
 from hl7bridge.engine.replayfile import read_messages
@@ -31,6 +31,7 @@ from hl7bridge.store.base import (
     MessageStatus,
     NewMessage,
     StoreError,
+    StoreUnknown,
 )
 
 if TYPE_CHECKING:
@@ -280,7 +281,29 @@ class Replaying:
 def _keys(order: str, identifiers: Sequence[Identifier], row: MessageRow) -> tuple[bytes, ...]:
     if order == "none":
         return ()
-    return (b"*",) if order == "strict" else patient_keys(identifiers, row.type in MERGES, row.source)
+    return STRICT if order == "strict" else patient_keys(identifiers, row.type in MERGES, row.source)
+
+
+def changed_keys(engine: Engine, delivery: DeliveryRow, detail: MessageDetail) -> tuple[int, ...] | None:
+    """Today's order keys of a delivery that goes again, if it was decided under another order; None: those it has are right.
+
+    A message that cannot be read any more keeps its keys: its delivery then waits as one of before the change.
+    """
+    settings = engine.configuration.destinations.get(delivery.destination)
+    strict = delivery.keys == (engine.hashes.order(*STRICT),)
+    before = "strict" if strict else "patient" if delivery.keys else "none"
+    if settings is None or settings.order == before:
+        return None
+    source = engine.configuration.sources.get(detail.row.source)
+    try:
+        raw = engine.store.body(detail.bodies[0][0])
+        message = Message(raw, source.mllp.encoding if source is not None else "utf-8")
+        identifiers = (*patient_identifiers(message), *merge_identifiers(message))
+    except StoreUnknown:
+        raise
+    except HL7BridgeError:
+        return None
+    return tuple([engine.hashes.order(key) for key in _keys(settings.order, identifiers, detail.row)])
 
 
 def _chosen(deliveries: Sequence[DeliveryRow], to: tuple[str, ...] | None) -> list[tuple[DeliveryRow, str]]:

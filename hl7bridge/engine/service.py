@@ -21,6 +21,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 
 from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.decide import STRICT
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
 from hl7bridge.connectors.mllp_source import MllpListener, MllpSource
@@ -194,7 +195,7 @@ class Engine:
             self._settings[name] = settings
 
     def _delivery(self, name: str, policy: Policy, *, strict: bool, ahead: int) -> Delivery:
-        queue = DestinationQueue(strict=strict, ahead=ahead)
+        queue = DestinationQueue(line=self.hashes.order(*STRICT), strict=strict, ahead=ahead)
         queue.held = name in self.store.held()
         return Delivery(
             name,

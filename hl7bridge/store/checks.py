@@ -76,6 +76,8 @@ def check_change(change: DeliveryChange) -> None:
     for name in ("position", "next_us"):
         if getattr(change, name) is not None:
             _whole(f"change.{name}", getattr(change, name), _I64)
+    for key in change.keys or ():
+        _whole("change.keys", key, _I64)
     for name in ("code", "reason"):
         if getattr(change, name) is not None:
             _text(f"change.{name}", getattr(change, name))

@@ -139,6 +139,7 @@ class Pending:
             reason=change.reason,
             possible_duplicate=row.possible_duplicate or change.possible_duplicate,
             position=row.position if change.position is None else change.position,
+            keys=row.keys if change.keys is None else change.keys,
             next_us=change.next_us,
             first_attempt_us=first_us,
         )

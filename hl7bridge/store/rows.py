@@ -108,8 +108,8 @@ class DeliveryChange:
     """A new state of a delivery.
 
     `attempts` is the total so far; `code` the answer's code ('AA', 'AE' ..., 'none'); `answer` the hospital's
-    answer, kept where it was not a plain acceptance. `position` moves the delivery (a resend goes last);
-    `next_us` is when it is due again.
+    answer, kept where it was not a plain acceptance. `position` moves the delivery (a resend goes last),
+    `keys` replace its order keys; `next_us` is when it is due again.
     """
 
     id: int
@@ -122,6 +122,7 @@ class DeliveryChange:
     answer: bytes | None = None
     position: int | None = None
     next_us: int | None = None
+    keys: tuple[int, ...] | None = None
 
 
 @dataclass(slots=True)

@@ -43,7 +43,7 @@ from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
 from hl7bridge.store.sqlite_control import ControlIndex
 from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
-from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows
+from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, packed_keys, unpacked_keys
 from hl7bridge.store.sqlite_search import open_counts
 from hl7bridge.store.sqlite_upkeep import Upkeep
 
@@ -253,6 +253,21 @@ class SqliteStore(SqliteReader):
         if moves:
             many(_COMMIT["move"], moves)
             many(_COMMIT["raise_position"], [(position,) for _, position in moves])
+        for c in changes:
+            if c.keys is not None:
+                self._replace_keys(c.id, c.keys)
+
+    def _replace_keys(self, delivery_id: int, keys: tuple[int, ...]) -> None:
+        """Other order keys for a delivery."""
+        more: bytes | None
+        (more,) = self._conn.execute(_COMMIT["more_keys"], (delivery_id,)).fetchone()
+        self._conn.executemany(
+            _COMMIT["delete_several_keys"], [(key, delivery_id) for key in unpacked_keys(more)]
+        )
+        key = keys[0] if len(keys) == 1 else None
+        several = keys if key is None else ()
+        self._conn.execute(_COMMIT["replace_keys"], (delivery_id, key, packed_keys(several)))
+        self._conn.executemany(_COMMIT["insert_several_keys"], [(each, delivery_id) for each in several])
 
     def _standing(self, changes: list[DeliveryChange]) -> dict[int, tuple[int, bool]]:
         """Destination of deliveries and whether they are open, before they change. Raises StoreFault for

@@ -88,9 +88,8 @@ def packed_batch(batch: Batch) -> tuple[bytes, list[bytes]]:
 
 
 def _of_change(c: DeliveryChange) -> tuple[Any, ...]:
-    status = int(c.status)
-    doubtful = c.possible_duplicate
-    return (c.id, status, c.attempts, c.at_us, c.code, c.reason, doubtful, c.answer, c.position, c.next_us)
+    start = (c.id, int(c.status), c.attempts, c.at_us, c.code, c.reason, c.possible_duplicate)
+    return (*start, c.answer, c.position, c.next_us, c.keys)
 
 
 def _of_message(m: NewMessage, long: list[bytes]) -> tuple[Any, ...]:

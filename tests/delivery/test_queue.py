@@ -11,6 +11,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from hl7bridge.delivery.queue import DestinationQueue, Entry, Place
 
 PAGE = 3
+#: The key of what is decided under order `strict`.
+LINE = 9
+#: What may be decided under each order.
+NONE, STRICT = st.just(()), st.just((LINE,))
+PATIENT = st.one_of(st.tuples(st.integers(0, 2)), st.sampled_from([(0, 1), (2, 0)]))
+
+
+def order_of(keys: tuple[int, ...]) -> str:
+    return "strict" if keys == (LINE,) else "patient" if keys else "none"
 
 
 class Row:
@@ -27,11 +36,16 @@ class QueueWithStore(RuleBasedStateMachine):
         strict=st.booleans(),
         ahead=st.integers(1, 5),
         window=st.integers(2, 8),
-        left_over=st.lists(st.integers(0, 2), max_size=12),
+        left_over=st.lists(st.one_of(PATIENT, PATIENT, STRICT, NONE), max_size=12),
+        changes=st.booleans(),
     )
-    def begin(self, strict: bool, ahead: int, window: int, left_over: list[int]) -> None:
-        self.strict = strict
-        self.queue = DestinationQueue(strict=strict, ahead=ahead, window=window)
+    def begin(
+        self, strict: bool, ahead: int, window: int, left_over: list[tuple[int, ...]], changes: bool
+    ) -> None:
+        self.decided = STRICT if strict else st.one_of(NONE, PATIENT)
+        self.changes = changes
+        self.make = lambda: DestinationQueue(line=LINE, strict=strict, ahead=ahead, window=window)
+        self.queue = self.make()
         self.queue.key_window = min(3, window) if not strict else window
         self.rows: dict[int, Row] = {}
         self.next_id = 0
@@ -41,15 +55,35 @@ class QueueWithStore(RuleBasedStateMachine):
         self.on_the_way: list[Entry] = []
         self.uncommitted_results: list[tuple[Entry, str]] = []
         self.left: dict[int, list[int]] = defaultdict(list)
-        for key in left_over:
-            self.rows[self.next_id] = Row(self.next_id, (0,) if strict else (key,))
+        for keys in left_over:
+            self.rows[self.next_id] = Row(self.next_id, keys)
             self.next_id += 1
         if left_over:
             self.queue.start_from_store()
 
-    @rule(keys=st.one_of(st.just(()), st.tuples(st.integers(0, 2)), st.sampled_from([(0, 1), (2, 0)])))
-    def decide(self, keys: tuple[int, ...]) -> None:
-        keys = (0,) if self.strict else keys
+    @precondition(lambda self: self.changes)
+    @rule(decided=st.sampled_from([NONE, STRICT, PATIENT]))
+    def reload(self, decided: st.SearchStrategy[tuple[int, ...]]) -> None:
+        self.decided = decided
+        self.queue.strict = decided is STRICT
+        self.queue.stopped = self.queue.stopped and self.queue.strict
+
+    @precondition(lambda self: self.changes)
+    @rule()
+    def crash(self) -> None:
+        """The process dies and starts again: what was on its way is sent anew, everything else is as the store has it."""
+        strict, narrow = self.queue.strict, self.queue.key_window
+        self.queue = self.make()
+        self.queue.strict, self.queue.key_window = strict, narrow
+        self.uncommitted, self.uncommitted_claims = [], []
+        self.on_the_way, self.uncommitted_results = [], []
+        for row in self.rows.values():
+            row.status = "queued" if row.status == "sending" else row.status
+        self.queue.start_from_store()
+
+    @rule(data=st.data())
+    def decide(self, data: st.DataObject) -> None:
+        keys = data.draw(self.decided)
         entry = Entry(self.next_id, self.next_id, keys, b"payload", 0)
         self.next_id += 1
         self.uncommitted.append((entry, self.queue.admit(entry)))
@@ -89,6 +123,15 @@ class QueueWithStore(RuleBasedStateMachine):
         if entry is None:
             return
         assert self.rows[entry.id].status == "sending", "a byte left before the claim was durable"
+        if entry.keys:
+            others = [
+                row.position
+                for row in self.rows.values()
+                if order_of(row.keys) != order_of(entry.keys)
+                and row.position < entry.position
+                and row.status in ("queued", "sending")
+            ]
+            assert not others, "an earlier delivery that was decided under another order is still open"
         for key in entry.keys:
             earlier = [
                 row.position

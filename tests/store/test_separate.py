@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,7 @@ def store(tmp_path: Path) -> Iterator[SeparateStore]:
 numbers = st.integers(-(1 << 63), (1 << 63) - 1)
 maybe_text = st.none() | st.text()
 bodies = st.binary(max_size=30) | st.sampled_from([b"x" * LONG, b"y" * (LONG + 1), b"z" * (3 * LONG)])
-deliveries = st.builds(
-    NewDelivery,
+delivery_fields = (
     numbers,
     numbers,
     st.text(),
@@ -55,8 +55,8 @@ deliveries = st.builds(
     maybe_text,
     maybe_text,
 )
-messages = st.builds(
-    NewMessage,
+deliveries = st.builds(NewDelivery, *delivery_fields)
+message_fields = (
     numbers,
     numbers,
     st.text(),
@@ -78,8 +78,8 @@ messages = st.builds(
     maybe_text,
     st.none() | numbers,
 )
-changes = st.builds(
-    DeliveryChange,
+messages = st.builds(NewMessage, *message_fields)
+change_fields = (
     numbers,
     st.sampled_from(DeliveryStatus),
     numbers,
@@ -90,7 +90,17 @@ changes = st.builds(
     st.none() | st.binary(),
     st.none() | numbers,
     st.none() | numbers,
+    st.none() | st.lists(numbers).map(tuple),
 )
+changes = st.builds(DeliveryChange, *change_fields)
+
+
+@pytest.mark.parametrize(
+    ("row", "made"),
+    [(NewMessage, message_fields), (NewDelivery, delivery_fields), (DeliveryChange, change_fields)],
+)
+def test_every_field_of_a_row_is_made_above(row: type, made: tuple[object, ...]) -> None:
+    assert len(made) == len(fields(row)), "a new field must travel too"
 
 
 @given(st.lists(messages, max_size=3), st.lists(numbers), st.lists(changes, max_size=3))

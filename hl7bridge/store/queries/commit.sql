@@ -76,6 +76,18 @@ WHERE id = ?3;
 -- A delivery goes to another place in its queue.
 UPDATE delivery SET position = ?2 WHERE id = ?1;
 
+-- name: more_keys
+-- The order keys of a delivery that has several.
+SELECT more_keys FROM delivery WHERE id = ?;
+
+-- name: delete_several_keys
+-- One of the several order keys of a delivery goes.
+DELETE FROM several_keys WHERE key = ?1 AND delivery_id = ?2;
+
+-- name: replace_keys
+-- A delivery that goes to another place in its queue has other order keys there.
+UPDATE delivery SET key = ?2, more_keys = ?3 WHERE id = ?1;
+
 -- name: raise_position
 -- The position counter has gone this far though no new delivery shows it.
 INSERT INTO setting (name, value) VALUES ('position', ?1)

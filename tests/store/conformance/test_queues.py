@@ -68,6 +68,31 @@ def test_a_key_finds_what_is_queued_under_it_merges_included(store: Store, rows:
     assert ids(store.open_deliveries("tucson", 0, 9, 1)) == [8, 9]
 
 
+def test_a_delivery_that_moves_may_get_other_order_keys(kit: Any, rows: Any) -> None:
+    store = kit.store
+    message = rows.message(rows.delivery(keys=(4,)), rows.delivery(keys=(4,)), rows.delivery(keys=(1, 2)))
+    store.commit(rows.batch(message))
+    store.commit(Batch(changes=[DeliveryChange(each, DeliveryStatus.FAILED, 1, 9, "AR") for each in (1, 3)]))
+
+    def moved(position: int, keys: tuple[int, ...] | None, under: dict[int, list[int]]) -> None:
+        change = DeliveryChange(1, DeliveryStatus.QUEUED, 1, 10, None, "resend", position=position, keys=keys)
+        kit.store.commit(Batch(changes=[change]))
+        for each in (kit.store, kit.crash()):
+            assert {key: ids(each.open_deliveries("rush", 0, 9, key)) for key in under} == under
+            assert ids(each.open_deliveries("rush", 0, 9)) == [2, 1]
+            if keys is not None:
+                assert each.delivery(1).keys == keys
+
+    moved(10, (5, 6), {4: [2], 5: [1], 6: [1]})
+    moved(11, None, {4: [2], 5: [1], 6: [1]})
+    moved(12, (6, 7), {5: [], 6: [1], 7: [1]})
+    moved(13, (), {4: [2], 6: [], 7: []})
+    moved(14, (4,), {4: [2, 1], 6: [], 7: []})
+    done = [DeliveryChange(each, DeliveryStatus.CANCELLED, 1, 11) for each in (1, 2, 3)]
+    kit.store.commit(Batch(changes=done))
+    assert kit.store.expire(1 << 60).messages == 1
+
+
 def test_a_resent_delivery_goes_last_and_is_open_again(kit: Any, rows: Any) -> None:
     store = kit.store
     store.commit(rows.batch(rows.message(*[rows.delivery(keys=(4,)) for _ in range(3)])))
