@@ -12,7 +12,7 @@ from twisted.internet.task import cooperate
 from twisted.logger import Logger
 
 from hl7bridge.channel.folder import load
-from hl7bridge.engine import control, steady
+from hl7bridge.engine import control, in_time, steady
 from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.lock import FolderLock
@@ -39,6 +39,7 @@ def run_engine(
         data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     lock = FolderLock(data)
+    in_time.take_signal()
     state = {"status": 0}
 
     def fatal(error: StoreUnknown) -> None:

@@ -19,12 +19,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import decide
 from hl7bridge.channel.settings import SourceSettings
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.answer import Answering, Connection, refuse_too_large
 from hl7bridge.engine.identity import StoredRoster, of_message
+from hl7bridge.engine.in_time import decide
 from hl7bridge.engine.journal import Journal, Kept
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.errors import HL7BridgeError

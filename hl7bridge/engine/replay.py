@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from twisted.logger import Logger
 
-from hl7bridge.channel.decide import STRICT, Decision, Outgoing, decide, patient_keys
+from hl7bridge.channel.decide import STRICT, Decision, Outgoing, patient_keys
 from hl7bridge.engine.identity import of_message
+from hl7bridge.engine.in_time import decide
 from hl7bridge.engine.journal import Kept
 from hl7bridge.engine.replayfile import read_messages
 from hl7bridge.errors import HL7BridgeError

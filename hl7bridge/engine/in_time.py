@@ -1,0 +1,88 @@
+"""Deciding in bounded time, so that one channel's slow expression does not stop every feed.
+
+A site's regular expression may need longer than the world lasts for a text that its author did not think of, and neither its shape
+nor the text's length tells reliably. So the decision is bounded as a whole: what it computes for longer than its limit ends with
+TooLong, which `decide` makes an error of the channel that ran; the message is kept and answered as any that a channel cannot
+process. Time is the process's own computing, so that a slow disk or a machine that was paused is nobody's fault; a hook that sleeps
+is not bounded.
+
+A signal does it: Python's expressions look for signals while they search. It can be taken in the main thread only, and only a
+process that has called `take_signal` is bounded; tests and simulations decide without.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from twisted.logger import Logger
+
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.decide import Decision
+from hl7bridge.channel.decide import decide as decide_unbounded
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7.message import Message
+
+log = Logger(namespace="hl7bridge.decide")
+
+#: Seconds of computing that a decision may take, and so many more for each megabyte of its message.
+LIMIT_S = 1.0
+LIMIT_S_PER_MB = 1.0
+#: Seconds for each further channel or destination of a message that has used up its time.
+FURTHER_S = 0.02
+
+
+class TooLong(HL7BridgeError):
+    """A decision computed for too long. Code: `too-long`."""
+
+
+class _Watch:
+    """Whether this process is bounded, and the decision that is being made."""
+
+    taken = False
+    deciding = False
+    limit_s = LIMIT_S
+    ended = 0
+
+
+def take_signal() -> None:
+    """From now on this process's decisions are bounded; SIGVTALRM belongs to this module."""
+    signal.signal(signal.SIGVTALRM, _time_is_up)
+    _Watch.taken = True
+
+
+def decide(configuration: Configuration, source_name: str, message: Message, **about: Any) -> Decision:
+    """As `channel.decide`, in bounded time. Raises TooLong where no channel was running when the time was up."""
+    if not _Watch.taken:
+        return decide_unbounded(configuration, source_name, message, **about)
+    _Watch.limit_s = LIMIT_S + LIMIT_S_PER_MB * len(message.raw) / 1e6
+    _Watch.ended = 0
+    _Watch.deciding = True
+    # Again and again: what comes after the piece that was ended may be as slow.
+    signal.setitimer(signal.ITIMER_VIRTUAL, _Watch.limit_s, FURTHER_S)
+    try:
+        try:
+            return decide_unbounded(configuration, source_name, message, **about)
+        finally:
+            _Watch.deciding = False
+    finally:
+        _Watch.deciding = False  # again, for a signal that came just before the line above
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        if _Watch.ended:
+            # Each such line has cost a second: they need no other bound.
+            log.error(
+                "{source}: deciding a message took longer than {limit:.3g} s and was ended; its reason names the channel, "
+                "whose regular expressions, loops or hook are too slow for it",
+                source=source_name,
+                limit=_Watch.limit_s,
+            )
+
+
+def _time_is_up(number: int, frame: object) -> None:
+    if _Watch.deciding:
+        _Watch.ended += 1
+        raise TooLong(
+            f"deciding took longer than {_Watch.limit_s:.3g} s",
+            code="too-long",
+            hint="see its regular expressions",
+        )
