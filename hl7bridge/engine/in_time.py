@@ -6,8 +6,9 @@ TooLong, which `decide` makes an error of the channel that ran; the message is k
 process. Time is the process's own computing, so that a slow disk or a machine that was paused is nobody's fault; a hook that sleeps
 is not bounded.
 
-A signal does it: Python's expressions look for signals while they search. It can be taken in the main thread only, and only a
-process that has called `take_signal` is bounded; tests and simulations decide without.
+A signal does it: Python's expressions look for signals while they search. It comes again and again while the process computes, and
+counts how often it met the same decision; to set it for each message would cost a tenth of the message. It can be taken in the main
+thread only, and only a process that has called `take_signal` is bounded; tests and simulations decide without.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ log = Logger(namespace="hl7bridge.decide")
 #: Seconds of computing that a decision may take, and so many more for each megabyte of its message.
 LIMIT_S = 1.0
 LIMIT_S_PER_MB = 1.0
+#: Seconds of computing between two looks.
+EVERY_S = 0.1
 #: Seconds for each further channel or destination of a message that has used up its time.
 FURTHER_S = 0.02
 
@@ -41,45 +44,54 @@ class _Watch:
 
     taken = False
     deciding = False
+    met = 0  # how often a look met this decision
     limit_s = LIMIT_S
     ended = 0
 
 
 def take_signal() -> None:
     """From now on this process's decisions are bounded; SIGVTALRM belongs to this module."""
-    signal.signal(signal.SIGVTALRM, _time_is_up)
+    signal.signal(signal.SIGVTALRM, _look)
+    signal.setitimer(signal.ITIMER_VIRTUAL, EVERY_S, EVERY_S)
     _Watch.taken = True
 
 
 def decide(configuration: Configuration, source_name: str, message: Message, **about: Any) -> Decision:
     """As `channel.decide`, in bounded time. Raises TooLong where no channel was running when the time was up."""
-    if not _Watch.taken:
-        return decide_unbounded(configuration, source_name, message, **about)
-    _Watch.limit_s = LIMIT_S + LIMIT_S_PER_MB * len(message.raw) / 1e6
-    _Watch.ended = 0
-    _Watch.deciding = True
-    # Again and again: what comes after the piece that was ended may be as slow.
-    signal.setitimer(signal.ITIMER_VIRTUAL, _Watch.limit_s, FURTHER_S)
+    watch = _Watch
+    watch.met = watch.ended = 0
+    watch.limit_s = LIMIT_S + LIMIT_S_PER_MB * len(message.raw) / 1e6
+    watch.deciding = watch.taken
     try:
         try:
             return decide_unbounded(configuration, source_name, message, **about)
         finally:
-            _Watch.deciding = False
+            watch.deciding = False
     finally:
-        _Watch.deciding = False  # again, for a signal that came just before the line above
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        if _Watch.ended:
-            # Each such line has cost a second: they need no other bound.
-            log.error(
-                "{source}: deciding a message took longer than {limit:.3g} s and was ended; its reason names the channel, "
-                "whose regular expressions, loops or hook are too slow for it",
-                source=source_name,
-                limit=_Watch.limit_s,
-            )
+        watch.deciding = False  # again, for a signal that came just before the line above
+        if watch.ended:
+            _tell(source_name)
 
 
-def _time_is_up(number: int, frame: object) -> None:
-    if _Watch.deciding:
+def _tell(source_name: str) -> None:
+    signal.setitimer(signal.ITIMER_VIRTUAL, EVERY_S, EVERY_S)
+    # Each such line has cost a second: they need no other bound.
+    log.error(
+        "{source}: deciding a message took longer than {limit:.3g} s and was ended; its reason names the channel, "
+        "whose regular expressions, loops or hook are too slow for it",
+        source=source_name,
+        limit=_Watch.limit_s,
+    )
+
+
+def _look(number: int, frame: object) -> None:
+    if not _Watch.deciding:
+        return
+    _Watch.met += 1
+    if _Watch.ended or _Watch.met * EVERY_S > _Watch.limit_s:
+        if not _Watch.ended:
+            # What comes after the piece that is ended here may be as slow.
+            signal.setitimer(signal.ITIMER_VIRTUAL, FURTHER_S, FURTHER_S)
         _Watch.ended += 1
         raise TooLong(
             f"deciding took longer than {_Watch.limit_s:.3g} s",

@@ -46,9 +46,6 @@ Kept = Earlier | StoreError | None
 #: Seconds after which results that the store had no time, or no room, for are tried again.
 BUSY_PAUSE_S = 0.05
 FULL_PAUSE_S = 1.0
-#: A transaction waits for more to share it while more keeps coming, up to so many rows and so many turns of the reactor.
-GROUP = 64
-LOOKS = 4
 #: Rows that may wait for the transaction under way to end; beyond them nothing new is decided.
 MOST = 256
 
@@ -97,8 +94,6 @@ class Journal:
         self._under_way = False
         self._asks: deque[tuple[str, tuple[Any, ...], Callable[[Any, StoreError | None], None]]] = deque()
         self._others: list[tuple[Callable[[], Any], Done, Any]] = []
-        self._looks = 0
-        self._seen = 0
         writer.lost = self._lost
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
@@ -162,21 +157,10 @@ class Journal:
             self._do_others()
         elif self._asks:
             self._ask()
-        elif not self._group:
-            self._follow()
-        elif not self._waits_for_company():
+        elif self._group:
             self._keep()
-
-    def _waits_for_company(self) -> bool:
-        """More came since the last look, so more is on its way: a sync that is shared by more costs each less."""
-        size = len(self._group.messages) + len(self._group.changes)
-        if self._seen < size < GROUP and self._looks < LOOKS and not self._others:
-            self._looks += 1
-            self._seen = size
-            self.wake()
-            return True
-        self._looks = self._seen = 0
-        return False
+        else:
+            self._follow()
 
     def _keep(self) -> None:
         group, self._group = self._group, Group()
