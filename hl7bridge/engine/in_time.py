@@ -8,12 +8,14 @@ is not bounded.
 
 A signal does it: Python's expressions look for signals while they search. It comes again and again while the process computes, and
 counts how often it met the same decision; to set it for each message would cost a tenth of the message. It can be taken in the main
-thread only, and only a process that has called `take_signal` is bounded; tests and simulations decide without.
+thread only, and only while a process is `bounded` are its decisions; tests and simulations decide without.
 """
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from twisted.logger import Logger
@@ -49,11 +51,18 @@ class _Watch:
     ended = 0
 
 
-def take_signal() -> None:
-    """From now on this process's decisions are bounded; SIGVTALRM belongs to this module."""
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Meanwhile this process's decisions are bounded; SIGVTALRM belongs to this module."""
     signal.signal(signal.SIGVTALRM, _look)
     signal.setitimer(signal.ITIMER_VIRTUAL, EVERY_S, EVERY_S)
     _Watch.taken = True
+    try:
+        yield
+    finally:
+        # An ending process gives signals back to the system, for which this one is deadly.
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        _Watch.taken = False
 
 
 def decide(configuration: Configuration, source_name: str, message: Message, **about: Any) -> Decision:

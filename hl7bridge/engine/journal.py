@@ -46,6 +46,8 @@ Kept = Earlier | StoreError | None
 #: Seconds after which results that the store had no time, or no room, for are tried again.
 BUSY_PAUSE_S = 0.05
 FULL_PAUSE_S = 1.0
+#: Seconds that results of deliveries wait for a next message to share a transaction with, while a feed is being answered.
+RESULTS_WAIT_S = 0.001
 #: Rows that may wait for the transaction under way to end; beyond them nothing new is decided.
 MOST = 256
 
@@ -94,6 +96,8 @@ class Journal:
         self._under_way = False
         self._asks: deque[tuple[str, tuple[Any, ...], Callable[[Any, StoreError | None], None]]] = deque()
         self._others: list[tuple[Callable[[], Any], Done, Any]] = []
+        self._answering = False
+        self._pause: Any = None
         writer.lost = self._lost
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
@@ -157,13 +161,30 @@ class Journal:
             self._do_others()
         elif self._asks:
             self._ask()
-        elif self._group:
+        elif self._group and not self._results_wait():
             self._keep()
         else:
             self._follow()
 
+    def _results_wait(self) -> bool:
+        """Whether there are only results, and a feed that was just answered is about to send the message they can go with."""
+        if self._group.messages or self._group.claims or not self._answering:
+            return False
+        if self._pause is None:
+            self._pause = self.clock.callLater(RESULTS_WAIT_S, self._wait_no_longer)
+        return True
+
+    def _wait_no_longer(self) -> None:
+        self._pause = None
+        self._answering = False
+        self.wake()
+
     def _keep(self) -> None:
         group, self._group = self._group, Group()
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        self._answering = bool(group.messages)
         self.commits += 1
         batch = Batch(messages=group.messages, claims=group.claims, changes=group.changes)
         self._under_way = True
@@ -253,8 +274,9 @@ class Journal:
         """Takes no more."""
         self.stopped = True
         self._writer.stop()
-        if self._scheduled is not None and self._scheduled.active():
-            self._scheduled.cancel()
+        for timer in (self._scheduled, self._pause):
+            if timer is not None and timer.active():
+                timer.cancel()
 
 
 def _ended(store: Store, group: Group, repeated: dict[int, Earlier], error: StoreError | None) -> Ended:

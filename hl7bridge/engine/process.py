@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -38,47 +39,44 @@ def run_engine(
         settings = load(read_folder(folder), lambda reference: read_secret(folder, reference)).engine
         data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    lock = FolderLock(data)
-    in_time.take_signal()
-    state = {"status": 0}
+    with ExitStack() as leaving:
+        leaving.callback(FolderLock(data).release)
+        leaving.enter_context(in_time.bounded())
+        store = SeparateStore(data / STORE)
+        leaving.callback(store.close)
+        writer = Separately(store, reactor)
+        leaving.callback(writer.stop)
+        engine = Engine(
+            folder,
+            store,
+            Connector(reactor, folder, data, random.random),
+            wall_us=steady.wall_us,
+            chance=random.random,
+            fatal=_fatal,
+            writer=writer,
+            accept_roster_ends=accept_roster_ends,
+        )
+        if signals.stop_asked:  # no port is open yet, and nothing has been taken
+            log.info("stopped before it was ready")
+            return 0
+        engine.start()
+        socket = control.listen(engine, data)
+        _follow(signals, reactor, engine, socket)
+        log.info(
+            "ready: process {pid}, configuration {version}, data in {data}",
+            pid=os.getpid(),
+            version=engine.configuration.version[:12],
+            data=str(data),
+        )
+        reactor.run(installSignalHandlers=False)
+    return 0
 
-    def fatal(error: StoreUnknown) -> None:
-        log.critical("the store's disk failed, nothing is answered any more: {error}", error=str(error))
-        state["status"] = STORE_LOST
-        # An orderly stop would touch the store again; what is acknowledged is on the disk.
-        sys.stderr.flush()
-        os._exit(STORE_LOST)
 
-    store = SeparateStore(data / STORE)
-    writer = Separately(store, reactor)
-    engine = Engine(
-        folder,
-        store,
-        Connector(reactor, folder, data, random.random),
-        wall_us=steady.wall_us,
-        chance=random.random,
-        fatal=fatal,
-        writer=writer,
-        accept_roster_ends=accept_roster_ends,
-    )
-    if signals.stop_asked:  # no port is open yet, and nothing has been taken
-        log.info("stopped before it was ready")
-        writer.stop()
-        store.close()
-        lock.release()
-        return 0
-    engine.start()
-    socket = control.listen(engine, data)
-    _follow(signals, reactor, engine, socket)
-    log.info(
-        "ready: process {pid}, configuration {version}, data in {data}",
-        pid=os.getpid(),
-        version=engine.configuration.version[:12],
-        data=str(data),
-    )
-    reactor.run(installSignalHandlers=False)
-    lock.release()
-    return state["status"]
+def _fatal(error: StoreUnknown) -> None:
+    log.critical("the store's disk failed, nothing is answered any more: {error}", error=str(error))
+    # An orderly stop would touch the store again; what is acknowledged is on the disk.
+    sys.stderr.flush()
+    os._exit(STORE_LOST)
 
 
 def _follow(signals: Signals, reactor: Any, engine: Engine, socket: Any) -> None:

@@ -16,6 +16,13 @@ from hl7bridge.testing.engineprocess import EngineProcess
 from hl7bridge.testing.peer import free_port
 
 
+def idle() -> dict[str, str]:
+    """A site that does nothing."""
+    channel = "channel: idle\nsource: {{mllp: {{port: {}, host: 127.0.0.1}}}}\nsend_to: [outbox]\n"
+    outbox = "destination: outbox\nsend: {file: {folder: out}}\n"
+    return {"idle.yaml": channel.format(free_port()), "destinations/outbox.yaml": outbox}
+
+
 @pytest.mark.process
 def test_kills_under_load_break_no_promise() -> None:
     command = [
@@ -39,11 +46,17 @@ def test_kills_under_load_break_no_promise() -> None:
 
 @pytest.mark.process
 def test_an_engine_whose_writer_is_killed_ends_and_says_so(engine: Callable[..., EngineProcess]) -> None:
-    channel = "channel: idle\nsource: {{mllp: {{port: {}, host: 127.0.0.1}}}}\nsend_to: [outbox]\n"
-    outbox = "destination: outbox\nsend: {file: {folder: out}}\n"
-    running = engine({"idle.yaml": channel.format(free_port()), "destinations/outbox.yaml": outbox})
+    running = engine(idle())
     os.kill(running.writer_pid, signal.SIGKILL)
     assert running.ended(10) == STORE_LOST
     assert "the process that writes the store ended" in running.log.read_text()
     running.start()
     assert running.running
+
+
+@pytest.mark.process
+def test_an_engine_that_is_stopped_ends_in_order(engine: Callable[..., EngineProcess]) -> None:
+    running = engine(idle())
+    assert running.stop() == 0
+    running.start()
+    assert running.stop() == 0
