@@ -81,7 +81,7 @@ def decide(
     """
     plan = configuration.plans[source_name]
     delimiters = message.delimiters
-    parts = message.header.field(9).split(delimiters.component or b"^", 2)
+    parts = message.header_field(9).split(delimiters.component or b"^", 2)
     code, trigger = parts[0], parts[1] if len(parts) > 1 else b""
     type_, channels = plan.accepting(code, trigger)
     day, future = event_date(message, type_, plan.zone, received)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 from hl7bridge.channel.decide import Decision
@@ -101,12 +102,17 @@ class Answering:
 
     def _write(self) -> None:
         for place, code in enumerate(self._codes):
-            now = datetime.fromtimestamp(self._wall_us() / 1e6, UTC)
+            now = _to_the_second(self._wall_us() // 1_000_000)
             control_id = b"%d" % self.number if not place else b"%dA" % self.number
             errors = () if code == "CA" else self._errors
             self._connection.answer(
                 ack.build(self._message, code, now=now, control_id=control_id, errors=errors)
             )
+
+
+@lru_cache(16)
+def _to_the_second(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def codes(message: Message | None, code: str) -> tuple[str, ...]:

@@ -18,8 +18,8 @@ from hl7bridge.store.hashes import Hashes
 
 def of_message(hashes: Hashes, source: str, message: Message) -> tuple[int, int]:
     """(sender, fingerprint): what a repetition of this message would have in common with it."""
-    header = message.header
-    return hashes.sender(source, header.field(3), header.field(4)), hashes.fingerprint(message.raw)
+    sender = hashes.sender(source, message.header_field(3), message.header_field(4))
+    return sender, hashes.fingerprint(message.raw)
 
 
 def patient_keys(hashes: Hashes, identifiers: Sequence[Identifier]) -> tuple[int, ...]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Protocol
 
 #: MSH-10 is looked for within so many bytes.
 MOST_HEADER_BYTES = 4096
-_LINE_END = re.compile(rb"[\r\n]")
 
 
 class Pool(Protocol):
@@ -54,6 +52,9 @@ def control_id_of(payload: bytes) -> bytes:
     start = payload.find(b"MSH")
     if start < 0:
         return b""
-    header = _LINE_END.split(payload[start : start + MOST_HEADER_BYTES], 1)[0]
+    end = payload.find(b"\r", start, start + MOST_HEADER_BYTES)
+    header = payload[start : end if end >= 0 else start + MOST_HEADER_BYTES]
+    if b"\n" in header:
+        header = header.split(b"\n", 1)[0]
     fields = header.split(header[3:4], 10) if len(header) > 3 else []
     return fields[9] if len(fields) > 9 else b""

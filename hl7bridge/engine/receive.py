@@ -36,8 +36,9 @@ from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.receive")
 
-#: The most messages decided between two commits; it bounds how long answers of hospitals wait behind new messages.
-QUANTUM = 32
+#: The most messages decided in one turn: it bounds how long answers of hospitals wait behind new messages, and how long the
+#: store's process waits for something to keep.
+QUANTUM = 8
 
 
 class Frame(NamedTuple):

@@ -13,9 +13,22 @@ from twisted.internet.main import installReactor
 
 
 class SteadyReactor(EPollReactor):
-    """The epoll reactor, with a clock that is never set."""
+    """The epoll reactor, with a clock that is never set, and without a logging context around each event: two events for each
+    message made that a thirtieth of its cost, and our lines name their source themselves.
+    """
 
     seconds = staticmethod(time.monotonic)
+
+    def doPoll(self, timeout: float | None) -> None:
+        """One turn: waits for events, and lets each be handled. An exception of a handler closes what it belongs to."""
+        events = self._poller.poll(-1 if timeout is None else timeout, len(self._selectables))
+        handle, selectable_of = self._doReadOrWrite, self._selectables.get
+        for number, event in events:
+            selectable = selectable_of(number)
+            if selectable is not None:
+                handle(selectable, number, event)
+
+    doIteration = doPoll
 
 
 def install() -> SteadyReactor:

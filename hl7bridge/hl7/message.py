@@ -243,6 +243,12 @@ class Message:
         """The MSH segment."""
         return (self._segments if self._segments is not None else self._split())[0]
 
+    def header_field(self, number: int) -> bytes:
+        """Field `number` of MSH as it stands; b"" if it is not there."""
+        header = (self._segments if self._segments is not None else self._split())[0]
+        fields = header._fields if header._fields is not None else header.split()
+        return fields[number] if number < len(fields) else b""
+
     def first(self, name: bytes) -> Segment | None:
         """The first segment with this ID."""
         for segment in self._segments if self._segments is not None else self._split():
@@ -300,22 +306,22 @@ class Message:
     @property
     def sending_application(self) -> bytes:
         """MSH-3."""
-        return self.header.field(3)
+        return self.header_field(3)
 
     @property
     def sending_facility(self) -> bytes:
         """MSH-4."""
-        return self.header.field(4)
+        return self.header_field(4)
 
     @property
     def receiving_application(self) -> bytes:
         """MSH-5."""
-        return self.header.field(5)
+        return self.header_field(5)
 
     @property
     def receiving_facility(self) -> bytes:
         """MSH-6."""
-        return self.header.field(6)
+        return self.header_field(6)
 
     @property
     def type_code(self) -> bytes:
@@ -335,7 +341,7 @@ class Message:
     @property
     def control_id(self) -> bytes:
         """MSH-10."""
-        return self.header.field(10)
+        return self.header_field(10)
 
     @property
     def processing_id(self) -> bytes:
@@ -350,20 +356,20 @@ class Message:
     @property
     def accept_ack(self) -> bytes:
         """MSH-15 (table 0155)."""
-        return self.header.field(15)
+        return self.header_field(15)
 
     @property
     def application_ack(self) -> bytes:
         """MSH-16 (table 0155)."""
-        return self.header.field(16)
+        return self.header_field(16)
 
     def _first_part(self, number: int) -> bytes:
-        value = self.header.field(number)
+        value = self.header_field(number)
         component = self.delimiters.component
         return value.split(component, 1)[0] if component and component in value else value
 
     def _type_part(self, index: int) -> bytes:
-        value = self.header.field(9)
+        value = self.header_field(9)
         component = self.delimiters.component
         parts = value.split(component, 3) if component else [value]
         return parts[index] if index < len(parts) else b""
