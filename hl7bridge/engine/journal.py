@@ -46,8 +46,6 @@ Kept = Earlier | StoreError | None
 #: Seconds after which results that the store had no time, or no room, for are tried again.
 BUSY_PAUSE_S = 0.05
 FULL_PAUSE_S = 1.0
-#: Seconds that results of deliveries wait for a next message to share a transaction with, while a feed is being answered.
-RESULTS_WAIT_S = 0.001
 #: Rows that may wait for the transaction under way to end; beyond them nothing new is decided.
 MOST = 256
 
@@ -94,10 +92,9 @@ class Journal:
         self._scheduled: Any = None
         self._group = Group()
         self._under_way = False
+        self._again = 0
         self._asks: deque[tuple[str, tuple[Any, ...], Callable[[Any, StoreError | None], None]]] = deque()
         self._others: list[tuple[Callable[[], Any], Done, Any]] = []
-        self._answering = False
-        self._pause: Any = None
         writer.lost = self._lost
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
@@ -161,30 +158,20 @@ class Journal:
             self._do_others()
         elif self._asks:
             self._ask()
-        elif self._group and not self._results_wait():
+        elif self._group and not self._rests:
             self._keep()
         else:
             self._follow()
 
-    def _results_wait(self) -> bool:
-        """Whether there are only results, and a feed that was just answered is about to send the message they can go with."""
-        if self._group.messages or self._group.claims or not self._answering:
-            return False
-        if self._pause is None:
-            self._pause = self.clock.callLater(RESULTS_WAIT_S, self._wait_no_longer)
-        return True
-
-    def _wait_no_longer(self) -> None:
-        self._pause = None
-        self._answering = False
-        self.wake()
+    @property
+    def _rests(self) -> bool:
+        """Whether there is nothing to keep but results that the store has just had no time or no room for."""
+        group = self._group
+        return self._again == len(group.changes) and not (group.messages or group.claims)
 
     def _keep(self) -> None:
         group, self._group = self._group, Group()
-        if self._pause is not None:
-            self._pause.cancel()
-            self._pause = None
-        self._answering = bool(group.messages)
+        self._again = 0
         self.commits += 1
         batch = Batch(messages=group.messages, claims=group.claims, changes=group.changes)
         self._under_way = True
@@ -229,7 +216,7 @@ class Journal:
         if self.store.checkpoint_due():
             # After the answers have left: a few milliseconds in which nobody waits for a commit that is done.
             self._heed(attempt(self.store.checkpoint)[1])
-        if self._group or self._others or self._asks:
+        if self._others or self._asks or not self._rests:
             self.wake()
 
     def _follow(self) -> None:
@@ -248,7 +235,8 @@ class Journal:
             self._group.changes[:0] = [group.changes[place] for place in again]
             self._group.change_done[:0] = [group.change_done[place] for place in again]
             full = isinstance(ended.changes[again[0]], StoreFull)
-            self.clock.callLater(FULL_PAUSE_S if full else BUSY_PAUSE_S, self.wake)
+            self._again = len(again)
+            self.clock.callLater(FULL_PAUSE_S if full else BUSY_PAUSE_S, self._try_again)
         skipped = set(again)
         for place, (done, about) in enumerate(group.change_done):
             if place not in skipped:
@@ -257,6 +245,10 @@ class Journal:
             _tell(done, about, ended.claims)
         for place, (done, about) in enumerate(group.message_done):
             _tell(done, about, ended.messages[place])
+
+    def _try_again(self) -> None:
+        self._again = 0
+        self.wake()
 
     def _heed(self, error: StoreError | None) -> bool:
         """Whether the error is the one after which nothing may be done any more."""
@@ -274,9 +266,8 @@ class Journal:
         """Takes no more."""
         self.stopped = True
         self._writer.stop()
-        for timer in (self._scheduled, self._pause):
-            if timer is not None and timer.active():
-                timer.cancel()
+        if self._scheduled is not None and self._scheduled.active():
+            self._scheduled.cancel()
 
 
 def _ended(store: Store, group: Group, repeated: dict[int, Earlier], error: StoreError | None) -> Ended:

@@ -22,10 +22,13 @@ log = Logger(namespace="hl7bridge.upkeep")
 #: Seconds between two looks at the disk and the calendar.
 EVERY_S = 1.0
 #: Seconds between two steps of retention while there is something to delete, and while there is not.
-RETENTION_BUSY_S = 0.02
+RETENTION_BUSY_S = 0.01
 RETENTION_IDLE_S = 60.0
 #: Looks at the disk for each look at the queues.
 ALERT_EVERY = 15
+#: What one step may take, in microseconds: acknowledgements wait for it. How many messages it takes at most.
+STEP_US = 10_000
+STEP_MESSAGES = 1_000
 DAY_US = 86_400_000_000
 LOW = "the disk is nearly full"
 
@@ -120,7 +123,7 @@ class Upkeep:
             self._next_step(RETENTION_IDLE_S)
             return
         before_us = engine.wall_us() - int(keep_s * 1e6)
-        engine.journal.ask("expire", (before_us,), self._expired)
+        engine.journal.ask("expire", (before_us, STEP_MESSAGES, STEP_US), self._expired)
 
     def _expired(self, removed: Removed | None, error: StoreError | None) -> None:
         if removed is not None:

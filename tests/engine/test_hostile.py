@@ -240,6 +240,25 @@ def test_claims_that_the_full_store_refuses_are_not_tried_in_a_tight_loop(site: 
     assert set(statuses(world)) == {"SENT"}
 
 
+def test_results_that_the_full_store_refuses_are_not_tried_in_a_tight_loop(site: Site) -> None:
+    world = site()
+    commit, tries = world.store.commit, []
+
+    def full(batch: Any) -> Any:
+        if batch.changes and len(tries) < 1000:
+            tries.append(world.network.clock.seconds())
+            raise StoreFull("no room")
+        return commit(batch)
+
+    world.store.commit = full
+    send(world, order(1))
+    world.run(10)
+    assert 5 <= len(tries) < 30
+    world.store.commit = commit
+    assert world.run(30, world.settled)
+    assert set(statuses(world)) == {"SENT"}
+
+
 @pytest.mark.parametrize("verb", ["body", "open_deliveries", "roster_rows"])
 def test_a_store_that_cannot_be_read_for_a_moment_stops_nothing_for_good(site: Site, verb: str) -> None:
     world = site()
