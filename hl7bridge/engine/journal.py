@@ -93,6 +93,7 @@ class Journal:
         self._group = Group()
         self._under_way = False
         self._again = 0
+        self._looked = False
         self._asks: deque[tuple[str, tuple[Any, ...], Callable[[Any, StoreError | None], None]]] = deque()
         self._others: list[tuple[Callable[[], Any], Done, Any]] = []
         writer.lost = self._lost
@@ -158,10 +159,16 @@ class Journal:
             self._do_others()
         elif self._asks:
             self._ask()
-        elif self._group and not self._rests:
+        elif self._group.messages or self._group.claims or self._looked:
+            self._looked = False
             self._keep()
         else:
+            # Results alone are kept at once, but for one look whether the next message is there already: it often is, since
+            # the sender hears of the one before when the hospital gets it, and it would wait for their transaction to end.
+            self._looked = not self._rests
             self._follow()
+            if self._looked:
+                self.wake()
 
     @property
     def _rests(self) -> bool:

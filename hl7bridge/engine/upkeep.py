@@ -27,7 +27,7 @@ RETENTION_IDLE_S = 60.0
 #: Looks at the disk for each look at the queues.
 ALERT_EVERY = 15
 #: What one step may take, in microseconds: acknowledgements wait for it. How many messages it takes at most.
-STEP_US = 10_000
+STEP_US = 7_000
 STEP_MESSAGES = 1_000
 DAY_US = 86_400_000_000
 LOW = "the disk is nearly full"
