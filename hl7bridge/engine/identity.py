@@ -15,6 +15,9 @@ from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import RosterMatch, StoreReader
 from hl7bridge.store.hashes import Hashes
 
+#: Patients whose roster rows are remembered.
+REMEMBERED = 16_384
+
 
 def of_message(hashes: Hashes, source: str, message: Message) -> tuple[int, int]:
     """(sender, fingerprint): what a repetition of this message would have in common with it."""
@@ -28,11 +31,14 @@ def patient_keys(hashes: Hashes, identifiers: Sequence[Identifier]) -> tuple[int
 
 
 class StoredRoster:
-    """The published rosters of a store, as decide() asks them."""
+    """The published rosters of a store, as decide() asks them. Patients of late are remembered until `forget`: messages of one
+    patient come together, and a look-up reads some pages of the store.
+    """
 
     def __init__(self, store: StoreReader, hashes: Hashes) -> None:
         self._store = store
         self._hashes = hashes
+        self._known: dict[tuple[int, ...], list[RosterRow]] = {}
 
     def rows(self, identifiers: Sequence[Identifier]) -> list[RosterRow]:
         """See hl7bridge.affiliation.roster.Roster."""
@@ -40,7 +46,18 @@ class StoredRoster:
 
     def by_keys(self, keys: Sequence[int]) -> list[RosterRow]:
         """The rows of patients of whom only the hashes are known."""
-        return [roster_row(match) for match in self._store.roster_rows(keys)] if keys else []
+        place = tuple(keys)
+        found = self._known.get(place)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = [roster_row(match) for match in self._store.roster_rows(keys)] if keys else []
+            self._known[place] = found
+        return found
+
+    def forget(self) -> None:
+        """Other rosters have been published."""
+        self._known.clear()
 
 
 def roster_row(match: RosterMatch) -> RosterRow:

@@ -257,6 +257,7 @@ class Engine:
                     pools[name] = delivery, self.connector.pool(settings, delivery)
             self._keep_version(new)
             self.rosters.publish(staged)
+            self.roster.forget()
         except Exception:
             for listening in opened.values():
                 listening.port.stopListening()

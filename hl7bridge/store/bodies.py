@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from hl7bridge.store.rows import BODY_BITS
 
-_PLAIN = b"\x00"
+#: The first byte of a row that is one body.
+PLAIN = b"\x00"
 _SHARED = 1
 #: Bodies share a row while all of them together are no longer than this; reading one then costs little more.
 SHARED_BYTES = 6_000
@@ -22,15 +23,21 @@ _SHARED_MOST = 64
 _TWO = struct.Struct("<BBII").pack
 
 
+#: Bodies that are longer are given as they are, without the byte before them, so that they are not copied once more.
+LONG_BYTES = 262_144
+
+
 def pack(
     message_id: int, raw: bytes, payloads: tuple[bytes, ...]
 ) -> tuple[list[tuple[int, bytes]], Sequence[int]]:
-    """The rows (id, data) of one message's bodies, and for each payload the number of its body."""
+    """The rows (id, data) of one message's bodies, and for each payload the number of its body. Data of more than `LONG_BYTES` is
+    a body alone: `PLAIN` is to be written before it.
+    """
     base = message_id << BODY_BITS
     if len(payloads) == 1:
         payload = payloads[0]
         if payload == raw:
-            return [(base, _PLAIN + raw)], (0,)
+            return [(base, _alone(raw))], (0,)
         if len(raw) + len(payload) <= SHARED_BYTES:
             head = _TWO(_SHARED, 2, len(raw), len(payload))
             return [(base, b"".join((head, raw, payload)))], (1,)
@@ -39,7 +46,11 @@ def pack(
     if 1 < len(distinct) <= _SHARED_MOST and sum(map(len, distinct)) <= SHARED_BYTES:
         head = struct.pack(f"<BB{len(distinct)}I", _SHARED, len(distinct), *map(len, distinct))
         return [(base, b"".join((head, *distinct)))], numbers
-    return [(base | number, _PLAIN + body) for body, number in distinct.items()], numbers
+    return [(base | number, _alone(body)) for body, number in distinct.items()], numbers
+
+
+def _alone(body: bytes) -> bytes:
+    return body if len(body) > LONG_BYTES else PLAIN + body
 
 
 def unpack(data: bytes, number: int, own_row: bool) -> bytes | None:

@@ -37,6 +37,7 @@ from hl7bridge.store.base import (
     StoreFault,
     StoreUnknown,
 )
+from hl7bridge.store.bodies import LONG_BYTES, PLAIN
 from hl7bridge.store.checks import WRONG, is_plain_acceptance, once, wrong_shape
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
@@ -208,7 +209,10 @@ class SqliteStore(SqliteReader):
     def _keep_messages(self, rows: MessageRows) -> None:
         many = self._conn.executemany
         many(_COMMIT["insert_message"], rows.messages)
-        many(_COMMIT["insert_body"], rows.bodies)
+        if max(len(data) for _, data in rows.bodies) <= LONG_BYTES:
+            many(_COMMIT["insert_body"], rows.bodies)
+        else:
+            self._keep_long(rows.bodies)
         if rows.deliveries:
             many(_COMMIT["insert_delivery"], rows.deliveries)
         if rows.several_keys:
@@ -216,6 +220,17 @@ class SqliteStore(SqliteReader):
         for length, search in rows.search.items():
             many(_insert_search(length // 3), search)
         many(_COMMIT["upsert_slice"], list(rows.slices.values()))
+
+    def _keep_long(self, bodies: list[tuple[int, bytes]]) -> None:
+        """Bodies of which some are written in place, so that there are no more copies of megabytes than must be."""
+        for row_id, data in bodies:
+            if len(data) <= LONG_BYTES:
+                self._conn.execute(_COMMIT["insert_body"], (row_id, data))
+                continue
+            self._conn.execute(_COMMIT["insert_long_body"], (row_id, len(PLAIN) + len(data)))
+            with self._conn.blobopen("body", "data", row_id) as blob:
+                blob.write(PLAIN)
+                blob.write(data)
 
     def _keep_changes(self, changes: list[DeliveryChange], rows: MessageRows) -> None:
         opened = rows.opened

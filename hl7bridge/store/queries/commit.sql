@@ -17,6 +17,10 @@ INSERT INTO message (
 -- Bytes of a message; several small ones may share a row.
 INSERT INTO body (id, data) VALUES (?, ?);
 
+-- name: insert_long_body
+-- Room for a body that is then written in place.
+INSERT INTO body (id, data) VALUES (?, zeroblob(?));
+
 -- name: insert_delivery
 -- One delivery of an accepted message. at_us and first_us hold the time of receipt until there is an attempt.
 INSERT INTO delivery (
