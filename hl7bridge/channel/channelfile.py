@@ -25,6 +25,7 @@ from hl7bridge.channel.model import (
 )
 from hl7bridge.channel.plan import Accept, ChannelPlan, DestinationPlan, Route
 from hl7bridge.channel.program import Program, Step
+from hl7bridge.channel.programme import PROGRAMME, read_programme
 from hl7bridge.channel.record import (
     Field,
     ListOf,
@@ -116,6 +117,9 @@ CHANNEL = Record(
             ListOf(OneOf(text=NAME, pairs=ROUTE), lone=True, least=1), "where its messages go", required=True
         ),
         "errors": Field(ERRORS, "what the sender hears of errors", None),
+        "programme": Field(
+            PROGRAMME, "its messages feed the affiliation programme, and where the feed says what", None
+        ),
     },
 )
 
@@ -176,6 +180,7 @@ class ChannelReader:
         if (node := self.values.nodes.get("filter")) is not None:
             clauses = read_clauses(node, fixed)
         steps = self._map()
+        programme = self.values["programme"]
         return ChannelPlan(
             self.name,
             place,
@@ -185,6 +190,7 @@ class ChannelReader:
             Program(steps),
             tuple(self._routes()),
             errors["answer"] if (errors := self.values["errors"]) is not None else None,
+            None if programme is None else read_programme(programme, fixed),
         )
 
     def settings(self, source: str, plan: ChannelPlan) -> ChannelSettings:

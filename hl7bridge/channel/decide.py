@@ -14,7 +14,9 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hl7bridge.affiliation.agreement import entitled_by
+from hl7bridge.affiliation.facts import Fact
 from hl7bridge.affiliation.roster import Roster, RosterRow
+from hl7bridge.channel.facts import facts_of
 from hl7bridge.channel.outcome import ERROR, FILTERED, RECEIVED, REJECTED, ChannelOutcome
 from hl7bridge.channel.scope import Scope, Work
 from hl7bridge.channel.split import pieces_of
@@ -50,7 +52,9 @@ class Outgoing:
 
 @dataclass(slots=True)
 class Decision:
-    """Everything that was decided. `misses` names tables (and where) in which a code was not found."""
+    """Everything that was decided. `misses` names tables (and where) in which a code was not found, and orders (and why) of which
+    the programme knows nothing; `facts` is what it does know.
+    """
 
     status: str
     outcomes: tuple[ChannelOutcome, ...]
@@ -62,6 +66,7 @@ class Decision:
     identifiers: tuple[Identifier, ...]
     flags: tuple[str, ...] = ()
     misses: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 def decide(
@@ -91,6 +96,9 @@ def decide(
     case = Case(plan, message, type_, received, sequence, roster, trace, day, people)
     outcomes = [run_channel(channel, case) for channel in channels]
     status, answer, errors = _answered(plan, channels, outcomes, code)
+    facts: tuple[Fact, ...] = ()
+    if plan.programme:
+        facts = _facts(channels, outcomes, case)
     return Decision(
         status,
         tuple(outcomes),
@@ -102,7 +110,21 @@ def decide(
         people,
         _flags(future, bool(channels)),
         tuple(case.misses),
+        facts,
     )
+
+
+def _facts(
+    channels: Sequence[ChannelPlan], outcomes: Sequence[ChannelOutcome], case: Case
+) -> tuple[Fact, ...]:
+    """What the channels that took the message say of it to the programme, each thing once."""
+    found: dict[Fact, None] = {}
+    for channel, outcome in zip(channels, outcomes, strict=True):
+        if channel.programme is not None and outcome.status == RECEIVED:
+            said = facts_of(channel.programme, case.message, case.type_, case.plan.zone, case.received)
+            found.update(dict.fromkeys(said.found))
+            case.misses += said.left_out
+    return tuple(found)
 
 
 def _flags(future: bool, accepted: bool) -> tuple[str, ...]:

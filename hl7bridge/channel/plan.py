@@ -12,6 +12,7 @@ from hl7bridge.affiliation.agreement import Agreement
 from hl7bridge.channel.condition import Clause, Condition
 from hl7bridge.channel.outcome import RECEIVED, ChannelOutcome
 from hl7bridge.channel.program import Program
+from hl7bridge.channel.programme import ProgrammePlan
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
 from hl7bridge.channel.split import Split
 from hl7bridge.hl7.types import canonical
@@ -124,6 +125,7 @@ class ChannelPlan:
     program: Program
     routes: tuple[Route, ...]
     errors_answer: str | None = None
+    programme: ProgrammePlan | None = None
     #: The outcome of all that goes well, made once.
     received: ChannelOutcome = field(init=False)
 
@@ -134,7 +136,7 @@ class ChannelPlan:
 class SourcePlan:
     """A source with the channels that listen to it."""
 
-    __slots__ = ("_accepting", "channels", "errors_answer", "name", "unaccepted", "zone")
+    __slots__ = ("_accepting", "channels", "errors_answer", "name", "programme", "unaccepted", "zone")
 
     def __init__(self, settings: SourceSettings, channels: Sequence[ChannelPlan]) -> None:
         self.name = settings.name
@@ -142,6 +144,8 @@ class SourcePlan:
         self.unaccepted = settings.unaccepted
         self.errors_answer = settings.errors_answer
         self.channels = tuple(channels)
+        #: Whether any of them feeds the programme.
+        self.programme = any(channel.programme is not None for channel in channels)
         self._accepting: dict[tuple[bytes, bytes], tuple[str, tuple[ChannelPlan, ...]]] = {}
 
     def accepting(self, code: bytes, trigger: bytes) -> tuple[str, tuple[ChannelPlan, ...]]:

@@ -1,0 +1,105 @@
+"""`programme:` of a channel: where its feed says what the affiliation programme needs and HL7 v2 has no field for.
+
+    programme:
+      days_supply: ORC-7.3            # or several places, which must agree
+      sold: {FT1: present}            # what means that the patient has it; left out, the feed does not know
+      returned: {ORC-1: CA}           # what means that it went back to stock
+      cancelled: {ORC-1: [CA, DC]}    # what ends a prescription
+      filled: counts                  # of a feed that does not know sales: filled medicine counts as taken home
+      store: RXD-30.1                 # which store it is; MSH-4 if left out
+      discharge: yes                  # its orders are discharge prescriptions
+
+Paths and conditions mean the order's run (ORC and what belongs to it). Reads YAML into functions once. Raises nothing; mistakes
+are named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from hl7bridge.channel.condition import Condition, read_condition
+from hl7bridge.channel.language import CONDITIONS, Written
+from hl7bridge.channel.model import Choice, Truth, Wrong
+from hl7bridge.channel.record import Field, Record, Values
+from hl7bridge.channel.reference import First, first_value, read_reference
+from hl7bridge.channel.setting import Setting
+from hl7bridge.channel.yaml import Items, Node, Scalar, noun
+
+_PATH: Final = {"type": "string"}
+_PATHS: Final = {"anyOf": [_PATH, {"type": "array", "items": _PATH}]}
+
+PROGRAMME = Record(
+    "programme",
+    {
+        "days_supply": Field(
+            Written(_PATHS), "where the feed writes days' supply; several places must agree, or it is unknown"
+        ),
+        "sold": Field(
+            CONDITIONS, "what in a dispense means that the patient has it; left out, the feed does not know"
+        ),
+        "returned": Field(CONDITIONS, "what in a dispense means return to stock; ORC-1 = CA if left out"),
+        "cancelled": Field(
+            CONDITIONS, "what in an order ends the prescription; ORC-1 = CA, DC, OC, OD, CR or DR if left out"
+        ),
+        "filled": Field(
+            Choice(("waits", "counts")),
+            "whether filled medicine counts in adherence where the feed does not know sales",
+            "waits",
+        ),
+        "store": Field(Written(_PATH), "where the store's number stands; MSH-4 if left out"),
+        "discharge": Field(Truth(), "its orders are a hospital's discharge prescriptions", False),
+    },
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammePlan:
+    """What a channel says of its feed, compiled. None: the standard's place, or nowhere."""
+
+    place: str
+    days_supply: tuple[First, ...] = ()
+    sold: Condition | None = None
+    returned: Condition | None = None
+    cancelled: Condition | None = None
+    filled_counts: bool = False
+    store: First | None = None
+    discharge: bool = False
+
+
+def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
+    """Compiles what a channel says; what has mistakes is left out."""
+    inside = setting.within(run=True)
+
+    def condition(name: str) -> Condition | None:
+        node = values.nodes.get(name)
+        found = None if node is None else read_condition(node, inside)
+        return None if isinstance(found, Wrong) else found
+
+    store = values.nodes.get("store")
+    return ProgrammePlan(
+        place=str(values.place),
+        days_supply=_paths(values.nodes.get("days_supply"), inside),
+        sold=condition("sold"),
+        returned=condition("returned"),
+        cancelled=condition("cancelled"),
+        filled_counts=values["filled"] == "counts",
+        store=next(iter(_paths(store, inside)), None),
+        discharge=values["discharge"],
+    )
+
+
+def _paths(node: Node | None, setting: Setting) -> tuple[First, ...]:
+    found: list[First] = []
+    for item in node.items if isinstance(node, Items) else [] if node is None else [node]:
+        if not isinstance(item, Scalar):
+            setting.wrong(item, f"{noun(item)} stands where a path belongs", "write it like ORC-7.3")
+            continue
+        reference = read_reference(item, setting)
+        if isinstance(reference, Wrong):
+            continue
+        if reference.whole_segment:
+            setting.wrong(item, f"{item.text} is a segment, not a field", f"name a field: {item.text}-1")
+            continue
+        found.append(first_value(reference))
+    return tuple(found)
