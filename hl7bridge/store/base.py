@@ -38,7 +38,9 @@ from hl7bridge.store.rows import (
     DeliveryRow,
     DeliveryStatus,
     Earlier,
+    FactRow,
     Hold,
+    Look,
     MessageDetail,
     MessageQuery,
     MessageRow,
@@ -72,7 +74,9 @@ __all__ = [
     "DeliveryRow",
     "DeliveryStatus",
     "Earlier",
+    "FactRow",
     "Hold",
+    "Look",
     "MessageDetail",
     "MessageQuery",
     "MessageRow",
@@ -212,6 +216,15 @@ class StoreReader(Protocol):
 
     def roster_generation(self) -> int:
         """Changes whenever a roster is published."""
+
+    def facts(self, patients: Sequence[int]) -> list[FactRow]:
+        """What messages said of these patients, in the order of patient and digest."""
+
+    def aliases(self, patient: int) -> list[tuple[int, bool]]:
+        """The identifiers that are known to be the same patient as this one, directly, and whether by a merge."""
+
+    def looks(self, until_us: int, limit: int = 100) -> list[tuple[int, int]]:
+        """(patient, time) of those to be looked at by a time, the longest due first."""
 
     def free_bytes(self) -> int:
         """Room left on the disk that holds the store."""

@@ -56,6 +56,15 @@ def check_message(message: NewMessage) -> None:
         raise StoreFault(f"the message has more than {MAX_PAYLOADS} payloads")
     for key in message.patient_keys:
         _whole("message.patient_keys", key, _I64)
+    for digest, data in message.facts:
+        _whole("message.facts", digest, _I64)
+        if not isinstance(data, bytes):
+            raise StoreFault("a fact of the message is not bytes")
+    if message.facts and not message.patient_keys:
+        raise StoreFault("the message has facts and no patient")
+    for key, other, _ in message.aliases:
+        _whole("message.aliases", key, _I64)
+        _whole("message.aliases", other, _I64)
     for delivery in message.deliveries:
         _whole("delivery.id", delivery.id, _I64)
         _whole("delivery.position", delivery.position, _I64)

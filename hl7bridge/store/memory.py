@@ -23,6 +23,7 @@ from hl7bridge.store.base import (
     DeliveryRow,
     DeliveryStatus,
     Earlier,
+    FactRow,
     MessageDetail,
     MessageQuery,
     MessageRow,
@@ -41,7 +42,7 @@ from hl7bridge.store.base import (
     StoreUnknown,
 )
 from hl7bridge.store.checks import once
-from hl7bridge.store.memory_state import Pending, State
+from hl7bridge.store.memory_state import Pending, State, message_row
 
 _SENT = DeliveryStatus.SENT
 
@@ -251,7 +252,7 @@ class MemoryStore:
             if len(found) == limit:
                 break
             if self._matches(query, self._state.messages[message_id]):
-                found.append(_message_row(self._state.messages[message_id]))
+                found.append(message_row(self._state.messages[message_id]))
         return found
 
     def _matches(self, query: MessageQuery, message: NewMessage) -> bool:
@@ -290,7 +291,7 @@ class MemoryStore:
         mine = {row.id for row in rows}
         refs = sorted(ref for ref in state.bodies if ref >> BODY_BITS == message_id)
         return MessageDetail(
-            _message_row(message),
+            message_row(message),
             rows,
             [attempt for attempt in state.attempts if attempt.delivery_id in mine],
             [(ref, len(state.bodies[ref])) for ref in refs],
@@ -353,6 +354,21 @@ class MemoryStore:
         found.oldest_open_us = {name: row.received_us for name, row in first.items()}
         return found
 
+    def facts(self, patients: Sequence[int]) -> list[FactRow]:
+        """What messages said of these patients."""
+        wanted = set(patients)
+        return [row for place, row in sorted(self._state.facts.items()) if place[0] in wanted]
+
+    def aliases(self, patient: int) -> list[tuple[int, bool]]:
+        """The identifiers of the same patient."""
+        found = sorted(self._state.aliases.items())
+        return [(other, merged) for (key, other), merged in found if key == patient]
+
+    def looks(self, until_us: int, limit: int = 100) -> list[tuple[int, int]]:
+        """Those to be looked at."""
+        due = sorted((due_us, patient) for patient, due_us in self._state.looks.items() if due_us <= until_us)
+        return [(patient, due_us) for due_us, patient in due[:limit]]
+
     def free_bytes(self) -> int:
         """What is left of `room_bytes`."""
         return max(0, self.room_bytes - self._state.body_bytes)
@@ -390,23 +406,3 @@ class MemoryStore:
 
 def _earlier(message: NewMessage, same: bool) -> Earlier:
     return Earlier(message.id, same, message.answer, MessageStatus(message.status), message.received_us)
-
-
-def _message_row(m: NewMessage) -> MessageRow:
-    return MessageRow(
-        id=m.id,
-        received_us=m.received_us,
-        source=m.source,
-        type=m.type,
-        control_id=m.control_id,
-        status=MessageStatus(m.status),
-        answer=m.answer,
-        version=m.version,
-        event_date=m.event_date,
-        patient_keys=m.patient_keys,
-        outcomes=m.outcomes,
-        flags=m.flags,
-        original=m.original,
-        operator=m.operator,
-        size=len(m.raw),
-    )

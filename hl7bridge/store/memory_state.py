@@ -19,6 +19,9 @@ from hl7bridge.store.base import (
     DeliveryChange,
     DeliveryRow,
     DeliveryStatus,
+    FactRow,
+    MessageRow,
+    MessageStatus,
     NewDelivery,
     NewMessage,
     StoreFault,
@@ -43,6 +46,9 @@ class State:
     acts: list[Act] = field(default_factory=list)
     counters: Counters = field(default_factory=lambda: Counters(0, 0, 0))
     rosters: MemoryRosters = field(default_factory=MemoryRosters)
+    facts: dict[tuple[int, int], FactRow] = field(default_factory=dict)
+    aliases: dict[tuple[int, int], bool] = field(default_factory=dict)
+    looks: dict[int, int] = field(default_factory=dict)
     body_bytes: int = 0
 
     def copy(self) -> State:
@@ -58,6 +64,9 @@ class State:
             list(self.acts),
             self.counters,
             self.rosters.copy(),
+            dict(self.facts),
+            dict(self.aliases),
+            dict(self.looks),
             self.body_bytes,
         )
 
@@ -100,6 +109,26 @@ class Pending:
         for hold in batch.holds:
             (state.held.add if hold.held else state.held.discard)(hold.destination)
         state.acts.extend(batch.acts)
+        for message in batch.messages:
+            self._learn(message)
+        for look in batch.looks:
+            if state.looks.get(look.patient) == look.seen_us:
+                if look.due_us is None:
+                    del state.looks[look.patient]
+                else:
+                    state.looks[look.patient] = look.due_us
+
+    def _learn(self, message: NewMessage) -> None:
+        """What a message says to the programme."""
+        state = self._state
+        for digest, data in message.facts:
+            patient = message.patient_keys[0]
+            state.facts.setdefault((patient, digest), FactRow(patient, message.id, data))
+            due_us = state.looks.get(patient, message.received_us)
+            state.looks[patient] = min(due_us, message.received_us)
+        for key, other, merged in message.aliases:
+            for pair in ((key, other), (other, key)):
+                state.aliases[pair] = state.aliases.get(pair, False) or merged
 
     def _delivery(self, delivery_id: int) -> DeliveryRow | None:
         return self.deliveries.get(delivery_id) or self._state.deliveries.get(delivery_id)
@@ -184,4 +213,25 @@ def _row(message: NewMessage, new: NewDelivery, payload_ref: int) -> DeliveryRow
         next_us=None,
         code=None,
         reason=new.reason,
+    )
+
+
+def message_row(m: NewMessage) -> MessageRow:
+    """A message as lists show it."""
+    return MessageRow(
+        id=m.id,
+        received_us=m.received_us,
+        source=m.source,
+        type=m.type,
+        control_id=m.control_id,
+        status=MessageStatus(m.status),
+        answer=m.answer,
+        version=m.version,
+        event_date=m.event_date,
+        patient_keys=m.patient_keys,
+        outcomes=m.outcomes,
+        flags=m.flags,
+        original=m.original,
+        operator=m.operator,
+        size=len(m.raw),
     )

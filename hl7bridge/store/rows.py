@@ -75,6 +75,9 @@ class NewMessage:
     reason) for each channel that looked at it; they and `flags` are low in variety and carry nothing of
     the message's text.
 
+    `facts` are (digest, data) of what it says to the programme, kept under the first of the `patient_keys`: what is there
+    already is not kept again. `aliases` are (key, other key, merged) of identifiers that are one patient.
+
     With `once_since_us` the store looks whether it is a repetition, as part of keeping it: where a message
     with its control ID, sender and bytes was received since that time and answered as one of `ACCEPTANCES`, it
     is not kept, and `Store.commit` says so. Of two in one batch neither is seen by the other. Where only
@@ -101,6 +104,8 @@ class NewMessage:
     original: int | None = None
     operator: str | None = None
     once_since_us: int | None = None
+    facts: tuple[tuple[int, bytes], ...] = ()
+    aliases: tuple[tuple[int, int, bool], ...] = ()
 
 
 @dataclass(slots=True)
@@ -155,9 +160,29 @@ class Act:
     detail: str
 
 
+@dataclass(slots=True, frozen=True)
+class Look:
+    """When a patient is to be looked at again; `due_us` None for never. Counts only where the store still says `seen_us`: facts
+    that came meanwhile are looked at too.
+    """
+
+    patient: int
+    seen_us: int
+    due_us: int | None
+
+
+@dataclass(slots=True, frozen=True)
+class FactRow:
+    """A fact as it was kept: by whom it was told, and its data."""
+
+    patient: int
+    message_id: int
+    data: bytes
+
+
 @dataclass(slots=True)
 class Batch:
-    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, in this order."""
+    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, in this order."""
 
     messages: list[NewMessage] = field(default_factory=list)
     claims: list[int] = field(default_factory=list)
@@ -165,6 +190,7 @@ class Batch:
     versions: list[ConfigurationVersion] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)

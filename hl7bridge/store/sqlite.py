@@ -42,6 +42,7 @@ from hl7bridge.store.checks import WRONG, is_plain_acceptance, once, wrong_shape
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
 from hl7bridge.store.sqlite_control import ControlIndex
+from hl7bridge.store.sqlite_programme import learn, look_again
 from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
 from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, packed_keys, unpacked_keys
@@ -191,6 +192,7 @@ class SqliteStore(SqliteReader):
                 self._conn.executemany(_CONTROL["insert"], entries)
             if self._control.mark is not None:
                 self._conn.execute(_CONTROL["set_mark"], (self._control.mark,))
+            learn(self._conn, messages)
         if batch.claims:
             claimed = self._conn.executemany(_COMMIT["claim"], [(each,) for each in batch.claims])
             if claimed.rowcount != len(batch.claims):
@@ -204,6 +206,7 @@ class SqliteStore(SqliteReader):
                 self._conn.execute(_COMMIT["delete_hold"], (hold.destination,))
         for act in batch.acts:
             self._conn.execute(_COMMIT["insert_act"], (act.at_us, act.operator, act.verb, act.detail))
+        look_again(self._conn, batch.looks)
         return rows, repeated
 
     def _keep_messages(self, rows: MessageRows) -> None:

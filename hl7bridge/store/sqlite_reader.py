@@ -23,6 +23,7 @@ from hl7bridge.store.base import (
     DeliveryQuery,
     DeliveryRow,
     DeliveryStatus,
+    FactRow,
     MessageDetail,
     MessageQuery,
     MessageRow,
@@ -41,6 +42,7 @@ from hl7bridge.store.sqlite_search import Search, open_counts
 _READ = sql.load("read.sql")
 _SEARCH = sql.load("search.sql")
 _ROSTER = sql.load("roster.sql")
+_PROGRAMME = sql.load("programme.sql")
 _NUMBER = (1 << BODY_BITS) - 1
 
 P = ParamSpec("P")
@@ -230,6 +232,26 @@ class SqliteReader:
     def roster_generation(self) -> int:
         """How many rosters were published."""
         return int(self._conn.execute(_ROSTER["generation"]).fetchone()[0])
+
+    @said
+    def facts(self, patients: Sequence[int]) -> list[FactRow]:
+        """What messages said of these patients."""
+        execute = self._conn.execute
+        found: list[FactRow] = []
+        for patient in sorted(set(patients)):
+            found += [FactRow(*row) for row in execute(_PROGRAMME["facts"], (patient,)).fetchall()]
+        return found
+
+    @said
+    def aliases(self, patient: int) -> list[tuple[int, bool]]:
+        """The identifiers that are the same patient."""
+        rows = self._conn.execute(_PROGRAMME["aliases"], (patient,)).fetchall()
+        return [(other, bool(merged)) for other, merged in rows]
+
+    @said
+    def looks(self, until_us: int, limit: int = 100) -> list[tuple[int, int]]:
+        """Those to be looked at."""
+        return self._conn.execute(_PROGRAMME["looks"], (until_us, limit)).fetchall()
 
     def free_bytes(self) -> int:
         """Room left for this process's user on the disk that holds the store."""

@@ -75,7 +75,7 @@ def exactly(source: socket.socket, count: int) -> bytes:
 
 def is_plain(batch: Batch) -> bool:
     """Whether a batch holds only what nearly all hold: messages, claims and changes."""
-    return not (batch.versions or batch.holds or batch.acts)
+    return not (batch.versions or batch.holds or batch.acts or batch.looks)
 
 
 def packed_batch(batch: Batch) -> tuple[bytes, list[bytes]]:
@@ -122,6 +122,8 @@ def _of_message(m: NewMessage, long: list[bytes]) -> tuple[Any, ...]:
         m.original,
         m.operator,
         m.once_since_us,
+        m.facts,
+        m.aliases,
     )
 
 

@@ -77,6 +77,8 @@ message_fields = (
     st.none() | numbers,
     maybe_text,
     st.none() | numbers,
+    st.lists(st.tuples(numbers, st.binary())).map(tuple),
+    st.lists(st.tuples(numbers, numbers, st.booleans())).map(tuple),
 )
 messages = st.builds(NewMessage, *message_fields)
 change_fields = (
