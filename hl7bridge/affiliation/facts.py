@@ -107,4 +107,14 @@ class DeathFact:
     withdrawn: bool = False
 
 
-Fact = OrderFact | FillFact | StayFact | DeathFact
+@dataclass(frozen=True, slots=True)
+class PersonFact:
+    """Who a message says the patient is: PID-5, PID-7 and PID-8. It vetoes a match of numbers, and never makes one."""
+
+    family: str
+    given: str
+    birth: date | None
+    sex: str
+
+
+Fact = OrderFact | FillFact | StayFact | DeathFact | PersonFact

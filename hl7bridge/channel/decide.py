@@ -23,7 +23,7 @@ from hl7bridge.channel.split import pieces_of
 from hl7bridge.channel.times import event_date
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.ack import AckError
-from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
+from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, merges, patient_identifiers
 from hl7bridge.hl7.message import Message
 from hl7bridge.hl7.types import MERGES
 
@@ -67,6 +67,15 @@ class Decision:
     flags: tuple[str, ...] = ()
     misses: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
+    aliases: tuple[Alias, ...] = ()
+
+
+class Alias(NamedTuple):
+    """Two identifiers that a message says are one patient: it bears both, or it merges them."""
+
+    one: Identifier
+    other: Identifier
+    merged: bool
 
 
 def decide(
@@ -97,8 +106,10 @@ def decide(
     outcomes = [run_channel(channel, case) for channel in channels]
     status, answer, errors = _answered(plan, channels, outcomes, code)
     facts: tuple[Fact, ...] = ()
+    aliases: tuple[Alias, ...] = ()
     if plan.programme:
         facts = _facts(channels, outcomes, case)
+        aliases = _aliases(message, type_, people)
     return Decision(
         status,
         tuple(outcomes),
@@ -111,6 +122,21 @@ def decide(
         _flags(future, bool(channels)),
         tuple(case.misses),
         facts,
+        aliases,
+    )
+
+
+def _aliases(message: Message, type_: str, people: Sequence[Identifier]) -> tuple[Alias, ...]:
+    if type_ not in MERGES:
+        return tuple([Alias(people[0], other, False) for other in people[1:]])
+    return tuple(
+        [
+            Alias(merge.surviving[0], prior, True)
+            for merge in merges(message)
+            if merge.surviving
+            for prior in merge.prior
+            if prior != merge.surviving[0]
+        ]
     )
 
 

@@ -21,6 +21,7 @@ from hl7bridge.affiliation.facts import (
     Medicine,
     Ordered,
     OrderFact,
+    PersonFact,
     PrescriptionKey,
     StayFact,
 )
@@ -59,13 +60,40 @@ def facts_of(
     plan: ProgrammePlan, message: Message, type_: str, zone: ZoneInfo | None, received: datetime
 ) -> Facts:
     """The facts of a message of a canonical type; `received` stands in for a day that nothing gives."""
+    person = _person(message, zone)
+    said = NOTHING
     if type_ in _ORDERS:
-        return _orders(plan, message, zone, received, _Order)
-    if type_ in _DISPENSES:
-        return _orders(plan, message, zone, received, _Dispense)
-    if type_.startswith("ADT^"):
-        return Facts(tuple(_of_admission(message, type_, zone)), ())
-    return NOTHING
+        said = _orders(plan, message, zone, received, _Order)
+    elif type_ in _DISPENSES:
+        said = _orders(plan, message, zone, received, _Dispense)
+    elif type_.startswith("ADT^"):
+        said = Facts(tuple(_of_admission(message, type_, zone)), ())
+    return said if person is None else Facts((person, *said.found), said.left_out)
+
+
+def _person(message: Message, zone: ZoneInfo | None) -> PersonFact | None:
+    """PID-5, 7 and 8 of a message about one patient: a merge speaks of two."""
+    patients = message.all(b"PID")
+    if len(patients) != 1:
+        return None
+    delimiters = message.delimiters
+
+    def text(value: bytes) -> str:
+        return "" if value == b'""' else unescape(value, delimiters).decode("utf-8", "replace").strip()
+
+    name = patients[0].field(5)
+    name = name.split(delimiters.repetition, 1)[0] if delimiters.repetition else name
+    parts = name.split(delimiters.component) if delimiters.component else [name]
+    family = parts[0].split(delimiters.subcomponent, 1)[0] if delimiters.subcomponent else parts[0]
+    born = patients[0].field(7)
+    birth = local_time(born, zone) if len(born) >= 8 else None
+    found = PersonFact(
+        text(family).upper(),
+        text(parts[1]).upper() if len(parts) > 1 else "",
+        None if birth is None else birth.date(),
+        text(patients[0].field(8)).upper(),
+    )
+    return found if found.family or found.birth else None
 
 
 def _orders(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from hl7bridge.affiliation.factdata import packed
 from hl7bridge.channel.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.deliver import About, Delivery
@@ -65,6 +66,8 @@ class Acceptor:
         message.patient_keys = patient_keys(hashes, decision.identifiers)
         message.outcomes = tuple([(each.channel, each.status, each.reason) for each in decision.outcomes])
         message.flags += decision.flags
+        if message.patient_keys and (decision.facts or decision.aliases):
+            self._learn(message, decision)
         payloads: list[bytes] = []
         deliveries: list[NewDelivery] = []
         entries: list[tuple[Delivery, Entry]] = []
@@ -74,6 +77,22 @@ class Acceptor:
         message.payloads = tuple(payloads)
         message.deliveries = tuple(deliveries)
         self._journal.message(message, self._done, _Accepting(entries, kept))
+
+    def _learn(self, message: NewMessage, decision: Decision) -> None:
+        """What the message says to the programme, as the store keeps it."""
+        hashes = self._hashes
+        data = [packed(fact) for fact in decision.facts]
+        message.facts = tuple([(hashes.fact(each), each) for each in data])
+        message.aliases = tuple(
+            [
+                (
+                    hashes.patient(alias.one.authority, alias.one.id),
+                    hashes.patient(alias.other.authority, alias.other.id),
+                    alias.merged,
+                )
+                for alias in decision.aliases
+            ]
+        )
 
     def _admit(
         self,

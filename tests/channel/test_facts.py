@@ -19,6 +19,7 @@ from hl7bridge.affiliation.facts import (
     Medicine,
     Ordered,
     OrderFact,
+    PersonFact,
     PrescriptionKey,
     StayFact,
 )
@@ -38,7 +39,7 @@ RXD = "RXD|{number}|555^metformin^NDC|20261118|180|TAB||{rx}|2\n"
 def facts(decided: Decide, message: str, programme: str = "{}") -> list[Fact]:
     decision = decided(folder(f"programme: {programme}"), message.replace("\n", "\r").encode())
     assert decision.status == "RECEIVED", decision.outcomes
-    return list(decision.facts)
+    return [fact for fact in decision.facts if not isinstance(fact, PersonFact)]
 
 
 def fills(decided: Decide, message: str, programme: str = "{}") -> list[FillFact]:
@@ -123,7 +124,7 @@ def test_without_a_prescription_number_a_day_or_a_medicine_nothing_is_known_and_
             folder("programme: {}"), (DISPENSE + "ORC|RE\n" + rxd).replace("\n", "\r").encode()
         )
         assert decision.status == "RECEIVED"
-        assert not decision.facts
+        assert [type(fact) for fact in decision.facts] == [PersonFact]
         assert len(decision.misses) == 1
 
 
@@ -265,6 +266,36 @@ def test_a_death_is_known_with_or_without_its_day(decided: Decide) -> None:
     assert facts(decided, admission("A08", "PV1|1|O", pid + "|N\n")) == []
 
 
+# -- who it is about -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_message_says_who_its_patient_is_and_under_which_numbers(decided: Decide) -> None:
+    pid = "PID|1||7^^^RETAIL^PI~E1^^^MEDSTAR^MR||doe^Jane^Q||19480203|f\n"
+    decision = decided(folder("programme: {}"), admission("A08", "PV1|1|O", pid).replace("\n", "\r").encode())
+    assert decision.facts == (PersonFact("DOE", "JANE", date(1948, 2, 3), "F"),)
+    assert [(each.one.id, each.other.id, each.merged) for each in decision.aliases] == [(b"7", b"E1", False)]
+
+
+def test_a_merge_joins_each_pair_and_says_nothing_of_who_they_are(decided: Decide) -> None:
+    text = admission("A40", "MRG|8^^^RETAIL^PI").replace("PV1", "") + (
+        "PID|2||17^^^RETAIL^PI\nMRG|18^^^RETAIL^PI~19^^^RETAIL^PI\n"
+    )
+    decision = decided(folder("programme: {}"), text.replace("\n", "\r").encode())
+    assert decision.facts == ()
+    assert [(each.one.id, each.other.id, each.merged) for each in decision.aliases] == [
+        (b"7", b"8", True),
+        (b"17", b"18", True),
+        (b"17", b"19", True),
+    ]
+
+
+def test_a_source_that_feeds_no_programme_says_nothing_at_all(decided: Decide) -> None:
+    message = (DISPENSE + "ORC|RE\n" + RXD.format(number=1, rx="RX9")).replace("\n", "\r").encode()
+    decision = decided(folder("filter: {MSH-11: P}"), message)
+    assert decision.status == "RECEIVED"
+    assert decision.facts == decision.aliases == ()
+
+
 # -- the shipped channels ----------------------------------------------------------------------------------------------------
 
 CONFIGURATION = load(read_folder(ROOT / "channels"), lambda name: "x")
@@ -293,5 +324,6 @@ def test_the_samples_say_what_they_were_written_to_say(
         roster=MemoryRoster(),
     )
     assert decision.misses == ()
-    found = [(each.event.value, getattr(each, "days_supply", None)) for each in decision.facts]  # type: ignore[union-attr]
-    assert found == said
+    person, *others = decision.facts
+    assert isinstance(person, PersonFact)
+    assert [(each.event.value, getattr(each, "days_supply", None)) for each in others] == said

@@ -1,0 +1,113 @@
+"""Facts as bytes, to be kept by a store: the first byte names the format, 0 for a JSON array behind it.
+
+Equal facts have equal bytes, so that a store may know them by those. Refuses to know stores. Raises ValueError for bytes in no known
+format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import date
+from typing import Any, Final
+
+from hl7bridge.affiliation.facts import (
+    DeathFact,
+    Dispensed,
+    Fact,
+    FillFact,
+    FillKey,
+    Medicine,
+    Ordered,
+    OrderFact,
+    PersonFact,
+    PrescriptionKey,
+    StayFact,
+)
+
+_PLAIN: Final = b"\x00"
+
+
+def packed(fact: Fact) -> bytes:
+    """A fact's bytes."""
+    values: list[Any]
+    if isinstance(fact, FillFact):
+        values = [
+            "fill",
+            *fact.fill.prescription,
+            fact.fill.number,
+            _day(fact.fill.part),
+            fact.event.value,
+            _day(fact.on),
+            *fact.medicine,
+            fact.days_supply,
+            int(fact.knows_sold),
+            int(fact.counts),
+            fact.refills,
+            fact.prescriber_npi,
+        ]
+    elif isinstance(fact, OrderFact):
+        values = [
+            "order",
+            *fact.prescription,
+            fact.event.value,
+            _day(fact.on),
+            *fact.medicine,
+            fact.refills,
+            fact.prescriber_npi,
+            int(fact.discharge),
+        ]
+    elif isinstance(fact, StayFact):
+        values = ["stay", fact.visit, _day(fact.admitted), _day(fact.discharged), int(fact.cancelled)]
+    elif isinstance(fact, DeathFact):
+        values = ["death", _day(fact.on), int(fact.withdrawn)]
+    else:
+        values = ["person", fact.family, fact.given, _day(fact.birth), fact.sex]
+    return _PLAIN + json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "surrogatepass"
+    )
+
+
+def unpacked(data: bytes) -> Fact:
+    """The fact that `packed` packed. Raises ValueError."""
+    if data[:1] != _PLAIN:
+        raise ValueError(f"a fact is kept in format {data[0] if data else 'none'}, which is not known")
+    kind, *values = json.loads(data[1:].decode("utf-8", "surrogatepass"))
+    read = _READERS.get(kind)
+    if read is None:
+        raise ValueError("a fact is kept whose kind is not known")
+    return read(values)
+
+
+def _day(day: date | None) -> int | None:
+    return None if day is None else day.year * 10_000 + day.month * 100 + day.day
+
+
+def _date(number: int | None) -> date | None:
+    return None if number is None else _known(number)
+
+
+def _known(number: int) -> date:
+    return date(number // 10_000, number // 100 % 100, number % 100)
+
+
+def _fill(v: list[Any]) -> Fact:
+    key = FillKey(PrescriptionKey(v[0], v[1]), v[2], _date(v[3]))
+    medicine = Medicine(*v[6:9])
+    return FillFact(
+        key, Dispensed(v[4]), _known(v[5]), medicine, v[9], bool(v[10]), bool(v[11]), v[12], v[13]
+    )
+
+
+def _order(v: list[Any]) -> Fact:
+    key = PrescriptionKey(v[0], v[1])
+    return OrderFact(key, Ordered(v[2]), _known(v[3]), Medicine(*v[4:7]), v[7], v[8], bool(v[9]))
+
+
+_READERS: Final[dict[str, Callable[[list[Any]], Fact]]] = {
+    "fill": _fill,
+    "order": _order,
+    "stay": lambda v: StayFact(v[0], _date(v[1]), _date(v[2]), bool(v[3])),
+    "death": lambda v: DeathFact(_date(v[0]), bool(v[1])),
+    "person": lambda v: PersonFact(v[0], v[1], _date(v[2]), v[3]),
+}
