@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
 from hl7bridge.channel.table import Table
@@ -44,6 +45,7 @@ class Configuration:
     plans: Mapping[str, SourcePlan] = field(repr=False)
     channel_plans: Mapping[str, ChannelPlan] = field(repr=False)
     tests: tuple[TestCase, ...] = field(default=(), repr=False)
+    medicines: Medicines = field(default_factory=Medicines, repr=False)
 
     @property
     def affiliates(self) -> dict[str, DestinationSettings]:

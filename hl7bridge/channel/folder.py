@@ -16,6 +16,7 @@ from hl7bridge.channel.configuration import ChannelSettings, Configuration, vers
 from hl7bridge.channel.enginetable import ENGINE, engine_of
 from hl7bridge.channel.hook import Hooks
 from hl7bridge.channel.language import STEPS
+from hl7bridge.channel.medicinetable import read_medicines
 from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Place, meant
 from hl7bridge.channel.model import (
     Reading,
@@ -162,6 +163,7 @@ class _Loader:
             plans={name: SourcePlan(made, by_source.get(name, ())) for name, made in self.sources.items()},
             channel_plans=self.plans,
             tests=tuple(self._tests(folder)),
+            medicines=read_medicines(tables, self.mistakes),
         )
 
     def _tables(self) -> dict[str, Table | None]:
