@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hl7bridge.affiliation import read_roster
 from hl7bridge.cli.main import main
 from hl7bridge.hl7.batch import read_file
-from hl7bridge.testing.synthetic import SOURCES, generate, roster
+from hl7bridge.testing.synthetic import DIALECTS, SOURCES, generate, roster
 
 RUN = ["generate", "--seed", "9", "--patients", "40", "--days", "60"]
 
@@ -59,3 +59,12 @@ def test_an_unknown_dialect_is_answered_with_the_nearest() -> None:
     result = CliRunner().invoke(main, [*RUN, "--dialect", "qs-one"])
     assert result.exit_code == 2
     assert "did you mean 'qsone'" in result.stderr
+
+
+def test_the_readme_names_every_dialect_and_where_it_has_the_days_supply() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    for name, dialect in DIALECTS.items():
+        row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}` |"))
+        assert f"| {dialect.version.decode()} |" in row
+        assert f"| {dialect.first} |" in row
+        assert dialect.supply in row or dialect.supply == "nowhere"
