@@ -41,7 +41,10 @@ def quick_write(path: Path) -> access.Assign:
     def part(segment: Segment, delimiters: Delimiters, value: bytes) -> None:
         fields = segment.split()
         separator = delimiters.component
-        old = fields[number] if number < len(fields) else b""
+        if number >= len(fields):
+            usual(segment, delimiters, value)
+            return
+        old = fields[number]
         parts = old.split(separator) if separator else []
         if (
             at >= len(parts)

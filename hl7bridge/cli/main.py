@@ -26,6 +26,7 @@ COMMANDS = {
     "replay": "replay",
     "send": "wire",
     "receive": "wire",
+    "generate": "generate",
 }
 
 

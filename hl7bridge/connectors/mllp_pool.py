@@ -209,14 +209,16 @@ class MllpPool:
             self._watch = self.clock.callLater(self.timeout_s, self._look)
 
     def _look(self) -> None:
-        self._watch = None
         now = self.clock.seconds()
         for connection, due in list(self._awaited.items()):
             if due > now:
                 break
-            connection.no_answer()
-        if self._awaited and self._watch is None:
-            self._watch = self.clock.callLater(max(0.0, next(iter(self._awaited.values())) - now), self._look)
+            connection.no_answer()  # which may let the next message leave
+        # Only now is it known who is due next.
+        self._watch = None
+        if self._awaited and not self._stopped:
+            due = next(iter(self._awaited.values()))
+            self._watch = self.clock.callLater(max(0.0, due - now), self._look)
 
     def _rest(self, failures: int) -> None:
         """Leaves the hospital alone for a while."""
@@ -294,8 +296,8 @@ class MllpPool:
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
-        if self._watch is not None:
+        if self._watch is not None and self._watch.active():
             self._watch.cancel()
-            self._watch = None
+        self._watch = None
         for slot in self._slots:
             self._hang_up(slot)

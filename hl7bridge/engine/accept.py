@@ -12,7 +12,8 @@ from typing import NamedTuple
 from hl7bridge.affiliation.factdata import packed
 from hl7bridge.channel.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
-from hl7bridge.engine.deliver import About, Delivery
+from hl7bridge.engine.about import About
+from hl7bridge.engine.deliver import Delivery
 from hl7bridge.engine.identity import day_number, patient_keys
 from hl7bridge.engine.journal import Journal, Kept
 from hl7bridge.engine.numbers import Numbers

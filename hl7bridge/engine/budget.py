@@ -1,4 +1,4 @@
-"""Back-pressure: all bytes that came and are not yet decided share one budget.
+"""Back-pressure: all bytes that came and are not yet acknowledged share one budget.
 
 Above it connections that bring more are paused, so that their senders feel it, until what is held has gone down. One connection
 is always favoured and reads on, so that a message can be finished and its bytes leave.
@@ -7,6 +7,9 @@ is always favoured and reads on, so that a message can be finished and its bytes
 from __future__ import annotations
 
 from typing import Protocol
+
+#: What a connection brings at once, at most (the reactor's buffer).
+READ_BYTES = 65_536
 
 
 class Pausable(Protocol):
@@ -19,11 +22,12 @@ class Pausable(Protocol):
 
 
 class Budget:
-    """`limit_bytes` for unfinished messages and for whole ones that wait for their turn."""
+    """`limit_bytes` for unfinished messages and for whole ones that are not answered yet."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self.held_bytes = 0
+        self._whole_bytes = 0
         self._paused: dict[Pausable, None] = {}
         self._favoured: Pausable | None = None
 
@@ -44,10 +48,16 @@ class Budget:
         elif change_bytes < 0:
             self._let_go()
 
+    def came(self, connection: Pausable, size_bytes: int) -> None:
+        """A connection brought a whole message."""
+        self._whole_bytes += size_bytes
+        self.changed(connection, size_bytes)
+
     def released(self, size_bytes: int) -> None:
-        """A whole message had its turn."""
+        """A whole message was answered."""
         self.held_bytes -= size_bytes
-        if self._favoured is not None:
+        self._whole_bytes -= size_bytes
+        if self._paused or self._favoured is not None:
             self._let_go()
 
     def gone(self, connection: Pausable) -> None:
@@ -59,10 +69,13 @@ class Budget:
 
     def _let_go(self) -> None:
         if self.held_bytes <= self.limit_bytes * 3 // 4:
-            paused, self._paused, self._favoured = self._paused, {}, None
-            for connection in paused:
+            self._favoured = None
+            # No more of them than there is room for what each brings at once.
+            for _ in range(min(len(self._paused), 1 + (self.limit_bytes - self.held_bytes) // READ_BYTES)):
+                connection = next(iter(self._paused))
+                del self._paused[connection]
                 connection.resume()
-        elif self._paused and (self._favoured is None or not self._favoured.held):
+        elif self._paused and not self._whole_bytes and (self._favoured is None or not self._favoured.held):
             self._favoured = max(self._paused, key=lambda each: each.held)
             del self._paused[self._favoured]
             self._favoured.resume()

@@ -124,7 +124,8 @@ class Control(LineReceiver):
         self, operator: str, source: str, path: str, to: list[str] | None = None, rate: float = 0.0
     ) -> None:
         order = Order(operator, to=self._known(to), rate=rate)
-        self._replay(Replaying(self._engine).from_file(source, open_file(path), path, order), rate)
+        open_file(path).close()  # what cannot be read is said at once
+        self._replay(Replaying(self._engine).from_file(source, path, order), rate)
 
     # -- inside ------------------------------------------------------------------------------------------------------------
 

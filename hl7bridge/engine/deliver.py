@@ -16,6 +16,7 @@ from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.delivery.outcome import Next, Outcome, next_step, outcome_of
 from hl7bridge.delivery.queue import DestinationQueue, Entry
 from hl7bridge.delivery.retry import Backoff
+from hl7bridge.engine.about import About, loaded_entry
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.pool import Nowhere, Pool, control_id_of
 from hl7bridge.hl7.mllp import END
@@ -24,7 +25,6 @@ from hl7bridge.store.base import (
     DeliveryChange,
     DeliveryStatus,
     Hold,
-    OpenDelivery,
     StoreBusy,
     StoreError,
     StoreFault,
@@ -42,17 +42,6 @@ STRICT = "order strict"
 PAGES = 2
 #: Seconds after which what the store could not claim or read is tried again.
 REFUSED_PAUSE_S = 0.5
-
-
-class About(NamedTuple):
-    """What a queue's entry must remember beside its place in the queue."""
-
-    message_id: int
-    payload_ref: int
-    scope: str | None
-    event_date: int | None
-    patient_keys: tuple[int, ...]
-    generation: int  # of configuration and rosters when its release was last looked at; -1: look again
 
 
 class Release(Protocol):
@@ -250,10 +239,21 @@ class Delivery:
     def _claimed(self, claims: list[Entry], error: StoreError | None) -> None:
         if error is None:
             self.queue.claimed(claims)
+        elif isinstance(error, StoreFault):
+            self._claim_each(claims, error)
         else:
             self.queue.unclaimed(claims)
             self._rest()
         self.touch()  # sending happens in pump, after the whole group's results are known
+
+    def _claim_each(self, claims: list[Entry], error: StoreError) -> None:
+        """One of these rows is not as we know it. Alone it is left out, as what the store says counts; the others go on."""
+        if len(claims) == 1:
+            self._refused(claims[0], error)
+            self.queue.finished(claims[0])
+            return
+        for entry in claims:
+            self._journal.claim([entry.id], self._claimed, [entry])
 
     def _finished(self, entry: Entry, error: StoreError | None) -> None:
         if not self._refused(entry, error):
@@ -264,7 +264,8 @@ class Delivery:
         if self.queue.strict:
             # A person must look at it, also when the engine ends before that: the destination is held.
             hold = Hold(self.name, True, STRICT, change.at_us)
-            self._journal.other(Batch(changes=[change], holds=[hold]), self._held, (change, entry))
+            batch = Batch(changes=[change], holds=[hold])
+            self._journal.act(lambda: self._journal.store.commit(batch), self._held, (change, entry))
         else:
             self._journal.change(change, self._failed, entry)
 
@@ -403,11 +404,3 @@ class Delivery:
         if not self._refused(entry, error):
             self.queue.unclaimed([entry])
             self.touch()
-
-
-def loaded_entry(row: OpenDelivery) -> Entry:
-    """A queue's entry for a delivery that was read from the store; its release is looked at again when it leaves."""
-    about = About(row.message_id, row.payload_ref, row.scope, row.event_date, row.patient_keys, -1)
-    return Entry(
-        row.id, row.position, row.keys, None, row.received_us, row.attempts, row.possible_duplicate, about
-    )

@@ -3,9 +3,12 @@
 Whoever has something to keep adds it here with a callable, which is called when the transaction is durable, or with the error
 when it is certain that it is not. Results of deliveries come first, so that what they free can leave first.
 
-One transaction is on its way at a time; meanwhile the reactor reads and decides what the next one will keep. What must find nothing
-on its way (an operator's act that looks at the store and then changes it) waits for such a moment, and nothing new is decided until
-it has come.
+One thing is on its way to the store at a time; meanwhile the reactor reads and decides what the next transaction will keep. After each
+thing that ends, and whenever somebody wakes it, one turn follows: gather what is ready, then do the next thing (`_next`):
+
+    an act whose turn it is        when nothing is gathered; while one waits nothing new is taken in (`pressed`)
+    a question to the store        between two transactions
+    the group                      when there is something in it; results alone first look once whether a message has come
 
 It knows neither messages nor hospitals. Raises nothing; StoreUnknown goes to `fatal`: after an error inside a commit nobody knows
 what the disk holds, so nothing is answered any more.
@@ -17,12 +20,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hl7bridge.engine.writer import Writer, attempt
+from hl7bridge.connectors.sparing import Sparing
+from hl7bridge.engine.writer import Then, Writer, attempt
 from hl7bridge.store.base import (
     Batch,
     DeliveryChange,
@@ -46,37 +50,63 @@ Kept = Earlier | StoreError | None
 #: Seconds after which results that the store had no time, or no room, for are tried again.
 BUSY_PAUSE_S = 0.05
 FULL_PAUSE_S = 1.0
-#: Rows that may wait for the transaction under way to end; beyond them nothing new is decided.
-MOST = 256
+#: Messages that may wait for the transaction under way to end; beyond them nothing new is decided.
+MOST = 128
+
+
+class _NewMessage(NamedTuple):
+    row: NewMessage
+    done: Callable[[Any, Kept], None]
+    about: Any
+
+
+class _Change(NamedTuple):
+    row: DeliveryChange
+    done: Done
+    about: Any
+
+
+class _Claim(NamedTuple):
+    ids: Sequence[int]
+    done: Done
+    about: Any
+
+
+class _Act(NamedTuple):
+    """Something that looks at the store and then writes to it: nothing may be on its way meanwhile."""
+
+    work: Callable[[], Any]
+    done: Done
+    about: Any
+
+
+class _Question(NamedTuple):
+    """A verb of the store that may be asked between any two transactions."""
+
+    verb: str
+    arguments: tuple[Any, ...]
+    then: Then
 
 
 @dataclass(slots=True)
 class Group:
     """What one transaction keeps, and who is told of it."""
 
-    messages: list[NewMessage] = field(default_factory=list)
-    message_done: list[tuple[Callable[[Any, Kept], None], Any]] = field(default_factory=list)
-    changes: list[DeliveryChange] = field(default_factory=list)
-    change_done: list[tuple[Done, Any]] = field(default_factory=list)
-    claims: list[int] = field(default_factory=list)
-    claim_done: list[tuple[Done, Any]] = field(default_factory=list)
+    messages: list[_NewMessage] = field(default_factory=list)
+    changes: list[_Change] = field(default_factory=list)
+    claims: list[_Claim] = field(default_factory=list)
 
-    def __bool__(self) -> bool:
-        return bool(self.messages or self.changes or self.claims)
-
-
-@dataclass(slots=True)
-class Ended:
-    """How a group ended: an error or None for each of its parts, in their order; or the error after which nobody knows."""
-
-    changes: Sequence[StoreError | None]
-    claims: StoreError | None
-    messages: Sequence[Kept]
-    unknown: StoreUnknown | None = None
+    def batch(self) -> Batch:
+        """The rows alone."""
+        return Batch(
+            messages=[each.row for each in self.messages],
+            claims=[id_ for each in self.claims for id_ in each.ids],
+            changes=[each.row for each in self.changes],
+        )
 
 
 class Journal:
-    """One writer over one store. `gather` is called before each commit and adds what is ready by then; `after` follows it."""
+    """One writer over one store. `gather` is called in each turn and adds what is ready by then; `after` follows it."""
 
     def __init__(
         self, store: Store, writer: Writer, clock: IReactorTime, fatal: Callable[[StoreUnknown], None]
@@ -89,173 +119,200 @@ class Journal:
         self.stopped = False
         self._writer = writer
         self._fatal = fatal
+        self._say = Sparing(log, clock)
         self._scheduled: Any = None
         self._group = Group()
+        self._waiting: deque[_Act | _Question] = deque()
+        self._acts = 0  # of those that wait
         self._under_way = False
-        self._again = 0
-        self._looked = False
-        self._asks: deque[tuple[str, tuple[Any, ...], Callable[[Any, StoreError | None], None]]] = deque()
-        self._others: list[tuple[Callable[[], Any], Done, Any]] = []
-        writer.lost = self._lost
+        self._asked = False  # the last thing was a question: the group's turn comes before the next
+        self._looked = False  # results alone have looked for a message that could share their transaction
+        self._resting = (
+            0  # results at the head of the group that the store has just refused for want of time or room
+        )
+        writer.lost, writer.say = self._lost, self._say
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
 
     def message(self, message: NewMessage, done: Callable[[Any, Kept], None], about: Any) -> None:
         """A received message with its decision and deliveries; where it cannot be kept this is told at once."""
-        self._group.messages.append(message)
-        self._group.message_done.append((done, about))
-        self.wake()
+        self._group.messages.append(_NewMessage(message, done, about))
+        if self._scheduled is None:
+            self.wake()
 
     def change(self, change: DeliveryChange, done: Done, about: Any) -> None:
         """The result of a send; kept and tried again until the store takes it."""
-        self._group.changes.append(change)
-        self._group.change_done.append((done, about))
-        self.wake()
+        self._group.changes.append(_Change(change, done, about))
+        if self._scheduled is None:
+            self.wake()
 
     def claim(self, ids: Sequence[int], done: Done, about: Any) -> None:
         """Deliveries that are about to leave."""
-        self._group.claims.extend(ids)
-        self._group.claim_done.append((done, about))
+        self._group.claims.append(_Claim(ids, done, about))
         self.wake()
 
-    def other(self, batch: Batch, done: Done, about: Any = None) -> None:
-        """Anything else (an operator's act, a configuration), in a transaction of its own."""
-        self.work(lambda: self.store.commit(batch), done, about)
-
-    def work(self, work: Callable[[], Any], done: Done, about: Any = None) -> None:
-        """Any other writing of the store, when nothing is on its way; the reactor waits for it."""
-        self._others.append((work, done, about))
+    def act(self, work: Callable[[], Any], done: Done, about: Any = None) -> None:
+        """Something that looks at the store and then writes to it, when nothing is on its way; the reactor waits for it."""
+        self._acts += 1
+        self._waiting.append(_Act(work, done, about))
         self.wake()
 
-    def ask(
-        self, verb: str, arguments: tuple[Any, ...], done: Callable[[Any, StoreError | None], None]
-    ) -> None:
-        """A verb of the store, between two transactions; `done` gets what it returns, or its error."""
-        self._asks.append((verb, arguments, done))
+    def ask(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
+        """A verb of the store, between two transactions; `then` gets what it returns, or its error."""
+        self._waiting.append(_Question(verb, arguments, then))
         self.wake()
 
     def wake(self) -> None:
-        """A commit is wanted as soon as this turn of the reactor has read what there is."""
+        """A turn is wanted as soon as this one of the reactor's has read what there is."""
         if self._scheduled is None and not self.stopped:
             self._scheduled = self.clock.callLater(0, self._turn)
 
     @property
+    def pressed(self) -> bool:
+        """Nothing new may be taken in: an act waits for its moment, or enough waits for the transaction under way."""
+        return self._acts > 0 or len(self._group.messages) >= MOST
+
+    @property
     def idle(self) -> bool:
         """Nothing waits to be kept."""
-        return not (self._group or self._others or self._asks or self._under_way)
+        group = self._group
+        return not (group.messages or group.changes or group.claims or self._waiting or self._under_way)
 
-    # -- the commit -----------------------------------------------------------------------------------------------------
+    # -- one turn -------------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
         self._scheduled = None
         if self.stopped:
             return
-        if not self._others and len(self._group.messages) < MOST:
+        if not self.pressed:
             for gather in self.gather:
                 gather()
-        if self._under_way:
-            self._follow()  # its end goes on from here
-        elif self._others and not (self._group.messages or self._group.claims):
-            self._do_others()
-        elif self._asks:
-            self._ask()
-        elif self._group.messages or self._group.claims or self._looked:
-            self._looked = False
+        if not self._under_way:
+            self._next()
+        self._follow()
+
+    def _next(self) -> None:
+        """Nothing is under way: does what comes next, if anything."""
+        group, waiting = self._group, self._waiting
+        new = group.messages or group.claims
+        if waiting and isinstance(waiting[0], _Act) and not new:
+            self._do(waiting[0])
+        elif waiting and isinstance(waiting[0], _Question) and not (self._asked and (new or group.changes)):
+            self._ask(waiting[0])
+        elif new or self._looked:
             self._keep()
-        else:
+        elif len(group.changes) > self._resting:
             # Results alone are kept at once, but for one look whether the next message is there already: it often is, since
             # the sender hears of the one before when the hospital gets it, and it would wait for their transaction to end.
-            self._looked = not self._rests
-            self._follow()
-            if self._looked:
-                self.wake()
+            self._looked = True
+            self.wake()
 
-    @property
-    def _rests(self) -> bool:
-        """Whether there is nothing to keep but results that the store has just had no time or no room for."""
-        group = self._group
-        return self._again == len(group.changes) and not (group.messages or group.claims)
-
-    def _keep(self) -> None:
-        group, self._group = self._group, Group()
-        self._again = 0
-        self.commits += 1
-        batch = Batch(messages=group.messages, claims=group.claims, changes=group.changes)
-        self._under_way = True
-        self._writer.call("commit", (batch,), lambda repeated, error: self._kept(group, repeated, error))
-
-    def _kept(self, group: Group, repeated: dict[int, Earlier] | None, error: StoreError | None) -> None:
+    def _ended(self) -> None:
+        """What was under way has ended, and whoever asked for it knows."""
         self._under_way = False
-        self._group_ended(group, _ended(self.store, group, repeated or {}, error))
-        self._go_on()
-
-    def _ask(self) -> None:
-        verb, arguments, done = self._asks.popleft()
-        self._under_way = True
-        self._writer.call(verb, arguments, lambda result, error: self._asked(done, result, error))
-
-    def _asked(
-        self, done: Callable[[Any, StoreError | None], None], result: Any, error: StoreError | None
-    ) -> None:
-        self._under_way = False
-        if not self._heed(error):
-            _tell(done, result, error)
-        if self._group:
-            self._keep()  # not another question before it
-        else:
-            self._go_on()
-
-    def _do_others(self) -> None:
-        others, self._others = self._others, []
-        for work, done, about in others:
-            if self.stopped:
-                return
-            error = attempt(work)[1]
-            if not self._heed(error):
-                _tell(done, about, error)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """After anything that was written."""
-        self._follow()
         if self.stopped:
             return
+        self._follow()
         if self.store.checkpoint_due():
             # After the answers have left: a few milliseconds in which nobody waits for a commit that is done.
-            self._heed(attempt(self.store.checkpoint)[1])
-        if self._others or self._asks or not self._rests:
-            self.wake()
+            self._heed(attempt(self.store.checkpoint, self._say)[1])
+        self.wake()
 
     def _follow(self) -> None:
         if not self.stopped:
             for after in self.after:
                 after()
 
-    def _group_ended(self, group: Group, ended: Ended) -> None:
-        if self._heed(ended.unknown):
-            return
-        again = [
-            place for place, error in enumerate(ended.changes) if isinstance(error, StoreBusy | StoreFull)
-        ]
-        if again:
-            # A result is never given up: the hospital has answered, and only this store can remember it.
-            self._group.changes[:0] = [group.changes[place] for place in again]
-            self._group.change_done[:0] = [group.change_done[place] for place in again]
-            full = isinstance(ended.changes[again[0]], StoreFull)
-            self._again = len(again)
-            self.clock.callLater(FULL_PAUSE_S if full else BUSY_PAUSE_S, self._try_again)
-        skipped = set(again)
-        for place, (done, about) in enumerate(group.change_done):
-            if place not in skipped:
-                _tell(done, about, ended.changes[place])
-        for done, about in group.claim_done:
-            _tell(done, about, ended.claims)
-        for place, (done, about) in enumerate(group.message_done):
-            _tell(done, about, ended.messages[place])
+    # -- an act, a question ---------------------------------------------------------------------------------------------
+
+    def _do(self, act: _Act) -> None:
+        self._waiting.popleft()
+        self._acts -= 1
+        error = attempt(act.work, self._say)[1]
+        if not self._heed(error):
+            _tell(act.done, act.about, error)
+        self._ended()
+
+    def _ask(self, question: _Question) -> None:
+        self._waiting.popleft()
+        self._under_way = self._asked = True
+        self._writer.call(question.verb, question.arguments, partial(self._answered, question))
+
+    def _answered(self, question: _Question, result: Any, error: StoreError | None) -> None:
+        if not self._heed(error):
+            _tell(question.then, result, error)
+        self._ended()
+
+    # -- the group ------------------------------------------------------------------------------------------------------
+
+    def _keep(self) -> None:
+        group, self._group = self._group, Group()
+        self._asked = self._looked = False
+        self._resting = 0
+        self.commits += 1
+        self._under_way = True
+        self._writer.call("commit", (group.batch(),), partial(self._kept, group))
+
+    def _kept(self, group: Group, repeated: dict[int, Earlier] | None, error: StoreError | None) -> None:
+        if not self._heed(error):
+            if isinstance(error, StoreFault):
+                self._one_by_one(group)
+            else:
+                self._tell_all(group, repeated or {}, error)
+        self._ended()
+
+    def _tell_all(self, group: Group, repeated: dict[int, Earlier], error: StoreError | None) -> None:
+        if isinstance(error, StoreBusy | StoreFull):
+            self._rest(group.changes, error)
+        else:
+            for change in group.changes:
+                _tell(change.done, change.about, error)
+        for claim in group.claims:
+            _tell(claim.done, claim.about, error)
+        for message in group.messages:
+            _tell(message.done, message.about, error or repeated.get(message.row.id))
+
+    def _rest(self, changes: list[_Change], error: StoreError) -> None:
+        """A result is never given up: the hospital has answered, and only this store can remember it."""
+        if changes:
+            self._group.changes[:0] = changes
+            self._resting += len(changes)
+            pause_s = FULL_PAUSE_S if isinstance(error, StoreFull) else BUSY_PAUSE_S
+            self.clock.callLater(pause_s, self._try_again)
 
     def _try_again(self) -> None:
-        self._again = 0
+        self._resting = 0
         self.wake()
+
+    def _one_by_one(self, group: Group) -> None:
+        """The content of a group was refused: each part is kept by itself, so that whoever is at fault does not take the neighbours
+        along.
+        """
+        for change in group.changes:
+            _, error = self._alone(Batch(changes=[change.row]))
+            if self.stopped:
+                return
+            if isinstance(error, StoreBusy | StoreFull):
+                self._rest([change], error)
+            else:
+                _tell(change.done, change.about, error)
+        for claim in group.claims:
+            _, error = self._alone(Batch(claims=list(claim.ids)))
+            if self.stopped:
+                return
+            _tell(claim.done, claim.about, error)
+        for message in group.messages:
+            repeated, error = self._alone(Batch(messages=[message.row]))
+            if self.stopped:
+                return
+            _tell(message.done, message.about, error or (repeated or {}).get(message.row.id))
+
+    def _alone(self, batch: Batch) -> tuple[dict[int, Earlier] | None, StoreError | None]:
+        repeated, error = attempt(partial(self.store.commit, batch), self._say)
+        self._heed(error)
+        return repeated, error
+
+    # -- the end --------------------------------------------------------------------------------------------------------
 
     def _heed(self, error: StoreError | None) -> bool:
         """Whether the error is the one after which nothing may be done any more."""
@@ -277,39 +334,9 @@ class Journal:
             self._scheduled.cancel()
 
 
-def _ended(store: Store, group: Group, repeated: dict[int, Earlier], error: StoreError | None) -> Ended:
-    """How each part of a group ended. Where its content was refused, each part is kept by itself, so that whoever is at fault does
-    not take the neighbours along.
-    """
-    if isinstance(error, StoreUnknown):
-        return Ended((), None, (), error)
-    if isinstance(error, StoreFault):
-        return _one_by_one(store, group)
-    messages = [error or repeated.get(message.id) for message in group.messages]
-    return Ended([error] * len(group.changes), error, messages)
-
-
-def _one_by_one(store: Store, group: Group) -> Ended:
-    changes = [Batch(changes=[change]) for change in group.changes]
-    claims = [Batch(claims=group.claims)] if group.claims else []
-    messages = [Batch(messages=[message]) for message in group.messages]
-    ends: list[Kept] = []
-    for batch in (*changes, *claims, *messages):
-        repeated, error = attempt(partial(store.commit, batch))
-        if isinstance(error, StoreUnknown):
-            return Ended((), None, (), error)
-        ends.append(error or next(iter((repeated or {}).values()), None))
-    errors = [end if isinstance(end, StoreError) else None for end in ends]
-    return Ended(
-        errors[: len(changes)],
-        errors[len(changes)] if claims else None,
-        ends[len(changes) + len(claims) :],
-    )
-
-
-def _tell(done: Callable[[Any, Any], None], about: Any, error: Any) -> None:
+def _tell(done: Callable[[Any, Any], None], about: Any, end: Any) -> None:
     """A fault of ours behind one result must not keep the neighbours from theirs."""
     try:
-        done(about, error)
+        done(about, end)
     except Exception:
         log.failure("what should follow a transaction failed")

@@ -10,7 +10,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from hl7bridge.delivery.queue import Entry
-from hl7bridge.engine.deliver import About, Delivery
+from hl7bridge.engine.about import About
+from hl7bridge.engine.deliver import Delivery
 from hl7bridge.engine.replay import changed_keys
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
@@ -77,7 +78,7 @@ class Operators:
                 self._delivery(destination).touch()
             done(error or {"destination": destination, "held": True})
 
-        self._engine.journal.work(work, kept)
+        self._engine.journal.act(work, kept)
 
     def release(self, destination: str, operator: str, done: Done) -> None:
         """A held destination, or one that stopped under order `strict`, goes on, at once."""
@@ -94,7 +95,7 @@ class Operators:
                 delivery.retry_now()
             done(error or {"destination": destination, "held": False})
 
-        self._engine.journal.other(batch, kept)
+        self._engine.journal.act(lambda: self._engine.store.commit(batch), kept)
 
     # -- deliveries -------------------------------------------------------------------------------------------------------------
 
@@ -229,7 +230,7 @@ class Operators:
             except Refused as error:
                 refused.append(error)
 
-        self._engine.journal.work(
+        self._engine.journal.act(
             unless_refused, lambda _, error: kept(error or (refused[0] if refused else None))
         )
 

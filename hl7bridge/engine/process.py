@@ -7,7 +7,7 @@ import random
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.task import cooperate
 from twisted.logger import Logger
@@ -39,6 +39,13 @@ def run_engine(
         settings = load(read_folder(folder), lambda reference: read_secret(folder, reference)).engine
         data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        return _run(reactor, signals, folder, data, accept_roster_ends=accept_roster_ends)
+    except StoreUnknown as error:
+        _fatal(error)
+
+
+def _run(reactor: Any, signals: Signals, folder: Path, data: Path, *, accept_roster_ends: bool) -> int:
     with ExitStack() as leaving:
         leaving.callback(FolderLock(data).release)
         leaving.enter_context(in_time.bounded())
@@ -72,7 +79,7 @@ def run_engine(
     return 0
 
 
-def _fatal(error: StoreUnknown) -> None:
+def _fatal(error: StoreUnknown) -> NoReturn:
     log.critical("the store's disk failed, nothing is answered any more: {error}", error=str(error))
     # An orderly stop would touch the store again; what is acknowledged is on the disk.
     sys.stderr.flush()

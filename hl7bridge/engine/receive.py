@@ -13,7 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -23,6 +23,7 @@ from hl7bridge.channel.settings import SourceSettings
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.answer import Answering, Connection, refuse_too_large
+from hl7bridge.engine.budget import Budget
 from hl7bridge.engine.identity import StoredRoster, of_message
 from hl7bridge.engine.in_time import decide
 from hl7bridge.engine.journal import Journal, Kept
@@ -41,13 +42,32 @@ log = Logger(namespace="hl7bridge.receive")
 QUANTUM = 8
 
 
+class Held:
+    """Bytes of a message on its way, counted in the budget until `give_back`; a second call does nothing."""
+
+    __slots__ = ("_budget", "_bytes")
+
+    def __init__(self, size_bytes: int, budget: Budget | None) -> None:
+        self._bytes = size_bytes
+        self._budget = budget
+
+    def give_back(self) -> None:
+        """The message is answered, or will not be."""
+        size, self._bytes = self._bytes, 0
+        if size and self._budget is not None:
+            self._budget.released(size)
+
+
+NOTHING_HELD: Final = Held(0, None)
+
+
 class Frame(NamedTuple):
-    """A message's bytes on their way in; `counted_bytes` of the budget are given back when it has had its turn."""
+    """A message's bytes on their way in; what is `held` of the budget is given back when it is answered."""
 
     source: str
     connection: Connection
     payload: bytes
-    counted_bytes: int = 0
+    held: Held = NOTHING_HELD
 
 
 class Receiver:
@@ -64,7 +84,6 @@ class Receiver:
         *,
         clock: IReactorTime,
         wall_us: Callable[[], int],
-        released: Callable[[int], None],
     ) -> None:
         self.configuration = configuration
         self.refusing: str | None = None
@@ -77,7 +96,6 @@ class Receiver:
         self._hashes = hashes
         self._roster = roster
         self._wall_us = wall_us
-        self._released = released
         self._waiting: deque[Frame] = deque()
         # By sender and control ID, then by fingerprint: copies that came before the original was durable.
         self._in_flight: dict[tuple[int, str], dict[int, list[Frame]]] = {}
@@ -102,25 +120,24 @@ class Receiver:
             try:
                 self._receive_frame(frame)
             except Exception:  # a fault of ours: this sender hears nothing and sends again; the others go on
+                frame.held.give_back()
                 self._say.failure("{source}: a frame could not be received", source=frame.source)
         if waiting:
             self._journal.wake()
 
     def _receive_frame(self, frame: Frame) -> None:
         if not batch.is_batch(frame.payload):
-            self._released(frame.counted_bytes)
             self.receive(frame)
             return
         parts = batch.split(frame.payload)
         for error in parts.errors:
             self._say.warn("{source}: in a batch: {error}", source=frame.source, error=str(error))
         if not parts.messages:  # an empty batch is kept and answered like anything unreadable
-            self._released(frame.counted_bytes)
             self.receive(frame)
             return
         # A batch may hold thousands: its messages are received in order, a few before each commit like anybody's.
-        frames = [frame._replace(payload=part, counted_bytes=0) for part in parts.messages]
-        frames[-1] = frames[-1]._replace(counted_bytes=frame.counted_bytes)
+        frames = [frame._replace(payload=part, held=NOTHING_HELD) for part in parts.messages]
+        frames[-1] = frames[-1]._replace(held=frame.held)
         self._waiting.extendleft(reversed(frames))
         self._journal.wake()
 
@@ -133,7 +150,7 @@ class Receiver:
     # -- the walk -------------------------------------------------------------------------------------------------------------
 
     def receive(self, frame: Frame) -> None:
-        """Takes one message, whose bytes count no more, to the journal; what was kept is answered by `_answer`."""
+        """Takes one message from its bytes to the journal; what was kept is answered by `_answer`."""
         self.received += 1
         source = self.configuration.sources[frame.source]
         try:
@@ -144,17 +161,17 @@ class Receiver:
         number = self._numbers.message()
         answering = Answering(frame.connection, message, source.mllp.commit_bytes, self._wall_us, number)
         if self.refusing is not None:
-            answering.not_kept()
+            self._not_kept(answering, frame.held)
             return
         kept = self._new(frame, source, message, number)
         try:
             if source.duplicates_s is None or not self._is_in_flight(kept, frame, source.duplicates_s):
-                self._decide(kept, source, message, answering)
+                self._decide(kept, source, message, answering, frame.held)
         except StoreError as error:
             self._say.warn(
                 "{source}: the store could not be asked: {error}", source=source.name, error=str(error)
             )
-            answering.not_kept()
+            self._not_kept(answering, frame.held)
 
     def _is_in_flight(self, kept: NewMessage, frame: Frame, within_s: float) -> bool:
         """Whether these bytes are being kept already: then they wait for the first of them. Otherwise the store looks further."""
@@ -163,7 +180,7 @@ class Receiver:
         if known is None:
             self._in_flight[place] = {kept.fingerprint: []}
         elif kept.fingerprint in known:
-            known[kept.fingerprint].append(frame._replace(counted_bytes=0))
+            known[kept.fingerprint].append(frame)
             return True
         else:
             kept.flags = (REUSED_CONTROL_ID,)
@@ -172,7 +189,7 @@ class Receiver:
         return False
 
     def _decide(
-        self, kept: NewMessage, source: SourceSettings, message: Message, answering: Answering
+        self, kept: NewMessage, source: SourceSettings, message: Message, answering: Answering, held: Held
     ) -> None:
         try:
             decision = decide(
@@ -185,12 +202,16 @@ class Receiver:
             )
             kept.answer = answering.decided(decision)
             misses = decision.misses
-            self._acceptor.accept(kept, decision, lambda end: self._answer(answering, kept, misses, end))
+            self._acceptor.accept(
+                kept, decision, lambda end: self._answer(answering, held, kept, misses, end)
+            )
         except Exception:
             self._landed(kept)
             raise
 
-    def _answer(self, answering: Answering, kept: NewMessage, misses: tuple[str, ...], end: Kept) -> None:
+    def _answer(
+        self, answering: Answering, held: Held, kept: NewMessage, misses: tuple[str, ...], end: Kept
+    ) -> None:
         """The message is durable, or certainly not: now, and not before, the sender hears of it."""
         copies = self._landed(kept)
         if copies:
@@ -198,11 +219,11 @@ class Receiver:
             self._waiting.extendleft(reversed(copies))
             self._journal.wake()
         if isinstance(end, Earlier):
-            self._keep_duplicate(kept, end.message_id, answering)
+            self._keep_duplicate(kept, end.message_id, answering, held)
             return
         if misses and end is None:
             self._count_misses(kept.source, misses)
-        self._kept(answering, end)
+        self._kept((answering, held), end)
 
     def _landed(self, kept: NewMessage) -> list[Frame]:
         """The message is in flight no more; gives the copies that waited for it."""
@@ -243,7 +264,7 @@ class Receiver:
             frame.payload,
         )
 
-    def _keep_duplicate(self, copy: NewMessage, original: int, answering: Answering) -> None:
+    def _keep_duplicate(self, copy: NewMessage, original: int, answering: Answering, held: Held) -> None:
         """The sender lost our answer: it hears it again, and nothing is processed twice."""
         note = NewMessage(
             copy.id,
@@ -259,13 +280,13 @@ class Receiver:
             b"",  # the same bytes lie under the original
             original=original,
         )
-        self._journal.message(note, self._kept, answering)
+        self._journal.message(note, self._kept, (answering, held))
 
     def _keep_unreadable(self, frame: Frame, source: SourceSettings, error: Unreadable) -> None:
         number = self._numbers.message()
         answering = Answering(frame.connection, None, source.mllp.commit_bytes, self._wall_us, number)
         if self.refusing is not None:
-            answering.not_kept()
+            self._not_kept(answering, frame.held)
             return
         new = NewMessage(
             number,
@@ -281,11 +302,17 @@ class Receiver:
             frame.payload,
             outcomes=(("", "ERROR", f"{error.code}: {error}"),),
         )
-        self._journal.message(new, self._kept, answering)
+        self._journal.message(new, self._kept, (answering, frame.held))
 
-    @staticmethod
-    def _kept(answering: Answering, end: Kept) -> None:
+    def _kept(self, answering_and_held: tuple[Answering, Held], end: Kept) -> None:
+        answering, held = answering_and_held
         if end is None:
+            held.give_back()
             answering.send()
         else:
-            answering.not_kept()
+            self._not_kept(answering, held)
+
+    @staticmethod
+    def _not_kept(answering: Answering, held: Held) -> None:
+        held.give_back()
+        answering.not_kept()

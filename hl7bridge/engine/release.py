@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from hl7bridge.affiliation.agreement import Agreement, covered, entitled_by
 from hl7bridge.channel.configuration import Configuration
-from hl7bridge.engine.deliver import About
+from hl7bridge.engine.about import About
 from hl7bridge.engine.identity import StoredRoster, day
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message

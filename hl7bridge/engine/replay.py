@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
 from hl7bridge.channel.decide import STRICT, Decision, Outgoing, patient_keys
 from hl7bridge.engine.identity import of_message
-from hl7bridge.engine.in_time import decide
+from hl7bridge.engine.in_time import TooLong, decide
 from hl7bridge.engine.journal import Kept
 from hl7bridge.engine.replayfile import read_messages
 from hl7bridge.errors import HL7BridgeError
@@ -74,6 +74,15 @@ class Progress:
     last_id: int | None = None
 
 
+class Wait:
+    """A step of a replay in which there is nothing to do but wait for the store."""
+
+
+WAIT: Final = Wait()
+#: Seconds until it is asked again.
+WAIT_S = 0.002
+
+
 class Replaying:
     """Replays for one engine."""
 
@@ -83,7 +92,7 @@ class Replaying:
         self._refused: StoreError | None = None
         self._last_kept: int | None = None
 
-    def from_store(self, order: Order) -> Iterator[Progress | None]:
+    def from_store(self, order: Order) -> Iterator[Progress | Wait]:
         """One step for each message; oldest first."""
         progress = Progress(last_id=order.after_id)
         for row in self._rows(order):
@@ -96,7 +105,7 @@ class Replaying:
             yield progress
         yield from self._all_kept(progress)
 
-    def from_file(self, source: str, file: BinaryIO, path: str, order: Order) -> Iterator[Progress | None]:
+    def from_file(self, source: str, path: str, order: Order) -> Iterator[Progress | Wait | None]:
         """Messages of a file, decided as if `source` had received them now; None where a step has only read on.
 
         A message that is larger than the source allows counts as failed.
@@ -108,7 +117,7 @@ class Replaying:
             )
         mllp = self._engine.configuration.sources[source].mllp
         progress = Progress()
-        for raw in read_messages(file, path, mllp.max_message_bytes):
+        for raw in read_messages(path, mllp.max_message_bytes):
             if raw is None:
                 yield None
                 continue
@@ -125,11 +134,11 @@ class Replaying:
             yield progress
         yield from self._all_kept(progress)
 
-    def _room(self, progress: Progress) -> Iterator[None]:
-        """Waits while much of what was replayed is not durable yet: a file is read no faster than it is kept."""
-        while self._unkept >= MOST_UNKEPT:
+    def _room(self, progress: Progress) -> Iterator[Wait]:
+        """Waits while much of what was replayed is not durable yet, or nothing may be taken in: a replay is intake."""
+        while self._unkept >= MOST_UNKEPT or self._engine.journal.pressed:
             self._may_go_on(progress)
-            yield None
+            yield WAIT
 
     def _may_go_on(self, progress: Progress) -> None:
         """A replay is intake: it stops where messages from feeds are refused, and at the first that was not kept."""
@@ -141,11 +150,11 @@ class Replaying:
                 f"the replay stopped: {why or 'the engine ends'}; {done}", code="replay-stopped", hint=hint
             )
 
-    def _all_kept(self, progress: Progress) -> Iterator[Progress]:
+    def _all_kept(self, progress: Progress) -> Iterator[Wait]:
         """A replay has ended when the last of its messages is durable."""
         while self._unkept:
             self._may_go_on(progress)
-            yield progress
+            yield WAIT
         if self._refused is not None:
             self._may_go_on(progress)
 
@@ -194,14 +203,18 @@ class Replaying:
     ) -> None:
         engine = self._engine
         number = engine.numbers.message()
-        decision = decide(
-            engine.configuration,
-            source,
-            message,
-            received=datetime.fromtimestamp(received_us / 1e6, UTC),
-            sequence=number,
-            roster=engine.roster,
-        )
+        try:
+            decision = decide(
+                engine.configuration,
+                source,
+                message,
+                received=datetime.fromtimestamp(received_us / 1e6, UTC),
+                sequence=number,
+                roster=engine.roster,
+            )
+        except TooLong:  # its log line names the channel; the next message is not to blame
+            progress.failed += 1
+            return
         if order.to is not None:
             decision.outgoing = tuple(each for each in decision.outgoing if each.destination in order.to)
         self._accept(number, message, source, original, decision, order, progress)
@@ -329,8 +342,8 @@ def run_steps(
 ) -> Callable[[], None]:
     """Runs a generator beside the engine's work, at most `rate` steps a second (0: as the engine has time).
 
-    A step that gives None is work that no rate counts. `each` is told of every step, `ended` of the end. Gives a callable that stops
-    it.
+    A step that gives None is work that no rate counts; one that gives WAIT has nothing to do now. `each` is told of every other step,
+    `ended` of the end. Gives a callable that stops it.
     """
     state = {"stopped": False}
     started = clock.seconds()
@@ -351,6 +364,9 @@ def run_steps(
                 if now - began > STEP_S:
                     break
                 step = next(steps)
+                if isinstance(step, Wait):
+                    pause = WAIT_S
+                    break
                 each(step)
                 done += step is not None
         except StopIteration:

@@ -30,9 +30,9 @@ def open_file(path: str) -> BinaryIO:
     return file
 
 
-def read_messages(file: BinaryIO, path: str, limit_bytes: int) -> Iterator[Found]:
-    """The messages in order; None where a step has read on and found none. Closes the file."""
-    with file:
+def read_messages(path: str, limit_bytes: int) -> Iterator[Found]:
+    """The messages in order; None where a step has read on and found none."""
+    with open_file(path) as file:
         framed = False
         for chunk in _chunks(file, path):
             if START in chunk:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import gc
 import math
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +35,7 @@ from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.pool import Nowhere
-from hl7bridge.engine.receive import QUANTUM, Frame, Receiver
+from hl7bridge.engine.receive import QUANTUM, Frame, Held, Receiver
 from hl7bridge.engine.release import Releasing
 from hl7bridge.engine.rosters import RosterLoader, Staged
 from hl7bridge.engine.upkeep import Upkeep
@@ -114,7 +113,6 @@ class Engine:
             self.roster,
             clock=self.clock,
             wall_us=wall_us,
-            released=self.budget.released,
         )
         self.journal.gather = [self._gather]
         self.journal.after = [self._after]
@@ -356,8 +354,13 @@ class Engine:
                 connection.close()
         yield _pause(self.clock, 0.05)  # the last answers leave
         self.journal.stop()
-        with suppress(StoreError):
+        try:
             self.store.checkpoint()
+        except StoreUnknown as error:
+            self._store_lost(error)
+            return
+        except StoreError as error:
+            log.warn("the store could not be settled: {error}; the next start does it", error=str(error))
         self.store.close()
 
     def _quiet(self) -> bool:
@@ -390,8 +393,8 @@ class _Feed:
         self._budget = budget
 
     def frame(self, connection: MllpSource, payload: bytes) -> None:
-        self._budget.changed(connection, len(payload))
-        self._receiver.frame(Frame(self._source, connection, payload, len(payload)))
+        self._budget.came(connection, len(payload))
+        self._receiver.frame(Frame(self._source, connection, payload, Held(len(payload), self._budget)))
 
     def too_large(self, connection: MllpSource, head: bytes) -> None:
         self._receiver.too_large(self._source, connection, head)

@@ -7,6 +7,7 @@ checkpoints still have room.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.task import LoopingCall
@@ -69,7 +70,10 @@ class Upkeep:
         self._look_at_disk()
         self._looks += 1
         if self._looks % ALERT_EVERY == 0:
-            self._look_at_queues()
+            with suppress(
+                StoreError
+            ):  # it is looked at again; and the disk must be watched whatever happens here
+                self._look_at_queues()
 
     def _look_at_queues(self) -> None:
         """Tells operators of deliveries that have waited too long, once for each time it comes to that."""

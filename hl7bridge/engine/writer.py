@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.store.base import Store, StoreError, StoreUnknown
 from hl7bridge.store.separate import SeparateStore
 
@@ -22,9 +23,12 @@ Then = Callable[[Any, "StoreError | None"], None]
 
 
 class Writer(Protocol):
-    """Does one verb of the store after the other. `lost` is called when the store ended unasked."""
+    """Does one verb of the store after the other. The journal sets `lost`, which is called when the store ended unasked, and `say`,
+    through which refusals are logged.
+    """
 
     lost: Callable[[StoreUnknown], None]
+    say: Sparing | None
 
     def call(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None: ...
     def stop(self) -> None: ...
@@ -35,36 +39,47 @@ class AtOnce:
 
     def __init__(self, store: Store) -> None:
         self.lost: Callable[[StoreUnknown], None] = lambda error: None
+        self.say: Sparing | None = None
         self._store = store
 
     def call(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
         """Does it and tells the result before it returns."""
-        result, error = attempt(lambda: getattr(self._store, verb)(*arguments))
-        then(result, error)
+        then(*attempt(lambda: getattr(self._store, verb)(*arguments), self.say))
 
     def stop(self) -> None:
         """Nothing to end."""
 
 
+class _Call:
+    """A verb that was asked for, and who is told."""
+
+    def __init__(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
+        self.verb = verb
+        self.arguments = arguments
+        self.then = then
+
+
 @implementer(IReadDescriptor)
 class Separately:
-    """Through a store that has a process of its own; results are told in a later turn of the reactor."""
+    """Through a store that has a process of its own; results are told in a later turn of the reactor.
+
+    While that process settles what it has written, nothing is handed over: the reactor would wait for it to read.
+    """
 
     def __init__(self, store: SeparateStore, reactor: Any) -> None:
         self.lost: Callable[[StoreUnknown], None] = lambda error: None
+        self.say: Sparing | None = None
         self._store = store
         self._reactor = reactor
-        self._then: Then | None = None
-        store.fetched_early = lambda: reactor.callLater(0, self.doRead)
+        self._begun: _Call | None = None
+        self._next: _Call | None = None
+        store.moved_on = lambda: reactor.callLater(0, self._moved_on)
         reactor.addReader(self)
 
     def call(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
         """Begins it; nothing else may be called before its result was told."""
-        _, error = attempt(lambda: self._store.begin(verb, *arguments))
-        if error is None:
-            self._then = then
-        else:
-            self._reactor.callLater(0, then, None, error)
+        self._next = _Call(verb, arguments, then)
+        self._go_on()
 
     def stop(self) -> None:
         """Listens no more; before the store is closed."""
@@ -75,32 +90,61 @@ class Separately:
         return self._store.fileno()
 
     def doRead(self) -> None:
-        """A result is there, or the other process has gone."""
-        result, error = attempt(self._store.fetch)
-        then, self._then = self._then, None
-        if then is not None:
-            then(result, error)
-        elif isinstance(error, StoreUnknown):
-            self._reactor.removeReader(self)
+        """The other process has said something, or has gone."""
+        if self._begun is None and not self._store.settling:
+            _, error = attempt(self._store.assert_there, self.say)
+        elif self._store.settling:
+            _, error = attempt(self._store.settled, self.say)
+        else:
+            self._tell()
+            return
+        if isinstance(error, StoreUnknown):
             self.lost(error)
+        else:
+            self._go_on()
+
+    def _moved_on(self) -> None:
+        """A request that waited has read what `doRead` would have: it is not to be waited for again."""
+        if self._begun is not None and self._store.answered:
+            self._tell()
+        else:
+            self._go_on()
+
+    def _tell(self) -> None:
+        begun, self._begun = self._begun, None
+        assert begun is not None
+        begun.then(*attempt(self._store.fetch, self.say))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begins what could not begin before."""
+        call = self._next
+        if call is not None and self._begun is None and not self._store.settling:
+            self._next = None
+            _, error = attempt(lambda: self._store.begin(call.verb, *call.arguments), self.say)
+            if error is None:
+                self._begun = call
+            else:
+                self._reactor.callLater(0, call.then, None, error)
 
     def connectionLost(self, reason: Any) -> None:
-        """The reactor's word for an end; `doRead` has told it."""
+        """The reactor gives up on the socket, which only a fault of ours can cause: nobody would hear of a commit any more."""
+        self.lost(StoreUnknown("the link to the process that writes the store broke"))
 
     def logPrefix(self) -> str:
         """For the reactor."""
         return "store"
 
 
-def attempt(work: Callable[[], Any]) -> tuple[Any, StoreError | None]:
-    """Does what writes to the disk; gives its result or the store's no. What nobody expected leaves the disk as unknown as its own
-    error.
+def attempt(work: Callable[[], Any], say: Sparing | None = None) -> tuple[Any, StoreError | None]:
+    """What `work` gives, or the store's no, which is logged. What nobody expected leaves the disk as unknown as the store's own error
+    of that name.
     """
     try:
         return work(), None
     except StoreError as error:
-        if not isinstance(error, StoreUnknown):
-            log.warn("the store refused a transaction: {error}", error=str(error))
+        if say is not None and not isinstance(error, StoreUnknown):
+            say.warn("the store refused a transaction: {error}", error=str(error))
         return None, error
     except Exception as error:
         log.failure("a transaction failed in a way that no store should")

@@ -2,8 +2,10 @@
 
 `SeparateStore` starts that process (`writer`) and passes on what is to be written, one request at a time. A
 request can be waited for, as with any store; or it is begun with `begin`, and fetched with `fetch` when
-`fileno()` has become readable, so that the engine goes on meanwhile. Questions are answered by a read-only
-connection of this process, which sees everything that has been reported as kept.
+`fileno()` has become readable, so that the engine goes on meanwhile. After an answer the other process may
+be `settling` what it wrote; it says when it has `settled`, and what is sent before would wait. Most questions
+are answered by a read-only connection of this process, which sees everything that has been reported as kept;
+those that only the writer can answer wait for it.
 
 Refuses to know reactors and threads. Raises the kinds of `StoreError`; StoreUnknown when the other process
 has ended.
@@ -11,7 +13,9 @@ has ended.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -29,17 +33,25 @@ from hl7bridge.store.base import (
     Removed,
     RosterEntry,
     RosterReport,
+    StoreBusy,
     StoreError,
+    StoreFull,
     StoreUnknown,
+    StoreUnusable,
 )
 from hl7bridge.store.checks import WRONG, wrong_shape
 from hl7bridge.store.sqlite_reader import SqliteReader
-from hl7bridge.store.writer import PREDECESSOR_S, lost
+from hl7bridge.store.writer import PREDECESSOR_S
 
-#: What the other process runs: this program, found where this process found it.
-_RUN = """import sys; sys.path[:] = {path!r}
+#: What the other process runs: this program, found where this process found it. The signals that a terminal or a supervisor sends to
+#: both are blocked until it ignores them.
+_RUN = """import signal, sys
+for number in {signals!r}: signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signals!r})
+sys.path[:] = {path!r}
 from hl7bridge.store.writer import main; main({number}, {store!r}, {wait_s!r})"""
-#: Room for what is handed over at once, in bytes.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Room asked for, in bytes, for what is handed over at once; the kernel may give less.
 _ROOM = 4 << 20
 #: Seconds that the other process may take to end after it was asked to.
 _END_S = 30.0
@@ -47,29 +59,43 @@ _END_S = 30.0
 
 class SeparateStore(SqliteReader):
     """The protocol `Store`. Another writer of the same store is given `wait_s` seconds to end, as that of an engine that was killed
-    does by itself. `fetched_early` is called when a waiting request had to take a begun one's answer.
+    does by itself. `moved_on` is called when a request that waited has read an answer or a word that was meant for whoever does not.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, wait_s: float = PREDECESSOR_S) -> None:
-        self.fetched_early: Callable[[], None] = lambda: None
+        self.moved_on: Callable[[], None] = lambda: None
+        self.settling = False
         self._unknown: StoreUnknown | None = None
         self._begun = False
         self._answer: tuple[bytes, bytes] | None = None
         self._path = Path(path)
         self._link, theirs = socket.socketpair()
-        for end in (self._link, theirs):
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
-        run = _RUN.format(path=sys.path, number=theirs.fileno(), store=os.fspath(path), wait_s=wait_s)
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", run], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-        )
-        theirs.close()
+        with theirs:
+            for end in (self._link, theirs):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
+            self._process = self._started(theirs.fileno(), wait_s)
         try:
             _result(*self._receive())
             super().__init__(path)
         except BaseException:
             self._end()
             raise
+
+    def _started(self, number: int, wait_s: float) -> subprocess.Popen[bytes]:
+        numbers = tuple(int(each) for each in _SIGNALS)
+        run = _RUN.format(
+            signals=numbers, path=sys.path, number=number, store=os.fspath(self._path), wait_s=wait_s
+        )
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            return subprocess.Popen([sys.executable, "-c", run], pass_fds=[number], stdin=subprocess.DEVNULL)
+        except OSError as error:
+            self._link.close()
+            raise StoreUnusable(
+                f"the process that writes the store cannot be started ({error.strerror})", place=self.place
+            ) from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     @property
     def writer_pid(self) -> int:
@@ -83,7 +109,9 @@ class SeparateStore(SqliteReader):
 
     def _end(self) -> None:
         self._link.close()
-        if self._unknown is None:
+        with contextlib.suppress(
+            subprocess.TimeoutExpired
+        ):  # it hangs in its disk, and ends when that lets it
             self._process.wait(_END_S)
 
     # Writing without waiting
@@ -104,6 +132,27 @@ class SeparateStore(SqliteReader):
             answer = self._receive()
         self._begun = False
         return _result(*answer)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the begun verb's answer has been read already."""
+        return self._answer is not None
+
+    def settled(self) -> None:
+        """Reads the other process's word that it has settled what it wrote; raises what prevented that."""
+        kind, data = self._receive()
+        _result(kind, data)
+
+    def assert_there(self) -> None:
+        """Raises StoreUnknown if the other process has gone."""
+        try:
+            if self._link.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        raise self._lost()
 
     # Writing
 
@@ -178,7 +227,11 @@ class SeparateStore(SqliteReader):
     def _call(self, verb: str, *arguments: Any) -> Any:
         if self._begun and self._answer is None:
             self._answer = self._receive()
-            self.fetched_early()
+            self.moved_on()
+        if self.settling:
+            self.moved_on()
+            with contextlib.suppress(StoreBusy, StoreFull):  # it will be due again
+                self.settled()
         self._send(verb, arguments)
         return _result(*self._receive())
 
@@ -191,19 +244,25 @@ class SeparateStore(SqliteReader):
                 wire.send(self._link, wire.COMMIT, data, bodies)
             else:
                 wire.send(self._link, wire.CALL, wire.packed((verb, arguments)))
-        except wire.Ended:
+        except wire.Gone:
             raise self._lost() from None
         except WRONG as error:
             raise wrong_shape(error, self.place) from None
 
     def _receive(self) -> tuple[bytes, bytes]:
         try:
-            return wire.receive(self._link)
-        except wire.Ended:
+            kind, self.settling, data = wire.receive(self._link)
+        except wire.Gone:
             raise self._lost() from None
+        return kind, data
 
     def _lost(self) -> StoreUnknown:
-        self._unknown = self._unknown or lost(self._path)
+        if self._unknown is None:
+            self._unknown = StoreUnknown(
+                "the process that writes the store ended; what was kept last is not known",
+                place=self.place,
+                hint="see the system's log for what ended it; start the engine again",
+            )
         return self._unknown
 
 

@@ -17,6 +17,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -35,6 +36,7 @@ from hl7bridge.store.base import (
     RosterReport,
     StoreBusy,
     StoreFault,
+    StoreFull,
     StoreUnknown,
 )
 from hl7bridge.store.bodies import LONG_BYTES, PLAIN
@@ -131,8 +133,16 @@ class SqliteStore(SqliteReader):
         changed = len(batch.changes) + len(batch.claims)
         self._upkeep.wrote(8 + len(batch.messages) / 2 + changed / 8 + rows.size / 7_500)
         if self._upkeep.overdue:
-            self.checkpoint()
+            with suppress(
+                StoreBusy, StoreFull
+            ):  # the batch is durable; what is due is tried again after the next
+                self.checkpoint()
         return repeated
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether an outcome is unknown, so that nothing of this store may be touched any more."""
+        return self._lost is not None
 
     def transaction(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `work` in one durable transaction; what fails is said in the store's words."""
@@ -239,7 +249,7 @@ class SqliteStore(SqliteReader):
         opened = rows.opened
         before = self._standing(changes)
         # The short statement runs first, so it is for batches that change nothing twice.
-        once = len(before) == len(changes)
+        each_once = len(before) == len(changes)
         accepted: list[tuple[Any, ...]] = []
         others: list[tuple[Any, ...]] = []
         attempts: list[tuple[Any, ...]] = []
@@ -249,7 +259,7 @@ class SqliteStore(SqliteReader):
             if was_open != (after < 2):
                 opened[destination] = opened.get(destination, 0) + (-1 if was_open else 1)
                 before[c.id] = (destination, after < 2)
-            if once and is_plain_acceptance(c):
+            if each_once and is_plain_acceptance(c):
                 accepted.append((c.at_us, c.code, c.id))
                 continue
             reason = self._names[c.reason]
@@ -257,7 +267,7 @@ class SqliteStore(SqliteReader):
             others.append(
                 (after, c.at_us, c.attempts, code, reason, bool(c.possible_duplicate), c.next_us, c.id)
             )
-            if once or not is_plain_acceptance(c):
+            if each_once or not is_plain_acceptance(c):
                 attempts.append((c.id, c.at_us, after, c.attempts, c.code, reason, c.answer))
         many = self._conn.executemany
         if accepted:

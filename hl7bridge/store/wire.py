@@ -1,11 +1,11 @@
 """How the engine's process and the one that writes its store talk: frames over a socket pair.
 
-A frame is one byte that tells its kind, eight bytes of length, and that many bytes. What every message needs
-travels as plain tuples by marshal, which costs a tenth of pickling objects; a body of more than 64 kB follows
-its frame as it is, so that it is never copied into one. Everything rarer is pickled. Both ends are the same
-program on the same machine, and nobody else can reach the socket.
+A frame is one byte that tells its kind, one that tells whether another follows unasked, eight bytes of length,
+and that many bytes. What every message needs travels as plain tuples by marshal, which costs a tenth of pickling
+objects; a body of more than 64 kB follows its frame as it is, so that it is never copied into one. Everything
+rarer is pickled. Both ends are the same program on the same machine, and nobody else can reach the socket.
 
-Refuses to know what the frames ask for. Raises `Ended` when the other side has gone, and what Python raises
+Refuses to know what the frames ask for. Raises `Gone` when the other side has gone, and what Python raises
 for rows of a wrong shape.
 """
 
@@ -27,35 +27,37 @@ from hl7bridge.store.rows import (
     NewMessage,
 )
 
-_HEAD = struct.Struct("<cQ")
+_HEAD = struct.Struct("<c?Q")
 #: Asked: a plain batch, or any verb with its arguments. Answered: what a plain batch left out, what a verb returned, its error.
 COMMIT, CALL, REPEATED, DONE, REFUSED = b"b", b"v", b"o", b"r", b"e"
 #: Bodies that are longer travel by themselves.
-LONG_BYTES = 65_536
+ALONE_BYTES = 65_536
 
 
-class Ended(Exception):
+class Gone(Exception):
     """The other side closed the socket, or died."""
 
 
-def send(to: socket.socket, kind: bytes, data: bytes, bodies: list[bytes] | None = None) -> None:
-    """One frame, with the long bodies that follow it."""
+def send(
+    to: socket.socket, kind: bytes, data: bytes, bodies: list[bytes] | None = None, *, more: bool = False
+) -> None:
+    """One frame, with the long bodies that follow it. Raises Gone."""
     try:
-        to.sendall(_HEAD.pack(kind, len(data)) + data)
+        to.sendall(_HEAD.pack(kind, more, len(data)) + data)
         for body in bodies or ():
             to.sendall(body)
     except OSError:
-        raise Ended from None
+        raise Gone from None
 
 
-def receive(source: socket.socket) -> tuple[bytes, bytes]:
-    """The kind and the data of the next frame. Raises Ended."""
-    kind, length = _HEAD.unpack(exactly(source, _HEAD.size))
-    return kind, exactly(source, length)
+def receive(source: socket.socket) -> tuple[bytes, bool, bytes]:
+    """Kind, whether another frame follows, and data of the next frame. Raises Gone."""
+    kind, more, length = _HEAD.unpack(exactly(source, _HEAD.size))
+    return kind, more, exactly(source, length)
 
 
 def exactly(source: socket.socket, count: int) -> bytes:
-    """So many bytes. Raises Ended."""
+    """So many bytes. Raises Gone."""
     if not count:
         return b""
     try:
@@ -64,9 +66,9 @@ def exactly(source: socket.socket, count: int) -> bytes:
             more = source.recv(count - len(data), socket.MSG_WAITALL)
             data = data + more if more else b""
     except OSError:
-        raise Ended from None
+        raise Gone from None
     if not data:
-        raise Ended
+        raise Gone
     return data
 
 
@@ -95,7 +97,7 @@ def _of_change(c: DeliveryChange) -> tuple[Any, ...]:
 def _of_message(m: NewMessage, long: list[bytes]) -> tuple[Any, ...]:
     raw: bytes | int = m.raw
     payloads: tuple[bytes | int, ...] = m.payloads
-    if len(m.raw) > LONG_BYTES or any(map(_is_long, m.payloads)):
+    if len(m.raw) > ALONE_BYTES or any(map(_goes_alone, m.payloads)):
         raw, *others = [_place(body, long) for body in (m.raw, *m.payloads)]
         payloads = tuple(others)
     return (
@@ -127,13 +129,13 @@ def _of_message(m: NewMessage, long: list[bytes]) -> tuple[Any, ...]:
     )
 
 
-def _is_long(body: bytes) -> bool:
-    return len(body) > LONG_BYTES
+def _goes_alone(body: bytes) -> bool:
+    return len(body) > ALONE_BYTES
 
 
 def _place(body: bytes, long: list[bytes]) -> bytes | int:
     """A short body itself; of a long one the place among those that follow."""
-    if len(body) <= LONG_BYTES:
+    if len(body) <= ALONE_BYTES:
         return body
     long.append(body)
     return len(long) - 1

@@ -2,7 +2,7 @@
 
 Kept apart from the engine's, so that SQLite's work, its syncs and its checkpoints use another core and let no
 feed wait. It holds the store's lock; it ends when the engine's process closes the socket or dies, after what
-it was doing, and takes no notice of the signals that a terminal or a supervisor sends to both.
+it was doing, and takes no notice of the signals that a terminal or a supervisor sends to both (`separate` sees to that).
 
 Refuses to know why anything is asked. What it cannot say to the engine it says by ending: then nobody
 knows what was kept, and the engine ends too.
@@ -11,20 +11,22 @@ knows what was kept, and the engine ends too.
 from __future__ import annotations
 
 import contextlib
-import signal
+import os
+import select
 import socket
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from hl7bridge.store import wire
-from hl7bridge.store.base import RosterEntry, RosterReport, StoreError, StoreInUse, StoreUnknown
+from hl7bridge.store.base import RosterEntry, RosterReport, StoreError, StoreInUse
 from hl7bridge.store.checks import WRONG, wrong_shape
 from hl7bridge.store.sqlite import SqliteStore
 
+#: The exit status when the store was lost (EX_IOERR).
+LOST = 74
 #: Seconds that a writer of an engine that was killed may take to end what it was doing.
 PREDECESSOR_S = 20.0
 _LOOK_S = 0.02
@@ -32,23 +34,28 @@ _LOOK_S = 0.02
 
 def main(file_number: int, path: str, wait_s: float) -> None:
     """Serves one store over an inherited socket until the other side closes it."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    with socket.socket(fileno=file_number) as link, contextlib.suppress(wire.Ended):
+    with socket.socket(fileno=file_number) as link, contextlib.suppress(wire.Gone):
         try:
-            store = _opened(path, wait_s)
+            store = _opened(path, wait_s, link)
         except StoreError as error:
             wire.send(link, wire.REFUSED, wire.packed(described(error)))
             return
-        wire.send(link, wire.DONE, wire.packed(None))
         try:
+            wire.send(link, wire.DONE, wire.packed(None))
             _Serving(store, link).serve()
         finally:
+            if store.is_lost:
+                # What could not be synced must not be tried again, and the interpreter's end would: it closes every connection.
+                link.close()
+                sys.stderr.flush()
+                os._exit(LOST)
             store.close()
 
 
-def _opened(path: str, wait_s: float) -> SqliteStore:
-    """Opens the store; where another writer holds it, waits for its end, as that of a killed engine's is near."""
+def _opened(path: str, wait_s: float, link: socket.socket) -> SqliteStore:
+    """Opens the store; where another writer holds it, waits for its end, as that of a killed engine's is near. Raises Gone when the
+    engine has not waited.
+    """
     until = time.monotonic() + wait_s
     while True:
         try:
@@ -56,7 +63,9 @@ def _opened(path: str, wait_s: float) -> SqliteStore:
         except StoreInUse:
             if time.monotonic() > until:
                 raise
-        time.sleep(_LOOK_S)
+        readable, _, _ = select.select([link], [], [], _LOOK_S)
+        if readable:
+            raise wire.Gone
 
 
 class _Serving:
@@ -69,27 +78,26 @@ class _Serving:
         self._staging: Iterator[RosterReport] = iter(())
 
     def serve(self) -> None:
-        """Until the other side ends."""
-        while True:
-            kind, data = wire.receive(self._link)
+        """Until the other side ends, or the store is lost."""
+        while not self._store.is_lost:
+            kind, _, data = wire.receive(self._link)
             try:
                 kind, answer = self._do(kind, data)
             except StoreError as error:
                 kind, answer = wire.REFUSED, wire.packed(described(error))
-            wire.send(self._link, kind, answer)
-            if self._store.checkpoint_due() and not self._checkpointed():
-                return
+            settle = not self._store.is_lost and self._store.checkpoint_due()
+            wire.send(self._link, kind, answer, more=settle)
+            if settle:
+                self._settle()
 
-    def _checkpointed(self) -> bool:
-        """Checkpoints while the engine gathers what comes next; False where the store was lost by it."""
+    def _settle(self) -> None:
+        """Checkpoints while the engine gathers what comes next, and says when that has ended, and how."""
+        kind, answer = wire.DONE, wire.packed(None)
         try:
             self._store.checkpoint()
-        except StoreUnknown as error:
-            print(error, file=sys.stderr)
-            return False
-        except StoreError:
-            pass  # it is due again soon
-        return True
+        except StoreError as error:
+            kind, answer = wire.REFUSED, wire.packed(described(error))
+        wire.send(self._link, kind, answer)
 
     def _do(self, kind: bytes, data: bytes) -> tuple[bytes, bytes]:
         if kind == wire.COMMIT:
@@ -121,12 +129,3 @@ class _Serving:
 def described(error: StoreError) -> tuple[str, str, str | None, str | None]:
     """An error so that the other side can raise it again."""
     return type(error).__name__, error.what, error.place, error.hint
-
-
-def lost(path: Path) -> StoreUnknown:
-    """What the engine's side raises when this process has gone."""
-    return StoreUnknown(
-        "the process that writes the store ended; what was kept last is not known",
-        place=str(path),
-        hint="see the system's log for what ended it; start the engine again",
-    )

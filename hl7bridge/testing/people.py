@@ -1,4 +1,4 @@
-"""Invented patients for made-up traffic: those of the rosters, and some whom no health system knows.
+"""Invented patients: any that somebody asks for, those of the rosters, and some whom no health system knows.
 
 Names come from two lists, everything else from a seeded generator. Knows rosters and numbers, but no message.
 Raises nothing.
@@ -17,19 +17,20 @@ from hl7bridge.channel.configuration import Configuration
 
 #: The authority of the chain's own numbers, as the samples have it.
 CHAIN = b"LANTERN"
-_FAMILIES = """
+_FAMILY_NAMES = """
     ABERNATHY ADEYEMI ARCENEAUX BAPTISTE BERGSTROM BOWDITCH CALLOWAY CASTELLANO CHAUDHRY DUBOIS ECKHART
     FAIRWEATHER FITZHUGH GALLARDO GRUENWALD HALLORAN HATHAWAY IWAMOTO JAVIER KAPOOR KESSLER LAFLEUR
     LOMBARDI MACALLISTER MBEKI NAVARRO NORDSTROM OKONKWO OYAMA PELLETIER PETROV QUINTERO RADCLIFFE
     ROSENTHAL SALCEDO SCHROEDER SINGLETARY TAKAHASHI THIBODEAUX UNDERHILL VALENZUELA VANCE WADSWORTH
     WOJCIK YARBOROUGH ZAPATA
 """
-_GIVENS = """
+_GIVEN_NAMES = """
     ADA ALEJANDRO AMARA ANSEL BEATRIX BRAM CALLIOPE CASPIAN CLEMENTINE DARIO DELPHINE EAMON ELOISE EZRA
     FELICITY FINNEGAN GRETA HADRIAN IMANI INDIRA JASPER JUNIPER KAZUO LEONORA LUCIUS MARISOL MIRA
     NIKOLAI OCTAVIA ODESSA PERCIVAL PRIYA QUILL ROSALIND RUFUS SABINE SILAS THEODORA TOBIAS URSULA
     VIKRAM WILHELMINA XIMENA YUSUF ZELDA
 """
+_FAMILIES, _GIVENS = _FAMILY_NAMES.split(), _GIVEN_NAMES.split()
 _RACES = "WWWBBAIOPU"
 
 
@@ -81,7 +82,7 @@ def patients(
                 person = moved[0]  # is on two lists now
                 shared.remove(person)
             else:
-                person = _person(entry.id if own else b"%d" % next(numbers), random)
+                person = invent(entry.id if own else b"%d" % next(numbers), random)
                 made.append(person)
                 if not own and at % 9 == 7:
                     shared.append(person)
@@ -89,14 +90,15 @@ def patients(
             if not own:
                 person.others.append(Number(entry.id, entry.authority, entry.type or b"MR"))
     strangers = round(len(made) * nobodys / (1 - nobodys))
-    return made + [_person(b"%d" % next(numbers), random) for _ in range(strangers)]
+    return made + [invent(b"%d" % next(numbers), random) for _ in range(strangers)]
 
 
-def _person(number: bytes, random: Random) -> Patient:
+def invent(number: bytes, random: Random) -> Patient:
+    """Somebody who exists nowhere, under this number of the chain's."""
     return Patient(
         number,
-        random.choice(_FAMILIES.split()),
-        random.choice(_GIVENS.split()),
+        random.choice(_FAMILIES),
+        random.choice(_GIVENS),
         date(1935, 1, 1) + timedelta(days=random.randrange(29_000)),
         random.choice("FM"),
         random.choice(_RACES),

@@ -18,6 +18,7 @@ from hl7bridge.hl7.batch import read_file
 from hl7bridge.hl7.message import Message, Segment
 from hl7bridge.hl7.path import Path
 from hl7bridge.testing.people import Patient
+from hl7bridge.testing.synthetic.medicines import CHRONIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,7 @@ _LETTERS = {"pharmacies": "P", "clinics": "C", "medstar's feed": "H"}
 _TRAINING, _TEST_PATIENT, _UNKNOWN_TYPE, _REPEATED = 90, 110, 250, 120
 _UNKNOWN = {"pharmacies": b"ORM^O01", "clinics": b"ADT^A24", "medstar's feed": b"ADT^A02"}
 
-_MEDICINES = (
-    b"00093-1048-01^metformin 500 mg tablet^NDC^861007^metformin hydrochloride 500 MG Oral Tablet^RXNORM",
-    b"68180-0980-01^lisinopril 10 mg tablet^NDC^314076^lisinopril 10 MG Oral Tablet^RXNORM",
-    b"00071-0156-23^atorvastatin 20 mg tablet^NDC^617310^atorvastatin 20 MG Oral Tablet^RXNORM",
-    b"00056-0172-70^warfarin 5 mg tablet^NDC^855332^warfarin sodium 5 MG Oral Tablet^RXNORM",
-)
+_MEDICINES = tuple(product.code for product in CHRONIC[:4])
 #: The times of a message that move with it.
 _TIMES = {
     b"MSH": (7,),

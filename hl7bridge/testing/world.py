@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.service import Engine
-from hl7bridge.engine.writer import AtOnce, Then
+from hl7bridge.engine.writer import AtOnce, Then, attempt
 from hl7bridge.hl7 import ack, mllp
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import Store, StoreUnknown
@@ -52,14 +52,21 @@ class MemoryConnector(Connector):
 
 
 class LaterWriter(AtOnce):
-    """What it is asked happens in a later turn, as where the store has a process of its own."""
+    """What it is asked happens in a later turn, and is told in one that is later still, as where the store has a process of its own: a
+    crash may come between the two.
+    """
 
-    def __init__(self, store: Store, process: Process) -> None:
+    def __init__(self, store: Store, process: Process, takes_s: Callable[[], float]) -> None:
         super().__init__(store)
         self._process = process
+        self._takes_s = takes_s
 
     def call(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
-        self._process.callLater(0, super().call, verb, arguments, then)
+        self._process.callLater(0, self._do, verb, arguments, then)
+
+    def _do(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
+        ended = attempt(lambda: getattr(self._store, verb)(*arguments), self.say)
+        self._process.callLater(self._takes_s(), then, *ended)
 
 
 class Ledger:
@@ -120,6 +127,8 @@ class World:
         self.outside = self.network.process()
         self.hospitals: dict[int, Hospital] = {}
         self.crashes = 0
+        #: The longest that a transaction takes, in seconds.
+        self.commit_s = 0.002
         self._open_store = open_store
         self._store: Store | None = None
         self.engine: Engine | None = None
@@ -155,7 +164,9 @@ class World:
             wall_us=self.wall_us,
             chance=self.network.random.random,
             fatal=self._fatal,
-            writer=LaterWriter(self._store, self.process),
+            writer=LaterWriter(
+                self._store, self.process, lambda: self.network.random.random() * self.commit_s
+            ),
         )
         self.engine.start()
         return self.engine

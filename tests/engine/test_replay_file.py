@@ -51,6 +51,7 @@ def test_feeds_are_answered_while_a_large_file_is_read(
     site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, framed: bool
 ) -> None:
     world = site()
+    world.commit_s = 0.0  # reading takes no time here either
     path = tmp_path / "large.hl7"
     noise = (b" " * 63 + b"\n") * 16384
     with open(path, "wb") as file:
@@ -59,8 +60,8 @@ def test_feeds_are_answered_while_a_large_file_is_read(
             file.write(noise)
         file.write(mllp.frame(order(2)) if framed else order(2))
     reads: list[int] = []
-    open_file = replayfile.open_file(str(path))
-    monkeypatch.setattr("hl7bridge.engine.control.open_file", lambda path: Counted(open_file, reads))
+    open_file = replayfile.open_file
+    monkeypatch.setattr(replayfile, "open_file", lambda path: Counted(open_file(path), reads))
     if not framed:  # what stands behind a message is its own there
         text = (world.folder / "pharmacy.yaml").read_text()
         (world.folder / "pharmacy.yaml").write_text(text.replace("2575", "2575, max_message_bytes: 1MB"))

@@ -31,7 +31,7 @@ from hl7bridge.store.separate import SeparateStore
 from hl7bridge.store.sqlite import SqliteStore
 from tests.store.conftest import Rows
 
-LONG = wire.LONG_BYTES
+LONG = wire.ALONE_BYTES
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_batch_arrives_as_it_was_sent(
         batch = Batch(messages=new, claims=claims, changes=changed)
         data, long = wire.packed_batch(batch)
         wire.send(here, wire.COMMIT, data, long)
-        kind, received = wire.receive(there)
+        kind, _, received = wire.receive(there)
         assert kind == wire.COMMIT
         assert wire.unpacked_batch(received, there) == batch
 
@@ -134,7 +134,7 @@ def test_what_was_begun_is_fetched_even_when_another_request_came_between(
     store: SeparateStore, rows: Rows
 ) -> None:
     early: list[str] = []
-    store.fetched_early = lambda: early.append("told")
+    store.moved_on = lambda: early.append("told")
     first = rows.message(once_since_us=0, control_id="A", fingerprint=1)
     store.begin("commit", rows.batch(first))
     assert store.counters().message == 1, "the waiting request is answered after the begun one"
@@ -203,3 +203,30 @@ def test_the_writer_ends_with_the_process_that_asked_it(tmp_path: Path) -> None:
         os._exit(0)  # as a kill: nothing is closed in order
     os.waitpid(child, 0)
     SeparateStore(path).close()
+
+
+def test_after_a_failed_sync_the_writer_leaves_the_disk_as_it_is(
+    disk: Path, tmp_path: Path, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live, shadow, fault = tmp_path / "live", tmp_path / "shadow", tmp_path / "fault"
+    live.mkdir()
+    shadow.mkdir()
+    for name, value in {
+        "LD_PRELOAD": disk,
+        "DISK_FOLDER": live,
+        "DISK_SHADOW": shadow,
+        "DISK_FAULT": fault,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    store = SeparateStore(live / "store.db")
+    store.commit(rows.batch(rows.message()))
+    fault.write_text("fdatasync -wal 5")
+    with pytest.raises(StoreUnknown):
+        store.commit(rows.batch(rows.message()))
+    fault.unlink()  # a second sync would succeed, and say nothing true
+    store.close()
+    assert (live / "store.db-wal").stat().st_size > 0
+    monkeypatch.undo()
+    again = SeparateStore(live / "store.db")
+    assert again.counters().message in (1, 2)
+    again.close()
