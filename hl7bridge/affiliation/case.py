@@ -101,7 +101,7 @@ class Case:
 
 def subject(kind: Kind, *parts: str) -> str:
     """A name for what an alert is about: the kind and the parts of a key, in characters that HL7 leaves alone."""
-    return "/".join((kind.value, *(quote(part, safe="") for part in parts)))
+    return "/".join((kind.value, *(quote(part, safe="").replace("~", "%7E") for part in parts)))
 
 
 def subject_of_fill(kind: Kind, key: FillKey) -> str:

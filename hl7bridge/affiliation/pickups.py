@@ -96,7 +96,9 @@ def primary_non_adherence(case: Case) -> Iterator[Alert]:
             subject(Kind.PRIMARY, *each.key),
             date.fromordinal(due),
             tuple(fill.key for fill in case.known.fills if fill.key.prescription == each.key),
-            _unfilled(case, each, next((dose for dose in dispensed if dose.certain and dose.day >= due), None)),
+            _unfilled(
+                case, each, next((dose for dose in dispensed if dose.certain and dose.day >= due), None)
+            ),
             medicine=each.medicine,
             prescription=each.key,
         )
