@@ -59,7 +59,11 @@ class Dispensed(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderFact:
-    """An event of a prescription. `refills` are those that remain, None if the message does not say."""
+    """An event of a prescription. `refills` are those that remain, None if the message does not say.
+
+    `knows_sold`: whether the store's feed says what is sold; None if this channel cannot tell, then the store's fills do. Where it
+    is not known to, an order that nobody is seen to pick up raises nothing.
+    """
 
     prescription: PrescriptionKey
     event: Ordered
@@ -68,6 +72,7 @@ class OrderFact:
     refills: int | None = None
     prescriber_npi: str | None = None
     discharge: bool = False
+    knows_sold: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,124 @@
+"""Which alerts of non-adherence are in force on a day, and when that must be asked again.
+
+An alert says what is known here and what is not; it judges nobody. What is unknown raises nothing: how long a supply lasts, whether
+something was taken home, what a product is made of. After death there are none.
+
+Two kinds tell how things stand and end when they change: a fill *not picked up*, a *refill late*. Two tell of something that
+stays true: *primary non-adherence* even if the medicine is dispensed later, which its reason then says; *adherence falling* in a
+calendar year, PQA's measurement year, when that year is over. Facts that arrive late may still take any of them back.
+
+Refuses to know messages, affiliates, what was sent, and clocks. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from typing import NamedTuple
+
+from hl7bridge.affiliation.adherence import Course, course, low_spans, percentage, tally
+from hl7bridge.affiliation.case import ELSEWHERE, Alert, Case, Kind, Thresholds, subject
+from hl7bridge.affiliation.facts import Fact
+from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.medicines import Medicines
+from hl7bridge.affiliation.pickups import not_picked_up, primary_non_adherence
+from hl7bridge.affiliation.refills import late_refills
+
+__all__ = ["Alert", "Assessment", "Kind", "Thresholds", "assess"]
+
+_RULES = {
+    Kind.NOT_PICKED_UP: not_picked_up,
+    Kind.PRIMARY: primary_non_adherence,
+    Kind.REFILL_LATE: late_refills,
+}
+
+
+class Assessment(NamedTuple):
+    """The alerts in force, sorted by subject; and the day on which to ask again though no fact came, None if never.
+
+    Until the day before `next_day` the alerts stay exactly as they are, unless a fact is added.
+    """
+
+    alerts: tuple[Alert, ...]
+    next_day: date | None
+
+
+def assess(
+    facts: Iterable[Fact],
+    medicines: Medicines,
+    thresholds: Thresholds,
+    today: date,
+    enrolled_through: date | None = None,
+) -> Assessment:
+    """The alerts in force on `today`, by what the facts say had happened by then.
+
+    Neither the order of the facts nor repeats make a difference. `enrolled_through` ends the period of adherence.
+    """
+    known = history(facts, today)
+    if known.life.dead:
+        return Assessment((), known.next_day)
+    case = Case(known, medicines, thresholds)
+    found = [alert for kind, rule in _RULES.items() if kind in thresholds.kinds for alert in rule(case)]
+    again = [] if known.next_day is None else [known.next_day]
+    if Kind.ADHERENCE in thresholds.kinds:
+        for alert, ends in adherence_falling(case, today, enrolled_through):
+            found.append(alert)
+            again += [] if ends is None else [ends]
+    in_force = sorted((alert for alert in found if alert.day <= today), key=lambda alert: alert.subject)
+    again += [alert.day for alert in found if alert.day > today]
+    return Assessment(tuple(in_force), min(again, default=None))
+
+
+def adherence_falling(
+    case: Case, today: date, enrolled_through: date | None
+) -> Iterator[tuple[Alert, date | None]]:
+    """Proportion of days covered under the class's threshold and counted, from a year's first fill to `today` or that year's end.
+
+    For each class and year the alert that is in force, with the day on which supply in hand ends it (None: it lasts), or else the next
+    one to come if nothing more is dispensed. The value is that of the day on which it fell.
+    """
+    wanted: dict[tuple[str, int], None] = {}
+    for dose in case.doses:
+        if dose.certain:
+            year = date.fromordinal(dose.day).year
+            wanted.update(dict.fromkeys((class_, year) for class_ in case.classes(dose.ingredients)))
+    measured = case.thresholds.measured
+    for class_, year in wanted:
+        if measured is not None and class_ not in measured:
+            continue
+        last = min(date(year, 12, 31), enrolled_through or date.max)
+        found = course(
+            case.doses,
+            case.known.stays,
+            case.medicines,
+            class_,
+            date(year, 1, 1).toordinal(),
+            last.toordinal(),
+            case.thresholds.measures,
+        )
+        if found is None:
+            continue
+        percent = case.thresholds.measures.threshold(class_)
+        at = min(today, last).toordinal()
+        for span in low_spans(found, percent):
+            if span.end >= at:
+                ends = date.fromordinal(span.end + 1) if span.begin <= at and span.end < found.last else None
+                yield _falling(class_, year, found, span.begin, percent), ends
+                break
+
+
+def _falling(class_: str, year: int, found: Course, day: int, percent: int) -> Alert:
+    covered, days, in_hospital = tally(found.pieces, day)
+    begin, end = date.fromordinal(found.first), date.fromordinal(day)
+    told = f"Of the {days} days from the first fill on {begin} through {end}, {covered} were covered by {class_} dispensed here"
+    if in_hospital:
+        told += f"; {in_hospital} days in hospital are not counted"
+    return Alert(
+        Kind.ADHERENCE,
+        subject(Kind.ADHERENCE, class_, str(year)),
+        end,
+        found.fills,
+        f"{told}. The threshold is {percent} %. {ELSEWHERE}",
+        value=percentage(covered, days),
+        class_=class_,
+    )
