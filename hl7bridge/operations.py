@@ -10,11 +10,18 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+from hl7bridge.affiliation.chart import Chart, chart_of
+from hl7bridge.affiliation.factdata import unpacked
+from hl7bridge.affiliation.facts import Fact, PersonFact
+from hl7bridge.affiliation.medicines import Medicines
+from hl7bridge.affiliation.people import Patient, patient_of
+from hl7bridge.channel.medicinetable import medicines_of
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE, socket_path
 from hl7bridge.store.base import (
@@ -85,6 +92,28 @@ class Operations:
                 hint="--patient 12345^MEDSTAR",
             )
         return Hashes(self.reader.key).patient(authority.encode(), number.encode())
+
+    def chart(self, patient: str, on: date) -> tuple[Patient, Chart]:
+        """What is known of a patient, named as in `patient_key`, under all identifiers; by the tables of the newest configuration."""
+        facts: dict[int, list[Fact]] = {}
+
+        def known(keys: Sequence[int]) -> list[Fact]:
+            for key in keys:
+                if key not in facts:
+                    facts[key] = [unpacked(row.data) for row in self.reader.facts([key])]
+            return [fact for key in keys for fact in facts[key]]
+
+        found = patient_of(
+            self.patient_key(patient),
+            self.reader.aliases,
+            lambda keys: [fact for fact in known(keys) if isinstance(fact, PersonFact)],
+        )
+        return found, chart_of(known(found.keys), found.held, self._medicines(), on)
+
+    def _medicines(self) -> Medicines:
+        versions = self.reader.versions()
+        kept = self.reader.configuration(versions[-1][0]) if versions else None
+        return Medicines() if kept is None else medicines_of(kept.files)
 
     def messages(
         self,

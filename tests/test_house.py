@@ -23,7 +23,7 @@ MAY = {
     "connectors": {"errors", "hl7"},
     "engine": {"errors", "places", "hl7", "affiliation", "channel", "delivery", "store", "connectors"},
     "observe": {"errors"},
-    "operations": {"errors", "places", "store"},
+    "operations": {"errors", "places", "affiliation", "channel", "store"},
     "testing": {
         "errors",
         "places",

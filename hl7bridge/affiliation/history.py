@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-from hl7bridge.affiliation.facts import DeathFact, Fact, FillFact, OrderFact, PrescriptionKey, StayFact
+from hl7bridge.affiliation.facts import (
+    DeathFact,
+    Fact,
+    FillFact,
+    OrderFact,
+    PersonFact,
+    PrescriptionKey,
+    StayFact,
+)
 from hl7bridge.affiliation.fills import Fill, Prescription, fills, order_of, prescriptions
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.stays import Life, Span, days_in_hospital, life
@@ -53,6 +61,8 @@ def history(facts: Iterable[Fact], today: date) -> History:
     deaths: list[DeathFact] = []
     later: list[date] = []
     for fact in set(facts):
+        if isinstance(fact, PersonFact):
+            continue
         if isinstance(fact, StayFact):
             stays.append(fact)
             later += [on for on in (fact.admitted, fact.discharged) if on is not None and on > today]

@@ -16,12 +16,24 @@ from typing import Final
 
 from hl7bridge.affiliation.medicines import MedicineRow, Medicines
 from hl7bridge.channel.mistake import Mistakes, Place, meant
-from hl7bridge.channel.table import Table
+from hl7bridge.channel.table import Table, read_table
 from hl7bridge.channel.yaml import shown
 
 MEDICINES, INGREDIENTS = "medicines", "ingredients"
 _COLUMNS: Final = {MEDICINES: ("code", "system", "ingredients"), INGREDIENTS: ("rxcui", "name", "classes")}
 _RXCUI = re.compile(r"\d{1,8}")
+
+
+def medicines_of(files: Mapping[str, bytes]) -> Medicines:
+    """What the tables among a configuration's files say; they were without mistakes when it came into force."""
+    mistakes = Mistakes()
+    tables = {
+        name: read_table(path, data, mistakes)
+        for path, data in files.items()
+        for name in (MEDICINES, INGREDIENTS)
+        if path.rsplit("/", 1)[-1] == f"{name}.csv"
+    }
+    return read_medicines(tables, mistakes)
 
 
 def read_medicines(tables: Mapping[str, Table | None], mistakes: Mistakes) -> Medicines:

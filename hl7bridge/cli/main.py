@@ -22,6 +22,7 @@ COMMANDS = {
     "messages": "find",
     "show": "find",
     "stats": "find",
+    "patient": "patient",
     "queue": "queue",
     "replay": "replay",
     "send": "wire",

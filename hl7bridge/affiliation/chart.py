@@ -1,0 +1,47 @@
+"""What is known of one patient, put together: who it is, prescriptions, fills, adherence, and the alerts that hold.
+
+A pure view over facts: asked again with the same facts, tables and day it says the same. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from hl7bridge.affiliation.adherence import Adherence, adherence
+from hl7bridge.affiliation.alerts import Alert, Thresholds, assess
+from hl7bridge.affiliation.facts import Fact
+from hl7bridge.affiliation.fills import Fill, Prescription
+from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.medicines import Medicines
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """One patient on one day. `held`: why nothing is concluded of the patient, or None; then there is nothing but the facts.
+
+    `adherence` is of the calendar year so far, a figure for each class that the site's tables name for a medicine of the patient's.
+    """
+
+    on: date
+    held: str | None
+    prescriptions: tuple[Prescription, ...]
+    fills: tuple[Fill, ...]
+    adherence: tuple[Adherence, ...]
+    alerts: tuple[Alert, ...]
+
+
+def chart_of(facts: Iterable[Fact], held: str | None, medicines: Medicines, on: date) -> Chart:
+    """The chart of a patient with these facts, by the thresholds that hold where nobody says otherwise."""
+    known = list(facts)
+    told = history(known, on)
+    if held is not None:
+        return Chart(on, held, tuple(told.prescriptions), tuple(told.fills), (), ())
+    classes = sorted({each for fill in told.fills for each in medicines.classes_of(fill.medicine)})
+    thresholds = Thresholds()
+    figures = [
+        adherence(told, medicines, class_, date(on.year, 1, 1), on, thresholds.measures) for class_ in classes
+    ]
+    alerts = assess(known, medicines, thresholds, on).alerts
+    return Chart(on, None, tuple(told.prescriptions), tuple(told.fills), tuple(figures), alerts)
