@@ -23,7 +23,7 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from hl7bridge.affiliation.facts import FillKey
-from hl7bridge.affiliation.history import Dose, History, doses, ingredients_of, lay_out
+from hl7bridge.affiliation.history import Dose, History, doses, ingredients_of, use_up
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.stays import Span
 
@@ -182,13 +182,17 @@ def course(
     `taken` are the patient's doses in the order of their days. Of those of one day that with the lesser key is used first.
     """
     mine: list[tuple[Dose, frozenset[str]]] = []
+    parts: dict[frozenset[str], frozenset[str]] = {}
     unsure: int | None = None
     reason = ""
     excluding = measures.excluded_by.get(class_)
     for dose in taken:
         if not begin <= dose.day <= last:
             continue
-        of_class = frozenset(each for each in dose.ingredients if class_ in medicines.classes(each))
+        of_class = parts.get(dose.ingredients)
+        if of_class is None:
+            of_class = frozenset(each for each in dose.ingredients if class_ in medicines.classes(each))
+            parts[dose.ingredients] = of_class
         if of_class and dose.certain:
             mine.append((dose, of_class))
         if unsure is None:
@@ -234,10 +238,7 @@ def _covered(
     for dose, ingredients in mine:
         if dose.days_supply is None:
             continue
-        start = max(dose.day, *(ends.get(each, 0) + 1 for each in ingredients))
-        spans = lay_out(start, dose.days_supply, stays)
-        ends.update(dict.fromkeys(ingredients, spans[-1].end))
-        for span in spans:
+        for span in use_up(ends, ingredients, dose.day, dose.days_supply, stays):
             changes[span.begin] = changes.get(span.begin, 0) + len(ingredients)
             changes[span.end + 1] = changes.get(span.end + 1, 0) - len(ingredients)
     at_hand = 0

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from hl7bridge.affiliation.adherence import Course, course, low_spans, percentage, tally
 from hl7bridge.affiliation.case import ELSEWHERE, Alert, Case, Kind, Thresholds, subject
 from hl7bridge.affiliation.facts import Fact
-from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.history import Dose, history
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.pickups import not_picked_up, primary_non_adherence
 from hl7bridge.affiliation.refills import late_refills
@@ -77,18 +77,10 @@ def adherence_falling(
     For each class and year the alert that is in force, with the day on which supply in hand ends it (None: it lasts), or else the next
     one to come if nothing more is dispensed. The value is that of the day on which it fell.
     """
-    wanted: dict[tuple[str, int], None] = {}
-    for dose in case.doses:
-        if dose.certain:
-            year = date.fromordinal(dose.day).year
-            wanted.update(dict.fromkeys((class_, year) for class_ in case.classes(dose.ingredients)))
-    measured = case.thresholds.measured
-    for class_, year in wanted:
-        if measured is not None and class_ not in measured:
-            continue
+    for (class_, year), taken in _by_class_and_year(case).items():
         last = min(date(year, 12, 31), enrolled_through or date.max)
         found = course(
-            case.doses,
+            taken,
             case.known.stays,
             case.medicines,
             class_,
@@ -105,6 +97,23 @@ def adherence_falling(
                 ends = date.fromordinal(span.end + 1) if span.begin <= at and span.end < found.last else None
                 yield _falling(class_, year, found, span.begin, percent), ends
                 break
+
+
+def _by_class_and_year(case: Case) -> dict[tuple[str, int], list[Dose]]:
+    """The doses that each figure rests on, in the order of their days: of its class, or of one that excludes from it."""
+    measured = case.thresholds.measured
+    excluded: dict[str, list[str]] = {}
+    for class_, by in case.thresholds.measures.excluded_by.items():
+        excluded.setdefault(by, []).append(class_)
+    found: dict[tuple[str, int], list[Dose]] = {}
+    for dose in case.doses:
+        classes = set(case.classes(dose.ingredients))
+        for by in classes & excluded.keys():
+            classes.update(excluded[by])
+        for class_ in classes:
+            if measured is None or class_ in measured:
+                found.setdefault((class_, date.fromordinal(dose.day).year), []).append(dose)
+    return found
 
 
 def _falling(class_: str, year: int, found: Course, day: int, percent: int) -> Alert:

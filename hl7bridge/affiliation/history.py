@@ -8,7 +8,7 @@ does not change until the next fact's day (`next_day`) or a fact is added.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
@@ -119,6 +119,22 @@ def doses(
             )
     found.sort(key=lambda dose: (dose.day, order_of(dose.fill.key)))
     return found
+
+
+def use_up(
+    ends: dict[str, int], ingredients: frozenset[str], day: int, days: int, stays: Sequence[Span]
+) -> list[Span]:
+    """The days on which a supply of `days`, taken home on `day`, is used: after what is left of any of its ingredients.
+
+    `ends` holds the last day of supply of each ingredient so far, and is brought up to date.
+    """
+    for each in ingredients:
+        if ends.get(each, 0) >= day:
+            day = ends[each] + 1
+    spans = lay_out(day, days, stays)
+    for each in ingredients:
+        ends[each] = spans[-1].end
+    return spans
 
 
 def lay_out(begin: int, days: int, stays: Iterable[Span]) -> list[Span]:

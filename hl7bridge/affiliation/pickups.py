@@ -85,19 +85,22 @@ def primary_non_adherence(case: Case) -> Iterator[Alert]:
         due = begin + case.thresholds.primary + 1
         if due > LAST_DAY or (each.ended is not None and each.ended.toordinal() < due):
             continue
-        dispensed = [dose for dose in case.doses if _of(case, dose, each.key, ingredients)]
-        if any(begin <= dose.day < due for dose in dispensed) or any(
-            begin - case.thresholds.new <= dose.day < begin and not dose.ingredients.isdisjoint(ingredients)
-            for dose in dispensed
+        if any(
+            _of(case, dose, each.key, ingredients)
+            if dose.day >= begin
+            else not dose.ingredients.isdisjoint(ingredients)
+            for dose in case.doses
+            if begin - case.thresholds.new <= dose.day < due
         ):
             continue
+        late = (dose for dose in case.doses if dose.certain and dose.day >= due)
         yield Alert(
             Kind.PRIMARY,
             subject(Kind.PRIMARY, *each.key),
             date.fromordinal(due),
             tuple(fill.key for fill in case.known.fills if fill.key.prescription == each.key),
             _unfilled(
-                case, each, next((dose for dose in dispensed if dose.certain and dose.day >= due), None)
+                case, each, next((dose for dose in late if _of(case, dose, each.key, ingredients)), None)
             ),
             medicine=each.medicine,
             prescription=each.key,

@@ -5,13 +5,13 @@ Refuses to know messages, affiliates and clocks. Raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
 
 from hl7bridge.affiliation.case import ELSEWHERE, Alert, Case, Kind, subject_of_fill
 from hl7bridge.affiliation.facts import FillKey, PrescriptionKey
-from hl7bridge.affiliation.history import Dose, lay_out
+from hl7bridge.affiliation.history import Dose, lay_out, use_up
 from hl7bridge.affiliation.stays import LAST_DAY
 
 
@@ -42,11 +42,10 @@ def late_refills(case: Case) -> Iterator[Alert]:
         if dose.days_supply is None:
             unknown |= dose.ingredients
             continue
-        start = max(dose.day, *(ends.get(each, 0) + 1 for each in dose.ingredients))
-        end = lay_out(start, dose.days_supply, case.known.stays)[-1].end
-        ends.update(dict.fromkeys(dose.ingredients, end))
+        use_up(ends, dose.ingredients, dose.day, dose.days_supply, case.known.stays)
+    signs = set(_signs(case))
     for ingredients, dose in last.items():
-        if not unknown.isdisjoint(ingredients) or _switched(case, ingredients, dose.day):
+        if not unknown.isdisjoint(ingredients) or _switched(case, signs, ingredients, dose.day):
             continue
         end = max(ends[each] for each in ingredients)
         refill = min(_expected(case, ingredients, dose.day, end), default=None)
@@ -90,13 +89,15 @@ def _expected(case: Case, ingredients: frozenset[str], last: int, end: int) -> I
             yield _Refill(since, each.key, f"it was prescribed again on {each.since}", ())
 
 
-def _switched(case: Case, ingredients: frozenset[str], last: int) -> bool:
+def _switched(
+    case: Case, signs: Iterable[tuple[frozenset[str], int]], ingredients: frozenset[str], last: int
+) -> bool:
     """Whether another medicine that may stand for this one came into use after `last`, or may have.
 
     Into use: ordered, filled or taken home, and not taken home in the `thresholds.new` days before, as when two of a class are
     taken side by side.
     """
-    for other, day in _signs(case):
+    for other, day in signs:
         if day <= last or other == ingredients or not case.related(other, ingredients):
             continue
         if not any(
