@@ -101,7 +101,8 @@ def _switched(
         if day <= last or other == ingredients or not case.related(other, ingredients):
             continue
         if not any(
-            dose.ingredients == other and last - case.thresholds.new < dose.day <= last for dose in case.doses
+            dose.ingredients == other and last - case.thresholds.new <= dose.day <= last
+            for dose in case.doses
         ):
             return True
     return False

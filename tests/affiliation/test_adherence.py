@@ -23,8 +23,9 @@ from hl7bridge.affiliation.facts import (
     PrescriptionKey,
     StayFact,
 )
-from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.history import history, lay_out
 from hl7bridge.affiliation.medicines import MedicineRow, Medicines
+from hl7bridge.affiliation.stays import Span
 
 MAKEUP = {
     "metformin": {"6809": "diabetes"},
@@ -249,6 +250,25 @@ def test_days_in_hospital_are_taken_out_and_supply_moves_past_them(
     ]
     found = measured(facts, day(15))
     assert (found.covered, found.days, found.in_hospital) == expected
+
+
+@pytest.mark.parametrize(
+    ("begin", "days", "stays", "expected"),
+    [
+        (5, 3, [], [(5, 7)]),
+        (5, 3, [(1, 4)], [(5, 7)]),
+        (5, 3, [(1, 5)], [(6, 8)]),
+        (5, 3, [(5, 9)], [(10, 12)]),
+        (5, 3, [(7, 9)], [(5, 6), (10, 10)]),
+        (5, 3, [(8, 9)], [(5, 7)]),
+        (5, 3, [(6, 6), (8, 9)], [(5, 5), (7, 7), (10, 10)]),
+        (5, 1, [(6, 6)], [(5, 5)]),
+    ],
+)
+def test_supply_is_laid_out_around_stays(
+    begin: int, days: int, stays: list[tuple[int, int]], expected: list[tuple[int, int]]
+) -> None:
+    assert lay_out(begin, days, [Span(*each) for each in stays]) == expected
 
 
 def test_a_stay_without_end_leaves_no_days() -> None:

@@ -311,6 +311,26 @@ ONE_SOLD: list[Fact] = [order(NEW, on(3, 1), refills=3), fill(F, on(3, 1)), fill
             id="put back",
         ),
         pytest.param([fill(S, on(2, 20), ATORVASTATIN, "2.1")], on(4, 4), id="two of a class side by side"),
+        pytest.param(
+            [fill(S, on(2, 20), ATORVASTATIN, "2.1"), fill(S, on(3, 20), ATORVASTATIN, "2.2")],
+            on(4, 4),
+            id="and the other one refilled",
+        ),
+        pytest.param(
+            [fill(S, date(2025, 9, 2), ATORVASTATIN, "2.1"), fill(S, on(3, 20), ATORVASTATIN, "2.2")],
+            on(4, 4),
+            id="back to one that was taken within 180 days",
+        ),
+        pytest.param(
+            [fill(S, date(2025, 9, 1), ATORVASTATIN, "2.1"), fill(S, on(3, 20), ATORVASTATIN, "2.2")],
+            None,
+            id="back to one that was not",
+        ),
+        pytest.param(
+            [order(NEW, on(3, 28), ATORVASTATIN, "2"), order(CANCELLED, on(3, 29), ATORVASTATIN, "2")],
+            on(4, 4),
+            id="a switch that was cancelled",
+        ),
         pytest.param([fill(S, on(3, 28), "amlodipine", "2.1")], on(4, 4), id="another class"),
         pytest.param(
             [StayFact("V", on(3, 10), on(3, 14))], on(4, 9), id="in hospital while there was supply"
@@ -435,9 +455,18 @@ def test_adherence_rises_again_with_supply_and_a_year_that_is_over_stays() -> No
     assert found.next_day is not None
     assert not alerts(facts, found.next_day, Kind.ADHERENCE)
     assert alerts(facts, found.next_day - timedelta(1), Kind.ADHERENCE)
+    # 90 of 115 days by 25 April, 100 of 125 by 5 May: the threshold is reached.
+    refilled = [*FALLING, fill(S, on(4, 26), key="1.3")]
+    assert assess(refilled, MEDICINES, Thresholds(), on(4, 30)).next_day == on(5, 5)
     (old,) = alerts(FALLING, date(2027, 6, 1), Kind.ADHERENCE)
     assert old.subject == "adherence-falling/statins/2026"
     assert assess(FALLING, MEDICINES, Thresholds(), on(12, 31)).next_day is None
+
+
+def test_adherence_that_has_fallen_stays_so_in_hospital() -> None:
+    (alert,) = alerts(FALLING, on(4, 30), Kind.ADHERENCE)
+    in_hospital = [*FALLING, StayFact("V", on(5, 1), None)]
+    assert assess(in_hospital, MEDICINES, Thresholds(), on(5, 2)) == ((alert,), None)
 
 
 def test_thresholds_and_kinds_are_the_affiliates_own() -> None:
