@@ -56,6 +56,7 @@ def packed(fact: Fact) -> bytes:
             fact.refills,
             fact.prescriber_npi,
             int(fact.discharge),
+            fact.knows_sold,
         ]
     elif isinstance(fact, StayFact):
         values = ["stay", fact.visit, _day(fact.admitted), _day(fact.discharged), int(fact.cancelled)]
@@ -101,7 +102,7 @@ def _fill(v: list[Any]) -> Fact:
 
 def _order(v: list[Any]) -> Fact:
     key = PrescriptionKey(v[0], v[1])
-    return OrderFact(key, Ordered(v[2]), _known(v[3]), Medicine(*v[4:7]), v[7], v[8], bool(v[9]))
+    return OrderFact(key, Ordered(v[2]), _known(v[3]), Medicine(*v[4:7]), v[7], v[8], bool(v[9]), v[10])
 
 
 _READERS: Final[dict[str, Callable[[list[Any]], Fact]]] = {

@@ -241,6 +241,8 @@ class _Order(_Run):
             self.refills((b"RXE", 16), (b"RXE", 12)),
             self.prescriber(),
             self.plan.discharge,
+            # A hospital says nothing of what the store's feed can tell.
+            None if self.plan.discharge else self.plan.sold is not None,
         )
 
     def _event(self) -> Ordered | None:

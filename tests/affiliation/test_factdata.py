@@ -47,6 +47,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         st.none() | st.integers(0, 99),
         st.none() | text,
         st.booleans(),
+        st.none() | st.booleans(),
     ),
     st.builds(StayFact, text, st.none() | days, st.none() | days, st.booleans()),
     st.builds(DeathFact, st.none() | days, st.booleans()),
