@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -73,25 +74,35 @@ def facts_of(
 
 def _person(message: Message, zone: ZoneInfo | None) -> PersonFact | None:
     """PID-5, 7 and 8 of a message about one patient: a merge speaks of two."""
-    patients = message.all(b"PID")
-    if len(patients) != 1:
+    found: Segment | None = None
+    for segment in message.segments:
+        if segment.name == b"PID":
+            if found is not None:
+                return None
+            found = segment
+    if found is None:
         return None
-    delimiters = message.delimiters
+    return _person_of(found.field(5), found.field(7), found.field(8), message.delimiters, zone)
+
+
+@lru_cache(maxsize=16_384)
+def _person_of(
+    name: bytes, born: bytes, sex: bytes, delimiters: Delimiters, zone: ZoneInfo | None
+) -> PersonFact | None:
+    """Remembered, since messages of one patient come together."""
 
     def text(value: bytes) -> str:
         return "" if value == b'""' else unescape(value, delimiters).decode("utf-8", "replace").strip()
 
-    name = patients[0].field(5)
     name = name.split(delimiters.repetition, 1)[0] if delimiters.repetition else name
     parts = name.split(delimiters.component) if delimiters.component else [name]
     family = parts[0].split(delimiters.subcomponent, 1)[0] if delimiters.subcomponent else parts[0]
-    born = patients[0].field(7)
     birth = local_time(born, zone) if len(born) >= 8 else None
     found = PersonFact(
         text(family).upper(),
         text(parts[1]).upper() if len(parts) > 1 else "",
         None if birth is None else birth.date(),
-        text(patients[0].field(8)).upper(),
+        text(sex).upper(),
     )
     return found if found.family or found.birth else None
 

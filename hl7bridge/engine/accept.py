@@ -7,9 +7,11 @@ transaction, and taken back if it fails or finds that the message came before.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from hl7bridge.affiliation.factdata import packed
+from hl7bridge.affiliation.facts import Fact
 from hl7bridge.channel.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.about import About
@@ -27,6 +29,8 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.hashes import Hashes
 
+#: Facts of late that are remembered in the form in which they are kept.
+REMEMBERED = 16_384
 #: Called once with None when the message is durable, with what came before instead of it, or with the error.
 WhenKept = Callable[[Kept], None]
 
@@ -52,6 +56,14 @@ class Acceptor:
         self._numbers = numbers
         self._hashes = hashes
         self._generation = generation
+
+        # What a message says of who its patient is, the next one says again.
+        @lru_cache(REMEMBERED)
+        def as_kept(fact: Fact) -> tuple[int, bytes]:
+            data = packed(fact)
+            return hashes.fact(data), data
+
+        self._as_kept = as_kept
 
     def accept(
         self, message: NewMessage, decision: Decision, kept: WhenKept, *, release_again: bool = False
@@ -82,8 +94,7 @@ class Acceptor:
     def _learn(self, message: NewMessage, decision: Decision) -> None:
         """What the message says to the programme, as the store keeps it."""
         hashes = self._hashes
-        data = [packed(fact) for fact in decision.facts]
-        message.facts = tuple([(hashes.fact(each), each) for each in data])
+        message.facts = tuple([self._as_kept(fact) for fact in decision.facts])
         message.aliases = tuple(
             [
                 (
