@@ -107,7 +107,7 @@ def decide(
     status, answer, errors = _answered(plan, channels, outcomes, code)
     facts: tuple[Fact, ...] = ()
     aliases: tuple[Alias, ...] = ()
-    if plan.programme:
+    if plan.programme and any(map(_tells, channels, outcomes)):
         facts = _facts(channels, outcomes, case)
         aliases = _aliases(message, type_, people)
     return Decision(
@@ -140,13 +140,18 @@ def _aliases(message: Message, type_: str, people: Sequence[Identifier]) -> tupl
     )
 
 
+def _tells(channel: ChannelPlan, outcome: ChannelOutcome) -> bool:
+    """Whether a channel feeds the programme and took the message: what was filtered says nothing."""
+    return channel.programme is not None and outcome.status == RECEIVED
+
+
 def _facts(
     channels: Sequence[ChannelPlan], outcomes: Sequence[ChannelOutcome], case: Case
 ) -> tuple[Fact, ...]:
     """What the channels that took the message say of it to the programme, each thing once."""
     found: dict[Fact, None] = {}
     for channel, outcome in zip(channels, outcomes, strict=True):
-        if channel.programme is not None and outcome.status == RECEIVED:
+        if channel.programme is not None and _tells(channel, outcome):
             said = facts_of(channel.programme, case.message, case.type_, case.plan.zone, case.received)
             found.update(dict.fromkeys(said.found))
             case.misses += said.left_out

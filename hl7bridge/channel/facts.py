@@ -29,9 +29,10 @@ from hl7bridge.affiliation.facts import (
 from hl7bridge.channel.programme import ProgrammePlan
 from hl7bridge.channel.scope import Scope, Work, runs
 from hl7bridge.channel.supply import days_of, days_of_quantity
+from hl7bridge.channel.text import decoded
 from hl7bridge.channel.times import local_time
+from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters
-from hl7bridge.hl7.escape import unescape
 from hl7bridge.hl7.message import Message, Segment
 
 #: Order control codes (table 0119) of a new prescription, and of one that takes an older one's place.
@@ -60,65 +61,103 @@ NOTHING: Final = Facts((), ())
 def facts_of(
     plan: ProgrammePlan, message: Message, type_: str, zone: ZoneInfo | None, received: datetime
 ) -> Facts:
-    """The facts of a message of a canonical type; `received` stands in for a day that nothing gives."""
-    person = _person(message, zone)
+    """The facts of a message of a canonical type; `received` is for the channel's conditions."""
+    read = _Reading(message, zone)
+    person = _person(read)
     said = NOTHING
     if type_ in _ORDERS:
-        said = _orders(plan, message, zone, received, _Order)
+        said = _orders(plan, read, received, _Order)
     elif type_ in _DISPENSES:
-        said = _orders(plan, message, zone, received, _Dispense)
+        said = _orders(plan, read, received, _Dispense)
     elif type_.startswith("ADT^"):
-        said = Facts(tuple(_of_admission(message, type_, zone)), ())
+        said = Facts(tuple(_of_admission(read, type_)), ())
     return said if person is None else Facts((person, *said.found), said.left_out)
 
 
-def _person(message: Message, zone: ZoneInfo | None) -> PersonFact | None:
+class _Reading:
+    """Texts and days of a message, in its character set and on its source's calendar."""
+
+    __slots__ = ("charset", "delimiters", "message", "zone")
+
+    def __init__(self, message: Message, zone: ZoneInfo | None) -> None:
+        self.message = message
+        self.zone = zone
+        self.delimiters: Delimiters = message.delimiters
+        self.charset: Charset = message.charset
+
+    def text(self, value: bytes) -> str:
+        """One value; HL7's null is no text."""
+        return "" if value == b'""' else decoded(value, self.delimiters, self.charset).strip()
+
+    def parts(self, segment: Segment | None, number: int) -> list[bytes]:
+        """The components of a field's first repetition."""
+        value = b"" if segment is None else segment.field(number)
+        delimiters = self.delimiters
+        if delimiters.repetition and delimiters.repetition in value:
+            value = value.split(delimiters.repetition, 1)[0]
+        return value.split(delimiters.component) if delimiters.component else [value]
+
+    def first(self, segment: Segment | None, number: int) -> str:
+        """The first component of a field."""
+        return self.text(self.parts(segment, number)[0])
+
+    def day(self, segment: Segment | None, number: int) -> date | None:
+        """The day of a time stamp."""
+        value = b"" if segment is None else segment.field(number)
+        found = local_time(value, self.zone) if value else None
+        return None if found is None else found.date()
+
+
+def _person(read: _Reading) -> PersonFact | None:
     """PID-5, 7 and 8 of a message about one patient: a merge speaks of two."""
     found: Segment | None = None
-    for segment in message.segments:
+    for segment in read.message.segments:
         if segment.name == b"PID":
             if found is not None:
                 return None
             found = segment
     if found is None:
         return None
-    return _person_of(found.field(5), found.field(7), found.field(8), message.delimiters, zone)
+    return _person_of(
+        found.field(5), found.field(7), found.field(8), read.delimiters, read.charset, read.zone
+    )
 
 
 @lru_cache(maxsize=16_384)
 def _person_of(
-    name: bytes, born: bytes, sex: bytes, delimiters: Delimiters, zone: ZoneInfo | None
+    name: bytes,
+    born: bytes,
+    sex: bytes,
+    delimiters: Delimiters,
+    charset: Charset,
+    zone: ZoneInfo | None,
 ) -> PersonFact | None:
     """Remembered, since messages of one patient come together."""
 
     def text(value: bytes) -> str:
-        return "" if value == b'""' else unescape(value, delimiters).decode("utf-8", "replace").strip()
+        return "" if value == b'""' else decoded(value, delimiters, charset).strip().upper()
 
     name = name.split(delimiters.repetition, 1)[0] if delimiters.repetition else name
     parts = name.split(delimiters.component) if delimiters.component else [name]
     family = parts[0].split(delimiters.subcomponent, 1)[0] if delimiters.subcomponent else parts[0]
     birth = local_time(born, zone) if len(born) >= 8 else None
     found = PersonFact(
-        text(family).upper(),
-        text(parts[1]).upper() if len(parts) > 1 else "",
+        text(family),
+        text(parts[1]) if len(parts) > 1 else "",
         None if birth is None else birth.date(),
-        text(sex).upper(),
+        text(sex),
     )
     return found if found.family or found.birth else None
 
 
 def _orders(
-    plan: ProgrammePlan,
-    message: Message,
-    zone: ZoneInfo | None,
-    received: datetime,
-    kind: type[_Order] | type[_Dispense],
+    plan: ProgrammePlan, read: _Reading, received: datetime, kind: type[_Order] | type[_Dispense]
 ) -> Facts:
-    whole = Scope(message, Work(received, 0, zone))
+    whole = Scope(read.message, Work(received, 0, read.zone))
     found: list[Fact] = []
     left_out: list[str] = []
     for head, run in runs(whole, b"ORC"):
-        order = kind(plan, message, head, run, zone)
+        order = kind(plan, read, head, run)
         reason = order.lacks()
         if reason is None:
             found += order.facts()
@@ -130,27 +169,19 @@ def _orders(
 class _Run:
     """One order of a message: ORC and what belongs to it."""
 
-    #: The segment with the medicine, the field of its prescription number.
+    #: The segment with the medicine.
     medicine_at: bytes
-    number_at: int
 
-    def __init__(
-        self, plan: ProgrammePlan, message: Message, orc: Segment, run: Scope, zone: ZoneInfo | None
-    ) -> None:
+    def __init__(self, plan: ProgrammePlan, read: _Reading, orc: Segment, run: Scope) -> None:
         self.plan = plan
-        self.message = message
-        self.delimiters: Delimiters = message.delimiters
+        self.read = read
         self.orc = orc
         self.run = run
-        self.zone = zone
         self.control = orc.field(1).strip().upper()
-        self.segment = run.first(self.medicine_at)
-        self.medicine = None if self.segment is None else self._medicine(self.segment)
-        number = self._text(self.segment, self.number_at)
-        if not number:
-            rxe, rxd = run.first(b"RXE"), run.first(b"RXD")
-            number = self._text(rxd, 7) or self._text(rxe, 15)
-        self.prescription = PrescriptionKey(self._store(), number)
+        self.rxe, self.rxd = run.first(b"RXE"), run.first(b"RXD")
+        self.segment = self.rxe if self.medicine_at == b"RXE" else self.rxd
+        self.medicine = self._medicine()
+        self.prescription = PrescriptionKey(self._store(), self._number())
 
     def lacks(self) -> str | None:
         """Why there is no fact in it, or None."""
@@ -164,72 +195,60 @@ class _Run:
 
     def _store(self) -> str:
         if self.plan.store is not None:
-            return self._said(self.plan.store(self.run))
-        return self._said(self.message.header_field(4)).partition(self._component())[0]
+            return self.read.text(self.plan.store(self.run))
+        return self.read.first(self.read.message.header, 4)
 
-    def _said(self, value: bytes) -> str:
-        return unescape(value, self.delimiters).decode("utf-8", "replace").strip()
+    def _number(self) -> str:
+        """RXE-15 of an order and RXD-7 of a dispense; the other's where its own is empty."""
+        own, other = (self.rxe, 15), (self.rxd, 7)
+        if self.medicine_at == b"RXD":
+            own, other = other, own
+        return self.read.first(*own) or self.read.first(*other)
 
-    def _component(self) -> str:
-        return self.delimiters.component.decode("utf-8", "replace") or "^"
-
-    def _text(self, segment: Segment | None, number: int, component: int = 1) -> str:
-        """A component of the first repetition of a field."""
-        if segment is None:
-            return ""
-        value = segment.field(number)
-        if self.delimiters.repetition:
-            value = value.split(self.delimiters.repetition, 1)[0]
-        parts = value.split(self.delimiters.component) if self.delimiters.component else [value]
-        part = parts[component - 1] if component <= len(parts) else b""
-        return "" if part == b'""' else self._said(part)
-
-    def _medicine(self, segment: Segment) -> Medicine | None:
-        for first in (1, 4):
-            code = self._text(segment, 2, first)
+    def _medicine(self) -> Medicine | None:
+        """The code of RXE-2 or RXD-2; the alternate one where the first is empty."""
+        parts = self.read.parts(self.segment, 2)
+        for first in (0, 3):
+            code, text, system = [self.read.text(part) for part in (parts[first : first + 3] + [b""] * 3)[:3]]
             if code:
-                return Medicine(code, self._text(segment, 2, first + 2), self._text(segment, 2, first + 1))
+                return Medicine(code, system, text)
         return None
-
-    def day(self, segment: Segment | None, number: int) -> date | None:
-        """The day of a time stamp, on the source's own calendar."""
-        value = b"" if segment is None else segment.field(number)
-        found = local_time(value, self.zone) if value else None
-        return None if found is None else found.date()
 
     def event_day(self) -> date | None:
         """When the event of this order happened: ORC-9, else ORC-15, else MSH-7."""
-        return self.day(self.orc, 9) or self.day(self.orc, 15) or self.day(self.message.header, 7)
+        day = self.read.day
+        return day(self.orc, 9) or day(self.orc, 15) or day(self.read.message.header, 7)
 
     def days_supply(self) -> int | None:
         """What the channel's places say where they agree; without any, the amount by the daily dose where units are equal."""
+        read = self.read
         if self.plan.days_supply:
-            said = [self._said(read(self.run)) for read in self.plan.days_supply]
+            said = [read.text(place(self.run)) for place in self.plan.days_supply]
             days = {days_of(text) for text in said if text}
             return days.pop() if len(days) == 1 else None
-        rxd = self.run.first(b"RXD")
+        daily = [read.text(part) for part in read.parts(self.rxd, 12)]
         return days_of_quantity(
-            self._text(rxd, 4), self._text(rxd, 5), self._text(rxd, 12), self._text(rxd, 12, 2)
+            read.first(self.rxd, 4), read.first(self.rxd, 5), daily[0], daily[1] if len(daily) > 1 else ""
         )
 
-    def refills(self, *places: tuple[bytes, int]) -> int | None:
+    def refills(self, *places: tuple[Segment | None, int]) -> int | None:
         """The first of these fields that is a number."""
-        for name, number in places:
-            text = self._text(self.run.first(name), number)
+        for segment, number in places:
+            text = self.read.first(segment, number)
             if text.isdecimal() and len(text) < 5:
                 return int(text)
         return None
 
     def prescriber(self) -> str | None:
         """The NPI among the repetitions of ORC-12 (XCN.13 = NPI, or the authority's OID)."""
-        delimiters = self.delimiters
+        delimiters = self.read.delimiters
         field = self.orc.field(12)
         for repetition in field.split(delimiters.repetition) if delimiters.repetition else [field]:
             parts = repetition.split(delimiters.component) if delimiters.component else [repetition]
             typed = len(parts) > 12 and parts[12] == b"NPI"
             named = len(parts) > 8 and _NPI in parts[8]
             if parts[0] and (typed or named):
-                return self._said(parts[0])
+                return self.read.text(parts[0])
         return None
 
 
@@ -237,7 +256,6 @@ class _Order(_Run):
     """RDE^O11: what becomes of a prescription."""
 
     medicine_at = b"RXE"
-    number_at = 15
 
     def facts(self) -> Iterator[Fact]:
         """At most one."""
@@ -249,7 +267,7 @@ class _Order(_Run):
             event,
             day,
             self.medicine,
-            self.refills((b"RXE", 16), (b"RXE", 12)),
+            self.refills((self.rxe, 16), (self.rxe, 12)),
             self.prescriber(),
             self.plan.discharge,
             # A hospital says nothing of what the store's feed can tell.
@@ -273,30 +291,32 @@ class _Dispense(_Run):
     """RDS^O13: a fill, and whether it was sold or returned to stock."""
 
     medicine_at = b"RXD"
-    number_at = 7
+
+    def __init__(self, plan: ProgrammePlan, read: _Reading, orc: Segment, run: Scope) -> None:
+        super().__init__(plan, read, orc, run)
+        self.filled = read.day(self.rxd, 3)
 
     def lacks(self) -> str | None:
         reason = super().lacks()
-        if reason is None and self.day(self.segment, 3) is None:
-            return "no day of dispensing (RXD-3)"
-        return reason
+        return "no day of dispensing (RXD-3)" if reason is None and self.filled is None else reason
 
     def facts(self) -> Iterator[Fact]:
         """That it was filled, and what the message says beyond."""
-        filled = self.day(self.segment, 3)
+        filled, read = self.filled, self.read
         if filled is None or self.medicine is None:
             return
-        number = self._text(self.segment, 1) or "1"
-        part = filled if self._text(self.segment, 33).upper() in ("P", "Q") else None
+        number = read.first(self.rxd, 1) or "1"
+        part = filled if read.first(self.rxd, 33).upper() in ("P", "Q") else None
         fill = FillKey(self.prescription, number.lstrip("0") or "0", part)
         events = [(Dispensed.FILLED, filled)]
         returned = self.plan.returned
         if returned(self.run) if returned is not None else self.control == b"CA":
             events.append((Dispensed.RETURNED, self.event_day() or filled))
         elif self.plan.sold is not None and self.plan.sold(self.run):
-            sold = self.day(self.run.first(b"FT1"), 4) or self.event_day() or filled
+            sold = read.day(self.run.first(b"FT1"), 4) or self.event_day() or filled
             events.append((Dispensed.SOLD, max(sold, filled)))
         days = self.days_supply()
+        refills, prescriber = self.refills((self.rxd, 8), (self.rxe, 16)), self.prescriber()
         for event, day in events:
             yield FillFact(
                 fill,
@@ -306,33 +326,26 @@ class _Dispense(_Run):
                 days,
                 self.plan.sold is not None,
                 self.plan.filled_counts,
-                self.refills((b"RXD", 8), (b"RXE", 16)),
-                self.prescriber(),
+                refills,
+                prescriber,
             )
 
 
-def _of_admission(message: Message, type_: str, zone: ZoneInfo | None) -> Iterator[Fact]:
+def _of_admission(read: _Reading, type_: str) -> Iterator[Fact]:
     """Stays of inpatients (PV1-2 = I) by PV1-19, and PID-29 and 30."""
-    visit, patient = message.first(b"PV1"), message.first(b"PID")
-
-    def day(segment: Segment | None, number: int) -> date | None:
-        value = b"" if segment is None else segment.field(number)
-        found = local_time(value, zone) if value else None
-        return None if found is None else found.date()
-
+    message = read.message
+    visit, event, patient = message.first(b"PV1"), message.first(b"EVN"), message.first(b"PID")
     if visit is not None and visit.field(2) == b"I" and visit.field(19):
-        number = visit.field(19).split(message.delimiters.component or b"^", 1)[0].decode("utf-8", "replace")
-        admitted = day(visit, 44)
+        happened = read.day(event, 6) or read.day(event, 2)
+        admitted, discharged = read.day(visit, 44), None
         if type_ in ("ADT^A01", "ADT^A06"):
-            admitted = admitted or day(message.first(b"EVN"), 6) or day(message.first(b"EVN"), 2)
-        discharged = None
-        if type_ == "ADT^A03":
-            event = message.first(b"EVN")
-            discharged = day(visit, 45) or day(event, 6) or day(event, 2)
+            admitted = admitted or happened
+        elif type_ == "ADT^A03":
+            discharged = read.day(visit, 45) or happened
         cancelled = type_ == "ADT^A11"
         if admitted or discharged or cancelled:
-            yield StayFact(number, admitted, discharged, cancelled)
+            yield StayFact(read.first(visit, 19), admitted, discharged, cancelled)
     if patient is not None:
         said = patient.field(30)
         if said == b"Y" or (not said and patient.field(29) not in (b"", b'""')):
-            yield DeathFact(day(patient, 29))
+            yield DeathFact(read.day(patient, 29))

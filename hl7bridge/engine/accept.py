@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from hl7bridge.affiliation.factdata import packed
-from hl7bridge.affiliation.facts import Fact
+from hl7bridge.affiliation.facts import Fact, PersonFact
 from hl7bridge.channel.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.about import About
@@ -29,7 +29,7 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.hashes import Hashes
 
-#: Facts of late that are remembered in the form in which they are kept.
+#: Patients of late of whom it is remembered who they are.
 REMEMBERED = 16_384
 #: Called once with None when the message is durable, with what came before instead of it, or with the error.
 WhenKept = Callable[[Kept], None]
@@ -57,13 +57,8 @@ class Acceptor:
         self._hashes = hashes
         self._generation = generation
 
-        # What a message says of who its patient is, the next one says again.
-        @lru_cache(REMEMBERED)
-        def as_kept(fact: Fact) -> tuple[int, bytes]:
-            data = packed(fact)
-            return hashes.fact(data), data
-
-        self._as_kept = as_kept
+        # What a message says of who its patient is, the next one says again; no other fact is often said twice.
+        self._again = lru_cache(REMEMBERED)(self._as_kept)
 
     def accept(
         self, message: NewMessage, decision: Decision, kept: WhenKept, *, release_again: bool = False
@@ -91,10 +86,19 @@ class Acceptor:
         message.deliveries = tuple(deliveries)
         self._journal.message(message, self._done, _Accepting(entries, kept))
 
+    def _as_kept(self, fact: Fact) -> tuple[int, bytes]:
+        data = packed(fact)
+        return self._hashes.fact(data), data
+
     def _learn(self, message: NewMessage, decision: Decision) -> None:
         """What the message says to the programme, as the store keeps it."""
         hashes = self._hashes
-        message.facts = tuple([self._as_kept(fact) for fact in decision.facts])
+        message.facts = tuple(
+            [
+                self._again(fact) if isinstance(fact, PersonFact) else self._as_kept(fact)
+                for fact in decision.facts
+            ]
+        )
         message.aliases = tuple(
             [
                 (

@@ -245,6 +245,8 @@ def test_a_filtered_message_says_nothing(decided: Decide) -> None:
     decision = decided(folder("filter: {MSH-11: T}\nprogramme: {}"), message)
     assert decision.status == "FILTERED"
     assert not decision.facts
+    both = message.replace(b"RETAIL^PI", b"RETAIL^PI~E1^^^MEDSTAR^MR")
+    assert not decided(folder("filter: {MSH-11: T}\nprogramme: {}"), both).aliases
 
 
 # -- stays and deaths ----------------------------------------------------------------------------------------------------------------
@@ -278,6 +280,13 @@ def test_a_message_says_who_its_patient_is_and_under_which_numbers(decided: Deci
     decision = decided(folder("programme: {}"), admission("A08", "PV1|1|O", pid).replace("\n", "\r").encode())
     assert decision.facts == (PersonFact("DOE", "JANE", date(1948, 2, 3), "F"),)
     assert [(each.one.id, each.other.id, each.merged) for each in decision.aliases] == [(b"7", b"E1", False)]
+
+
+def test_names_are_read_in_the_message_s_own_character_set(decided: Decide) -> None:
+    pid = "PID|1||7^^^RETAIL^PI||M\xfcller^J\xf6rg||19480203|M\n"
+    text = admission("A08", "PV1|1|O", pid).replace("|2.5.1\n", "|2.5.1||||||8859/1\n")
+    decision = decided(folder("programme: {}"), text.replace("\n", "\r").encode("latin-1"))
+    assert decision.facts == (PersonFact("M\xdcLLER", "J\xd6RG", date(1948, 2, 3), "M"),)
 
 
 def test_a_merge_joins_each_pair_and_says_nothing_of_who_they_are(decided: Decide) -> None:
