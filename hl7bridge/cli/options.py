@@ -6,8 +6,9 @@ import json
 import re
 import time
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass
-from datetime import UTC, datetime
+from dataclasses import fields, is_dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -125,13 +126,15 @@ def iso(us: int | None) -> str | None:
 
 
 def echo_json(row: Any) -> None:
-    """One object on one line; statuses by name, times in ISO form beside their microseconds."""
+    """One object on one line; statuses by name, days and times in ISO form, times beside their microseconds."""
     click.echo(json.dumps(_plain(row), ensure_ascii=False))
 
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
+    elif isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, dict):
         plain = {str(key): _plain(each) for key, each in value.items()}
         for key in [key for key in plain if key.endswith("_us")]:
@@ -139,6 +142,10 @@ def _plain(value: Any) -> Any:
         return plain
     if isinstance(value, MessageStatus | DeliveryStatus):
         return value.name
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, bytes):

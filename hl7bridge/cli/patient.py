@@ -26,7 +26,7 @@ def patient(patient: str, data: Path, on: datetime | None, as_json: bool) -> Non
     with Operations(data) as operations:
         found, chart = operations.chart(patient, day)
     if as_json:
-        echo_json({"identifiers": len(found.keys), "chart": _plain(chart)})
+        echo_json({"identifiers": len(found.keys), "chart": chart})
         return
     count = len(found.keys)
     click.echo(f"{count} identifier{'s' if count != 1 else ''}; as of {day.isoformat()}")
@@ -73,18 +73,3 @@ def patient(patient: str, data: Path, on: datetime | None, as_json: bool) -> Non
 
 def _day(day: date | None) -> str:
     return "" if day is None else day.isoformat()
-
-
-def _plain(value: object) -> object:
-    from dataclasses import fields, is_dataclass
-    from decimal import Decimal
-
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _plain(each) for name, each in value._asdict().items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value) if isinstance(value, Decimal) else value

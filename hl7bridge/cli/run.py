@@ -12,9 +12,6 @@ import click
 from hl7bridge.cli.options import data_option, json_option, local
 from hl7bridge.operations import Operations
 
-#: Exit status after the disk left the store in doubt; a supervisor shall start the engine again.
-STORE_LOST = 74
-
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path), default=Path("channels"))

@@ -210,12 +210,7 @@ class Journal:
     def _ended(self) -> None:
         """What was under way has ended, and whoever asked for it knows."""
         self._under_way = False
-        if self.stopped:
-            return
         self._follow()
-        if self.store.checkpoint_due():
-            # After the answers have left: a few milliseconds in which nobody waits for a commit that is done.
-            self._heed(attempt(self.store.checkpoint, self._say)[1])
         self.wake()
 
     def _follow(self) -> None:

@@ -22,13 +22,10 @@ from hl7bridge.engine.signals import Signals
 from hl7bridge.engine.writer import Separately
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
-from hl7bridge.store.base import StoreUnknown
+from hl7bridge.store.base import STORE_LOST, StoreUnknown
 from hl7bridge.store.separate import SeparateStore
 
 log = Logger(namespace="hl7bridge.process")
-
-#: The exit status when nobody knows what the disk holds (EX_IOERR): a supervisor shall start the engine again.
-STORE_LOST = 74
 
 
 def run_engine(

@@ -39,7 +39,7 @@ from hl7bridge.engine.receive import QUANTUM, Frame, Held, Receiver
 from hl7bridge.engine.release import Releasing
 from hl7bridge.engine.rosters import RosterLoader, Staged
 from hl7bridge.engine.upkeep import Upkeep
-from hl7bridge.engine.writer import AtOnce, Writer
+from hl7bridge.engine.writer import Writer
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
 from hl7bridge.store.hashes import Hashes
@@ -63,7 +63,7 @@ class Listening(NamedTuple):
 class Engine:
     """One engine over one data folder.
 
-    `writer` carries what is written to the store; by default the engine waits for each transaction.
+    `writer` carries what is written to the store.
     `fatal(error)` is called when nobody knows any more what the disk holds: the process must end with an error.
     """
 
@@ -76,7 +76,7 @@ class Engine:
         wall_us: Callable[[], int],
         chance: Callable[[], float],
         fatal: Callable[[StoreUnknown], None],
-        writer: Writer | None = None,
+        writer: Writer,
         accept_roster_ends: bool = False,
     ) -> None:
         self.folder = folder
@@ -100,7 +100,7 @@ class Engine:
         self.configuration = self._read()
         self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends)
         self.releasing = Releasing(self.configuration, self.roster, wall_us)
-        self.journal = Journal(store, writer or AtOnce(store), self.clock, self._store_lost)
+        self.journal = Journal(store, writer, self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
         self.acceptor = Acceptor(self.journal, self.deliveries, self.numbers, self.hashes, self._generation)
         self.budget = Budget(self.configuration.engine.unacknowledged_bytes)

@@ -1,4 +1,4 @@
-"""How the journal's requests reach the store: at once, or through the store's own process while the reactor goes on.
+"""How the journal's requests reach the store: through the store's own process, while the reactor goes on.
 
 Raises nothing: what the store raises is told to whoever asked.
 """
@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from hl7bridge.connectors.sparing import Sparing
-from hl7bridge.store.base import Store, StoreError, StoreUnknown
+from hl7bridge.store.base import StoreError, StoreUnknown
 from hl7bridge.store.separate import SeparateStore
 
 log = Logger(namespace="hl7bridge.writer")
@@ -32,22 +32,6 @@ class Writer(Protocol):
 
     def call(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None: ...
     def stop(self) -> None: ...
-
-
-class AtOnce:
-    """Whoever calls waits."""
-
-    def __init__(self, store: Store) -> None:
-        self.lost: Callable[[StoreUnknown], None] = lambda error: None
-        self.say: Sparing | None = None
-        self._store = store
-
-    def call(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
-        """Does it and tells the result before it returns."""
-        then(*attempt(lambda: getattr(self._store, verb)(*arguments), self.say))
-
-    def stop(self) -> None:
-        """Nothing to end."""
 
 
 class _Call:

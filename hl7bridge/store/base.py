@@ -64,6 +64,7 @@ __all__ = [
     "MAX_PAYLOADS",
     "RAW_BODY",
     "REUSED_CONTROL_ID",
+    "STORE_LOST",
     "Act",
     "Attempt",
     "Batch",
@@ -101,6 +102,10 @@ __all__ = [
     "StoreUnusable",
     "keyed_hash",
 ]
+
+
+#: The exit status of a process when nobody knows what the disk holds (EX_IOERR): a supervisor shall start the engine again.
+STORE_LOST = 74
 
 
 class StoreError(HL7BridgeError):
@@ -287,9 +292,6 @@ class Store(StoreReader, Protocol):
 
         Messages with an open or (unless `failed_too`) a failed delivery stay.
         """
-
-    def checkpoint_due(self) -> bool:
-        """Whether a `checkpoint()` between two commits would now be worth its few milliseconds."""
 
     def checkpoint(self) -> None:
         """Settle what was committed into its final place and give freed pages back; bounded work."""

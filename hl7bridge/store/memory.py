@@ -140,10 +140,6 @@ class MemoryStore:
         state.body_bytes -= size
         return Removed(len(old[:limit]), size, len(old) > limit)
 
-    def checkpoint_due(self) -> bool:
-        """Never: there is nothing to settle."""
-        return False
-
     def checkpoint(self) -> None:
         """Nothing to do."""
         self._usable()

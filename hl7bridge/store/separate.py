@@ -109,9 +109,8 @@ class SeparateStore(SqliteReader):
 
     def _end(self) -> None:
         self._link.close()
-        with contextlib.suppress(
-            subprocess.TimeoutExpired
-        ):  # it hangs in its disk, and ends when that lets it
+        # One that hangs in its disk ends when that lets it.
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_S)
 
     # Writing without waiting
@@ -192,10 +191,6 @@ class SeparateStore(SqliteReader):
         """One bounded step of retention."""
         removed: Removed = self._call("expire", before_us, limit, budget_us, failed_too)
         return removed
-
-    def checkpoint_due(self) -> bool:
-        """Never here: the other process sees to it between two requests."""
-        return False
 
     def checkpoint(self) -> None:
         """Settle everything in its final place now."""

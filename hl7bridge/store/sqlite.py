@@ -2,7 +2,7 @@
 
 `SqliteStore` is the one writer. Each batch is one transaction of sqlite-utils' `atomic()`, its rows
 written by `executemany`. Nothing is checkpointed behind our back: `checkpoint()` is called between
-commits, by the engine when `checkpoint_due()` says so, and by `commit` itself when the engine did not.
+commits, by whoever writes when `checkpoint_due()` says so, and by `commit` itself when nobody did.
 
 After an error that leaves an outcome unknown the store is *lost*: every later call raises the same
 StoreUnknown, and nothing is synced again.

@@ -21,12 +21,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from hl7bridge.store import wire
-from hl7bridge.store.base import RosterEntry, RosterReport, StoreError, StoreInUse
+from hl7bridge.store.base import STORE_LOST, RosterEntry, RosterReport, StoreError, StoreInUse
 from hl7bridge.store.checks import WRONG, wrong_shape
 from hl7bridge.store.sqlite import SqliteStore
 
-#: The exit status when the store was lost (EX_IOERR).
-LOST = 74
 #: Seconds that a writer of an engine that was killed may take to end what it was doing.
 PREDECESSOR_S = 20.0
 _LOOK_S = 0.02
@@ -48,7 +46,7 @@ def main(file_number: int, path: str, wait_s: float) -> None:
                 # What could not be synced must not be tried again, and the interpreter's end would: it closes every connection.
                 link.close()
                 sys.stderr.flush()
-                os._exit(LOST)
+                os._exit(STORE_LOST)
             store.close()
 
 

@@ -13,9 +13,10 @@ from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 
+from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.service import Engine
-from hl7bridge.engine.writer import AtOnce, Then, attempt
+from hl7bridge.engine.writer import Then, attempt
 from hl7bridge.hl7 import ack, mllp
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import Store, StoreUnknown
@@ -51,13 +52,15 @@ class MemoryConnector(Connector):
         return maybeDeferred(function, *arguments)
 
 
-class LaterWriter(AtOnce):
+class LaterWriter:
     """What it is asked happens in a later turn, and is told in one that is later still, as where the store has a process of its own: a
     crash may come between the two.
     """
 
     def __init__(self, store: Store, process: Process, takes_s: Callable[[], float]) -> None:
-        super().__init__(store)
+        self.lost: Callable[[StoreUnknown], None] = lambda error: None
+        self.say: Sparing | None = None
+        self._store = store
         self._process = process
         self._takes_s = takes_s
 
@@ -67,6 +70,9 @@ class LaterWriter(AtOnce):
     def _do(self, verb: str, arguments: tuple[Any, ...], then: Then) -> None:
         ended = attempt(lambda: getattr(self._store, verb)(*arguments), self.say)
         self._process.callLater(self._takes_s(), then, *ended)
+
+    def stop(self) -> None:
+        """Nothing to end."""
 
 
 class Ledger:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hl7bridge.engine.process import STORE_LOST
+from hl7bridge.store.base import STORE_LOST
 from hl7bridge.testing.engineprocess import EngineProcess
 from hl7bridge.testing.peer import free_port
 
