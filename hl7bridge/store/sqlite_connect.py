@@ -252,9 +252,7 @@ def assert_durable(conn: sqlite3.Connection, path: Path) -> None:
 
 
 def migrate(database: Database, path: Path, steps: list[tuple[int, str]] | None = None) -> None:
-    """Create the schema of a new file, or bring an older one up to date: each step in a transaction of its
-    own.
-    """
+    """Bring a new or older file up to date: each step that it has not had, in a transaction of its own."""
     have = _one(database.conn, "PRAGMA user_version")
     steps = sql.migrations() if steps is None else steps
     last = steps[-1][0]
@@ -264,9 +262,6 @@ def migrate(database: Database, path: Path, steps: list[tuple[int, str]] | None 
             place=str(path),
             hint="use the newer program that made it",
         )
-    if _is_empty(database.conn):
-        apply_step(database, last, sql.text("schema.sql"))
-        return
     for number, source in steps:
         if number > have:
             apply_step(database, number, source)

@@ -1,6 +1,6 @@
--- The whole schema of a new store. An older store reaches the same by migrations/; a test keeps the two equal.
+-- The first tables of a store; every store, new or old, has had each step of this folder.
 -- Times are microseconds since 1970-01-01 UTC, dates YYYYMMDD, keys 64-bit keyed hashes.
--- No table but body, attempt and configuration holds text of a message.
+-- No table but body, attempt, configuration and fact (0002) holds text of a message.
 
 -- One value each: the secret key of the hashes, and counters that no row shows any more.
 CREATE TABLE setting (name TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
