@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,23 +10,13 @@ from hl7bridge.engine.operate import Operators, Refused
 from hl7bridge.engine.replay import Order, Replaying, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
-    DeliveryQuery,
-    DeliveryRow,
     DeliveryStatus,
     MessageQuery,
     StoreBusy,
 )
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
-
-Site = Callable[..., World]
-
-
-def order(number: int, patient: int = 7, *, processing: str = "P") -> bytes:
-    return (
-        f"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|{patient}-{number}|{processing}|2.5.1\r"
-        f"PID|1||{patient}^^^RETAIL^PI||DOE^JANE\rORC|NW|{number}\r"
-    ).encode()
+from tests.engine.site import Site, act, deliveries, order, send, statuses
 
 
 def merge(number: int, into: int, old: int) -> bytes:
@@ -35,21 +24,6 @@ def merge(number: int, into: int, old: int) -> bytes:
         f"MSH|^~\\&|ADT|S1|HUB|HUB|20261121120000||ADT^A40^ADT_A39|M-{number}|P|2.5.1\r"
         f"EVN|A40|20261121120000\rPID|1||{into}^^^RETAIL^PI||DOE^JANE\rMRG|{old}^^^RETAIL^PI\r"
     ).encode()
-
-
-def deliveries(world: World) -> list[DeliveryRow]:
-    return world.store.deliveries(DeliveryQuery(), None, 1000)
-
-
-def statuses(world: World) -> list[str]:
-    return [row.status.name for row in deliveries(world)]
-
-
-def send(world: World, *messages: bytes) -> None:
-    client = world.client(2575)
-    client.send(*messages)
-    assert world.run(5, lambda: len(client.answers) == len(messages))
-    assert set(client.codes) == {"AA"}
 
 
 @pytest.mark.parametrize(
@@ -189,16 +163,6 @@ def test_results_that_the_store_could_not_keep_are_kept_later(site: Site) -> Non
 
 
 # -- operators ---------------------------------------------------------------------------------------------------------------------
-
-
-def act(world: World, verb: str, *arguments: Any) -> Any:
-    """Does what an operator asks and gives the result, or raises the error that it was told."""
-    told: list[Any] = []
-    getattr(Operators(world.engine), verb)(*arguments, "nurse", told.append)
-    world.run(1, lambda: bool(told))
-    if isinstance(told[0], HL7BridgeError):
-        raise told[0]
-    return told[0]
 
 
 def test_hold_and_release(site: Site) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,8 +15,6 @@ from hl7bridge.engine.operate import Operators, Refused
 from hl7bridge.engine.replay import Order, Replaying, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
-    DeliveryQuery,
-    DeliveryRow,
     MessageQuery,
     MessageStatus,
     StoreBusy,
@@ -25,8 +22,7 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
-
-Site = Callable[..., World]
+from tests.engine.site import WORKING, Site, act, ask, deliveries, order, send, statuses
 
 #: A channel that cannot decide what `order` says, and one that can.
 FAILING = """
@@ -35,44 +31,6 @@ source: {mllp: {port: 2575}}
 map: [{PID-5: {from: ZZZ-1, else: error}}]
 send_to: [hospital]
 """
-WORKING = "channel: pharmacy\nsource: {mllp: {port: 2575}}\nsend_to: [hospital]\n"
-
-
-def order(number: int, patient: int = 7, *, msh: str = "") -> bytes:
-    return (
-        f"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|{patient}-{number}|P|2.5.1{msh}\r"
-        f"PID|1||{patient}^^^RETAIL^PI||DOE^JANE\rORC|NW|{number}\r"
-    ).encode()
-
-
-def deliveries(world: World) -> list[DeliveryRow]:
-    return world.store.deliveries(DeliveryQuery(), None, 1000)
-
-
-def statuses(world: World) -> list[str]:
-    return [row.status.name for row in deliveries(world)]
-
-
-def send(world: World, *messages: bytes) -> None:
-    client = world.client(2575)
-    client.send(*messages)
-    assert world.run(5, lambda: len(client.answers) == len(messages))
-    assert set(client.codes) == {"AA"}
-
-
-def ask(world: World, verb: str, *arguments: Any) -> list[Any]:
-    """Asks and does not wait: the list is filled when the answer comes."""
-    told: list[Any] = []
-    getattr(Operators(world.engine), verb)(*arguments, "nurse", told.append)
-    return told
-
-
-def act(world: World, verb: str, *arguments: Any) -> Any:
-    told = ask(world, verb, *arguments)
-    world.run(1, lambda: bool(told))
-    if isinstance(told[0], HL7BridgeError):
-        raise told[0]
-    return told[0]
 
 
 def rewrite(world: World, name: str, text: str) -> None:

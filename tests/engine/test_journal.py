@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,9 +11,7 @@ from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Replaying, run_steps
 from hl7bridge.store.base import Batch, DeliveryChange, DeliveryQuery, DeliveryStatus, StoreFull, StoreUnknown
 from hl7bridge.testing.world import World
-from tests.engine.test_hostile import WORKING, order
-
-Site = Callable[..., World]
+from tests.engine.site import WORKING, Site, order
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,20 +9,13 @@ import pytest
 
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
+from tests.engine.site import Site, order
 
-Site = Callable[..., World]
 SLOW_RETRY = """
 destination: hospital
 send: {mllp: {host: 127.0.0.1, port: 6701}, timeout: 5s, connections: 2}
 retry: {first: 30s, factor: 2, most: 600s, jitter: 0%, give_up: 1d}
 """
-
-
-def order(number: int, patient: int) -> bytes:
-    return (
-        f"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|{patient}-{number}|P|2.5.1\r"
-        f"PID|1||{patient}^^^RETAIL^PI||DOE^JANE\r"
-    ).encode()
 
 
 def dials(world: World) -> list[float]:

@@ -16,8 +16,7 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import DeliveryQuery, MessageQuery, StoreBusy, StoreFull, StoreUnknown
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import Crash, World
-
-Site = Callable[..., World]
+from tests.engine.site import Site, order, send
 
 CHANNEL = """
 channel: pharmacy
@@ -39,20 +38,6 @@ TLS = "channel: second\nsource: {mllp: {port: 2600, tls: {certificate: none.pem,
 
 
 NUMBERS = count()
-
-
-def order(number: int, patient: int = 7) -> bytes:
-    return (
-        f"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|{patient}-{number}|P|2.5.1\r"
-        f"PID|1||{patient}^^^RETAIL^PI||DOE^JANE\rORC|NW|{number}\r"
-    ).encode()
-
-
-def send(world: World, *messages: bytes) -> None:
-    client = world.client(2575)
-    client.send(*messages)
-    assert world.run(5, lambda: len(client.answers) == len(messages))
-    assert set(client.codes) == {"AA"}
 
 
 def write(world: World, name: str, text: str) -> None:

@@ -12,15 +12,7 @@ from hl7bridge.connectors.sparing import EVERY_S
 from hl7bridge.hl7 import mllp
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
-
-Site = Callable[..., World]
-
-
-def order(number: int, patient: int) -> bytes:
-    return (
-        f"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|{patient}-{number}|P|2.5.1\r"
-        f"PID|1||{patient}^^^RETAIL^PI||DOE^JANE\r"
-    ).encode()
+from tests.engine.site import Site, order
 
 
 class Log:

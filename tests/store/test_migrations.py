@@ -1,9 +1,8 @@
-"""A store that came up through every migration is the same as a new one; a migration happens wholly or not
-at all.
-"""
+"""An older store is brought up step by step and keeps what it has; a step happens wholly or not at all."""
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
