@@ -49,7 +49,9 @@ def read_medicines(tables: Mapping[str, Table | None], mistakes: Mistakes) -> Me
             if not _RXCUI.fullmatch(rxcui):
                 what = f"{shown(rxcui)} behind {shown(code)} is no RxNorm code"
                 mistakes.add(
-                    Place(f"tables/{MEDICINES}.csv", 1, 1), what, "digits, with blanks between several"
+                    Place(f"tables/{MEDICINES}.csv", medicines.lines[code], 1),
+                    what,
+                    "digits, with blanks between several",
                 )
                 continue
             for class_ in classes.get(rxcui, "").split() or [""]:

@@ -76,7 +76,13 @@ def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
         found = None if node is None else read_condition(node, inside)
         return None if isinstance(found, Wrong) else found
 
-    store = values.nodes.get("store")
+    store, filled = values.nodes.get("store"), values.nodes.get("filled")
+    if filled is not None and "sold" in values:
+        setting.wrong(
+            filled,
+            "a feed that says what is sold leaves nothing for filled to say",
+            "leave out filled, or sold",
+        )
     return ProgrammePlan(
         place=str(values.place),
         days_supply=_paths(values.nodes.get("days_supply"), inside),

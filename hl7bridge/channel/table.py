@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hl7bridge.channel.mistake import Mistakes, Place
 from hl7bridge.channel.yaml import shown
@@ -17,11 +17,12 @@ from hl7bridge.channel.yaml import shown
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`rows` holds for each key the values of all `columns`, the key's own first."""
+    """`rows` holds for each key the values of all `columns`, the key's own first; `lines` where each stands in its file."""
 
     name: str
     columns: tuple[str, ...]
     rows: Mapping[str, tuple[str, ...]]
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def column(self, name: str) -> dict[str, str]:
         """Key and value of one column."""
@@ -66,7 +67,7 @@ def read_table(path: str, data: bytes, mistakes: Mistakes) -> Table | None:
         return None
     if not columns:
         mistakes.add(Place(path, 1, 1), "the table is empty", "its first row names the columns")
-    return Table(name, columns, rows) if len(mistakes) == before else None
+    return Table(name, columns, rows, lines) if len(mistakes) == before else None
 
 
 def _text(path: str, data: bytes, mistakes: Mistakes) -> str | None:

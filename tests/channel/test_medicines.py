@@ -49,7 +49,7 @@ def test_mistakes_in_the_tables_are_named() -> None:
         )
     )
     said = "\n".join(str(each) for each in mistakes)
-    assert "'lisinopril' behind '555' is no RxNorm code" in said
+    assert "tables/medicines.csv:2:1: 'lisinopril' behind '555' is no RxNorm code" in said
     assert "there is no column classes" in said
     assert "did you mean class?" in said
 

@@ -51,6 +51,17 @@ def test_all_mistakes_of_a_folder_are_named_at_once(mistakes: Find) -> None:
 @pytest.mark.parametrize(
     ("body", "line"),
     [
+        # the programme
+        ("programe: {}", r"c.yaml:3:1: 'programe' is not a key of a channel; did you mean programme\?"),
+        ("programme: {days_suply: TQ1-6}", r"c.yaml:3:13: 'days_suply' .* did you mean days_supply\?"),
+        ("programme: {days_supply: TQ1}", r"c.yaml:3:26: TQ1 is a segment, not a field; name a field: TQ1-1"),
+        ("programme: {store: {from: MSH-4}}", r"c.yaml:3:\d+: a set of keys stands where a path belongs"),
+        ("programme: {returned: ORC-1}", r"c.yaml:3:\d+: the text 'ORC-1' stands where conditions belong"),
+        ("programme: {filled: count}", r"c.yaml:3:21: .* did you mean counts\?"),
+        (
+            "programme: {sold: {FT1: present}, filled: counts}",
+            r"c.yaml:3:43: a feed that says what is sold leaves nothing for filled to say",
+        ),
         # YAML itself
         ("map:\n\t- MSH-5: A", r"c.yaml:4:1: this is not YAML: .*; indent with spaces, not with tabs"),
         ("filter: {PID-3[5=PI].1: present}", r"c.yaml:3:15: .*inside \{\} and \[\] a path with \[ is quoted"),
