@@ -88,11 +88,18 @@ def status(data: Path, as_json: bool) -> None:
         if state["table_misses"]:
             table(["codes that no table had", "times"], sorted(state["table_misses"].items()))
         rows: list[list[Any]] = []
+        reader, failed = operations.reader, 0
         for name, each in state["destinations"].items():
             word = "held" if each["held"] else "stopped" if each["stopped"] else each["link"]
             if name in state["late"]:
                 word += ", late"
-            rows.append([name, word, each["connections"], operations.reader.open_count(name), each["sent"]])
-        table(["destination", "state", "connections", "open", "sent"], rows)
+            count = reader.failed_count(name)
+            failed += count
+            rows.append([name, word, each["connections"], reader.open_count(name), count, each["sent"]])
+        table(["destination", "state", "connections", "open", "failed", "sent"], rows)
+        if failed:
+            click.echo(
+                "what has failed waits for a person: hl7bridge queue list, then queue resend or queue cancel"
+            )
     if state["refusing"] or state["late"]:
         raise SystemExit(1)

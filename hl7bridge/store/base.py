@@ -198,6 +198,9 @@ class StoreReader(Protocol):
     def open_count(self, destination: str) -> int:
         """How many deliveries of a destination are open."""
 
+    def failed_count(self, destination: str) -> int:
+        """How many deliveries of a destination have failed."""
+
     def destinations_with_work(self) -> list[str]:
         """The destinations with open deliveries, by name."""
 

@@ -217,6 +217,13 @@ class MemoryStore:
         """How many are open."""
         return sum(r.status < _SENT and r.destination == destination for r in self._state.deliveries.values())
 
+    def failed_count(self, destination: str) -> int:
+        """How many have failed."""
+        failed = DeliveryStatus.FAILED
+        return sum(
+            r.status == failed and r.destination == destination for r in self._state.deliveries.values()
+        )
+
     def destinations_with_work(self) -> list[str]:
         """Those with open deliveries."""
         return sorted({row.destination for row in self._state.deliveries.values() if row.status < _SENT})

@@ -177,6 +177,14 @@ class SqliteReader:
         return 0 if number is None else int(self._conn.execute(_READ["open_count"], (number,)).fetchone()[0])
 
     @said
+    def failed_count(self, destination: str) -> int:
+        """How many deliveries of a destination have failed."""
+        number = self._number_of(destination)
+        return (
+            0 if number is None else int(self._conn.execute(_READ["failed_count"], (number,)).fetchone()[0])
+        )
+
+    @said
     def destinations_with_work(self) -> list[str]:
         """The destinations with open deliveries."""
         return sorted(self._words[number] for number in open_counts(self._conn))

@@ -146,6 +146,9 @@ def test_a_failed_delivery_is_seen_held_resent_and_cancelled(site: Site) -> None
     site.receive("--answer", "AR")
     site.send(order(1), order(2))
     site.until(lambda: site.statuses() == ["FAILED", "FAILED"])
+    status = site.on("status")
+    assert "what has failed waits for a person: hl7bridge queue list" in status
+    assert status.split("hospital", 1)[1].split()[:4] == ["up", "1", "0", "2"]
     first, second = site.rows("queue", "list")
     assert (first["status"], first["code"]) == ("FAILED", "AR")
     shown = site.on("show", str(first["message_id"]))

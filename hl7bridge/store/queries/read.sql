@@ -32,6 +32,10 @@ SELECT
     (SELECT count(*) FROM delivery INDEXED BY delivery_queued WHERE status = 0 AND destination = ?1)
     + (SELECT count(*) FROM delivery INDEXED BY delivery_sending WHERE status = 1 AND destination = ?1);
 
+-- name: failed_count
+-- How many deliveries of one destination have failed and wait for a person.
+SELECT count(*) FROM delivery INDEXED BY delivery_failed WHERE status = 3 AND destination = ?;
+
 -- name: open_deliveries
 -- A page of a queue, in the order in which it will be sent.
 WITH page (id, position) AS (

@@ -51,6 +51,11 @@ def test_what_is_being_sent_is_open_too_and_keeps_its_place(store: Store, rows: 
     assert [d.status for d in store.open_deliveries("rush", 1, 2)] == [1, 0]
     assert store.open_count("rush") == 5
     assert store.destinations_with_work() == ["rush"]
+    assert store.failed_count("rush") == 0
+    store.commit(Batch(changes=[rows.sent(2, status=DeliveryStatus.FAILED), rows.sent(5)]))
+    assert store.open_count("rush") == 3
+    assert store.failed_count("rush") == 1
+    assert store.failed_count("tucson") == 0
 
 
 def test_a_key_finds_what_is_queued_under_it_merges_included(store: Store, rows: Any) -> None:
