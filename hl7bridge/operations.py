@@ -89,12 +89,14 @@ class Operations:
             raise HL7BridgeError(
                 "a patient is named by number and authority",
                 code="bad-patient",
-                hint="--patient 12345^MEDSTAR",
+                hint="like 12345^MEDSTAR",
             )
         return Hashes(self.reader.key).patient(authority.encode(), number.encode())
 
     def chart(self, patient: str, on: date) -> tuple[Patient, Chart]:
-        """What is known of a patient, named as in `patient_key`, under all identifiers; by the tables of the newest configuration."""
+        """What is known of a patient, named as in `patient_key`, under all identifiers; by the tables of the newest configuration.
+        Raises HL7BridgeError, also for a patient of whom no message told.
+        """
         facts: dict[int, list[Fact]] = {}
 
         def known(keys: Sequence[int]) -> list[Fact]:
@@ -108,7 +110,14 @@ class Operations:
             self.reader.aliases,
             lambda keys: [fact for fact in known(keys) if isinstance(fact, PersonFact)],
         )
-        return found, chart_of(known(found.keys), found.held, self._medicines(), on)
+        told = known(found.keys)
+        if not told:
+            raise HL7BridgeError(
+                "nothing is known of this patient",
+                code="unknown-patient",
+                hint="only channels with `programme:` tell; `hl7bridge messages --patient` lists what came",
+            )
+        return found, chart_of(told, found.held, self._medicines(), on)
 
     def _medicines(self) -> Medicines:
         versions = self.reader.versions()

@@ -64,11 +64,14 @@ def patient(patient: str, data: Path, on: datetime | None, as_json: bool) -> Non
             ],
             title=f"days covered in {day.year}",
         )
-    table(
-        ["alert", "since", "because"],
-        [[a.kind.value, _day(a.day), a.reason] for a in chart.alerts],
-        title="alerts that hold",
-    )
+    if chart.alerts:
+        table(
+            ["alert", "since", "because"],
+            [[a.kind.value, _day(a.day), a.reason] for a in chart.alerts],
+            title="alerts that hold",
+        )
+    elif chart.held is None:
+        click.echo("no alert holds")
 
 
 def _day(day: date | None) -> str:

@@ -24,8 +24,8 @@ from hl7bridge.affiliation.facts import (
     StayFact,
 )
 from hl7bridge.affiliation.history import history, lay_out
-from hl7bridge.affiliation.medicines import MedicineRow, Medicines
 from hl7bridge.affiliation.stays import Span
+from tests.affiliation.made import medicines
 
 MAKEUP = {
     "metformin": {"6809": "diabetes"},
@@ -39,11 +39,7 @@ MAKEUP = {
     "lamivudine": {"68244": "antiretroviral"},
     "dolutegravir/lamivudine": {"1433868": "antiretroviral", "68244": "antiretroviral"},
 }
-MEDICINES = Medicines(
-    MedicineRow("NDC", name, ingredient, class_)
-    for name, made_of in MAKEUP.items()
-    for ingredient, class_ in made_of.items()
-)
+MEDICINES = medicines(MAKEUP)
 LATER = date(2030, 1, 1)
 
 

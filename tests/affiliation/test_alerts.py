@@ -26,7 +26,7 @@ from hl7bridge.affiliation.facts import (
     StayFact,
 )
 from hl7bridge.affiliation.history import history
-from hl7bridge.affiliation.medicines import MedicineRow, Medicines
+from tests.affiliation.made import medicines
 
 MAKEUP = {
     "simvastatin": {"36567": "statins"},
@@ -37,11 +37,7 @@ MAKEUP = {
     "metformin": {"6809": "diabetes"},
     "gabapentin": {"25480": ""},
 }
-MEDICINES = Medicines(
-    MedicineRow("NDC", name, ingredient, class_)
-    for name, made_of in MAKEUP.items()
-    for ingredient, class_ in made_of.items()
-)
+MEDICINES = medicines(MAKEUP)
 F, S, R = Dispensed.FILLED, Dispensed.SOLD, Dispensed.RETURNED
 NEW, RENEWED, CANCELLED = Ordered.NEW, Ordered.RENEWED, Ordered.CANCELLED
 SIMVASTATIN, ATORVASTATIN = "simvastatin", "atorvastatin"

@@ -48,20 +48,13 @@ HISTORY = [
 ]
 
 
-def chart(data: Path, on: str, patient: str = "7^RETAIL") -> dict[str, Any]:
-    command = [
-        sys.executable,
-        "-m",
-        "hl7bridge",
-        "patient",
-        patient,
-        "--data",
-        str(data),
-        "--on",
-        on,
-        "--json",
-    ]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+def patient(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hl7bridge", "patient", *arguments, "--data", str(data)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def chart(data: Path, on: str, number: str = "7^RETAIL") -> dict[str, Any]:
+    ran = patient(data, number, "--on", on, "--json")
     assert ran.returncode == 0, ran.stderr
     return dict(json.loads(ran.stdout))
 
@@ -122,6 +115,10 @@ def test_contradicting_people_under_one_number_are_held_and_nothing_is_concluded
     peer = Peer(socket.create_connection(("127.0.0.1", port)))
     peer.ask(HISTORY[0])
     peer.ask(HISTORY[1].replace(b"19480203", b"19990909"))
+    stranger, nameless = patient(running.data, "99^RETAIL"), patient(running.data, "7")
+    assert stranger.returncode == nameless.returncode == 2
+    assert "nothing is known of this patient" in stranger.stderr
+    assert "a patient is named by number and authority (like 12345^MEDSTAR)" in nameless.stderr
     found = chart(running.data, "2026-04-15")["chart"]
     assert "birth dates differ" in found["held"]
     assert found["alerts"] == found["adherence"] == []
