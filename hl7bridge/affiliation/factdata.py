@@ -20,6 +20,7 @@ from hl7bridge.affiliation.facts import (
     Medicine,
     Ordered,
     OrderFact,
+    PatientNumber,
     PersonFact,
     PrescriptionKey,
     StayFact,
@@ -64,6 +65,7 @@ def packed(fact: Fact) -> bytes:
         values = ["death", _day(fact.on), int(fact.withdrawn)]
     else:
         values = ["person", fact.family, fact.given, _day(fact.birth), fact.sex]
+        values += [part for number in fact.numbers for part in number]
     return _PLAIN + json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode(
         "utf-8", "surrogatepass"
     )
@@ -105,10 +107,14 @@ def _order(v: list[Any]) -> Fact:
     return OrderFact(key, Ordered(v[2]), _known(v[3]), Medicine(*v[4:7]), v[7], v[8], bool(v[9]), v[10])
 
 
+def _numbers(v: list[Any]) -> tuple[PatientNumber, ...]:
+    return tuple([PatientNumber(*v[at : at + 3]) for at in range(0, len(v), 3)])
+
+
 _READERS: Final[dict[str, Callable[[list[Any]], Fact]]] = {
     "fill": _fill,
     "order": _order,
     "stay": lambda v: StayFact(v[0], _date(v[1]), _date(v[2]), bool(v[3])),
     "death": lambda v: DeathFact(_date(v[0]), bool(v[1])),
-    "person": lambda v: PersonFact(v[0], v[1], _date(v[2]), v[3]),
+    "person": lambda v: PersonFact(v[0], v[1], _date(v[2]), v[3], _numbers(v[4:])),
 }

@@ -112,14 +112,26 @@ class DeathFact:
     withdrawn: bool = False
 
 
+class PatientNumber(NamedTuple):
+    """An identifier of a patient as it is written: CX.1, the authority of CX.4 and the kind of CX.5."""
+
+    number: str
+    authority: str
+    kind: str
+
+
 @dataclass(frozen=True, slots=True)
 class PersonFact:
-    """Who a message says the patient is: PID-5, PID-7 and PID-8. It vetoes a match of numbers, and never makes one."""
+    """Who a message says the patient is: PID-5, PID-7 and PID-8. It vetoes a match of numbers, and never makes one.
+
+    `numbers` are those of PID-3 in their order: what is told of the patient later is told under them.
+    """
 
     family: str
     given: str
     birth: date | None
     sex: str
+    numbers: tuple[PatientNumber, ...] = ()
 
 
 Fact = OrderFact | FillFact | StayFact | DeathFact | PersonFact

@@ -22,6 +22,7 @@ from hl7bridge.affiliation.facts import (
     Medicine,
     Ordered,
     OrderFact,
+    PatientNumber,
     PersonFact,
     PrescriptionKey,
     StayFact,
@@ -33,6 +34,7 @@ from hl7bridge.channel.text import decoded
 from hl7bridge.channel.times import local_time
 from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters
+from hl7bridge.hl7.identifiers import identifiers
 from hl7bridge.hl7.message import Message, Segment
 
 #: Order control codes (table 0119) of a new prescription, and of one that takes an older one's place.
@@ -109,7 +111,7 @@ class _Reading:
 
 
 def _person(read: _Reading) -> PersonFact | None:
-    """PID-5, 7 and 8 of a message about one patient: a merge speaks of two."""
+    """PID-3, 5, 7 and 8 of a message about one patient: a merge speaks of two."""
     found: Segment | None = None
     for segment in read.message.segments:
         if segment.name == b"PID":
@@ -119,12 +121,19 @@ def _person(read: _Reading) -> PersonFact | None:
     if found is None:
         return None
     return _person_of(
-        found.field(5), found.field(7), found.field(8), read.delimiters, read.charset, read.zone
+        found.field(3),
+        found.field(5),
+        found.field(7),
+        found.field(8),
+        read.delimiters,
+        read.charset,
+        read.zone,
     )
 
 
 @lru_cache(maxsize=16_384)
 def _person_of(
+    numbers: bytes,
     name: bytes,
     born: bytes,
     sex: bytes,
@@ -135,7 +144,10 @@ def _person_of(
     """Remembered, since messages of one patient come together."""
 
     def text(value: bytes) -> str:
-        return "" if value == b'""' else decoded(value, delimiters, charset).strip().upper()
+        return "" if value == b'""' else decoded(value, delimiters, charset).strip()
+
+    def plain(value: bytes) -> str:
+        return charset.decode(value)
 
     name = name.split(delimiters.repetition, 1)[0] if delimiters.repetition else name
     parts = name.split(delimiters.component) if delimiters.component else [name]
@@ -145,7 +157,8 @@ def _person_of(
         text(family),
         text(parts[1]) if len(parts) > 1 else "",
         None if birth is None else birth.date(),
-        text(sex),
+        text(sex).upper(),
+        tuple([PatientNumber(*map(plain, each)) for each in identifiers(numbers, delimiters)]),
     )
     return found if found.family or found.birth else None
 

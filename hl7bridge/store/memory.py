@@ -22,6 +22,7 @@ from hl7bridge.store.base import (
     DeliveryQuery,
     DeliveryRow,
     DeliveryStatus,
+    DueLook,
     Earlier,
     FactRow,
     MessageDetail,
@@ -29,6 +30,7 @@ from hl7bridge.store.base import (
     MessageRow,
     MessageStatus,
     NewMessage,
+    NoticeRow,
     OpenDelivery,
     Recovered,
     Removed,
@@ -367,10 +369,24 @@ class MemoryStore:
         found = sorted(self._state.aliases.items())
         return [(other, merged) for (key, other), merged in found if key == patient]
 
-    def looks(self, until_us: int, limit: int = 100) -> list[tuple[int, int]]:
+    def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:
         """Those to be looked at."""
-        due = sorted((due_us, patient) for patient, due_us in self._state.looks.items() if due_us <= until_us)
-        return [(patient, due_us) for due_us, patient in due[:limit]]
+        looks = self._state.looks
+        due = sorted(
+            (due_us, patient, news) for patient, (due_us, news) in looks.items() if due_us <= until_us
+        )
+        return [DueLook(patient, due_us, news) for due_us, patient, news in due[:limit]]
+
+    def notices(self, patients: Sequence[int]) -> list[NoticeRow]:
+        """What was told of these patients."""
+        wanted = set(patients)
+        return [row for place, row in sorted(self._state.notices.items()) if place[0] in wanted]
+
+    def notices_to(self, recipient: str, after_message: int = 0, limit: int = 100) -> list[NoticeRow]:
+        """What a recipient was told."""
+        rows = [row for row in self._state.notices.values() if row.recipient == recipient]
+        rows.sort(key=lambda row: (row.message_id, row.patient, row.subject))
+        return [row for row in rows if row.message_id > after_message][:limit]
 
     def free_bytes(self) -> int:
         """What is left of `room_bytes`."""

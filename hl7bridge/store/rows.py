@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 COUNTER_BITS = 40
 """An identifier is `node << COUNTER_BITS | counter`."""
@@ -76,7 +77,8 @@ class NewMessage:
     the message's text.
 
     `facts` are (digest, data) of what it says to the programme, kept under the first of the `patient_keys`: what is there
-    already is not kept again. `aliases` are (key, other key, merged) of identifiers that are one patient.
+    already is not kept again. `aliases` are (key, other key, merged) of identifiers that are one patient. `notices` are what the
+    message tells recipients of the programme's.
 
     With `once_since_us` the store looks whether it is a repetition, as part of keeping it: where a message
     with its control ID, sender and bytes was received since that time and answered as one of `ACCEPTANCES`, it
@@ -106,6 +108,7 @@ class NewMessage:
     once_since_us: int | None = None
     facts: tuple[tuple[int, bytes], ...] = ()
     aliases: tuple[tuple[int, int, bool], ...] = ()
+    notices: tuple[NoticeRow, ...] = ()
 
 
 @dataclass(slots=True)
@@ -160,15 +163,36 @@ class Act:
     detail: str
 
 
+class DueLook(NamedTuple):
+    """A patient who is to be looked at since a time; `news` is what `Look.seen` must say when it was done."""
+
+    patient: int
+    due_us: int
+    news: int
+
+
 @dataclass(slots=True, frozen=True)
 class Look:
-    """When a patient is to be looked at again; `due_us` None for never. Counts only where the store still says `seen_us`: facts
-    that came meanwhile are looked at too.
+    """When a patient is to be looked at again; `due_us` None for never. Counts only where no facts came since the store said
+    `seen`: those are looked at too.
     """
 
     patient: int
-    seen_us: int
+    seen: int
     due_us: int | None
+
+
+class NoticeRow(NamedTuple):
+    """What a recipient was told of one subject; see migration 0003 for what the fields mean."""
+
+    patient: int
+    recipient: str
+    subject: int
+    number: int
+    state: int
+    content: int
+    message_id: int
+    data: bytes
 
 
 @dataclass(slots=True, frozen=True)
@@ -182,7 +206,10 @@ class FactRow:
 
 @dataclass(slots=True)
 class Batch:
-    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, in this order."""
+    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, notices, in this order.
+
+    `notices` are those that change without a message.
+    """
 
     messages: list[NewMessage] = field(default_factory=list)
     claims: list[int] = field(default_factory=list)
@@ -191,6 +218,7 @@ class Batch:
     holds: list[Hold] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
+    notices: list[NoticeRow] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)
