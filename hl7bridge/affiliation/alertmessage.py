@@ -97,7 +97,7 @@ def _observations(alert: Alert, withdrawn: str | None) -> Iterable[tuple[str, st
     if alert.medicine is not None:
         medicine = alert.medicine
         value = f"{_text(medicine.code)}^{_text(medicine.text)}^{_text(medicine.system)}"
-        yield "CWE", f"medicine^Medicine^{SYSTEM}", "1", value, "", ""
+        yield "CE", f"medicine^Medicine^{SYSTEM}", "1", value, "", ""
     if alert.prescription is not None:
         code = f"prescription^Prescription (store, number)^{SYSTEM}"
         yield "ST", code, "1", _text(" ".join(alert.prescription)), "", ""

@@ -36,11 +36,13 @@ _RULES = {
 class Assessment(NamedTuple):
     """The alerts in force, sorted by subject; and the day on which to ask again though no fact came, None if never.
 
-    Until the day before `next_day` the alerts stay exactly as they are, unless a fact is added.
+    Until the day before `next_day` the alerts stay exactly as they are, unless a fact is added. Of one who is `dead` nothing is
+    said any more, nor taken back.
     """
 
     alerts: tuple[Alert, ...]
     next_day: date | None
+    dead: bool = False
 
 
 def assess(
@@ -56,7 +58,7 @@ def assess(
     """
     known = history(facts, today)
     if known.life.dead:
-        return Assessment((), known.next_day)
+        return Assessment((), known.next_day, dead=True)
     case = Case(known, medicines, thresholds)
     found = [alert for kind, rule in _RULES.items() if kind in thresholds.kinds for alert in rule(case)]
     again = [] if known.next_day is None else [known.next_day]

@@ -47,6 +47,11 @@ class Configuration:
     tests: tuple[TestCase, ...] = field(default=(), repr=False)
     medicines: Medicines = field(default_factory=Medicines, repr=False)
 
+    def encoding(self, source: str) -> str:
+        """The character set of a source's messages that name none; the programme's own are in UTF-8."""
+        settings = self.sources.get(source)
+        return "utf-8" if settings is None else settings.mllp.encoding
+
     @property
     def affiliates(self) -> dict[str, DestinationSettings]:
         """The destinations that are affiliates."""

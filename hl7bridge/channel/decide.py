@@ -319,6 +319,9 @@ def _to_affiliates(
     if day is None:
         return
     rows = case.rows()
+    if case.plan.addressed:
+        recipient = case.message.receiving_facility.decode("utf-8", "replace")
+        rows = {name: found for name, found in rows.items() if name == recipient}
     for name in sorted(rows) if len(rows) > 1 else rows:
         destination = affiliates.get(name)
         if destination is None or name in sent or destination.agreement is None:

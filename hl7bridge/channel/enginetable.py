@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hl7bridge.channel.kinds import Path
+from hl7bridge.channel.kinds import Path, Zone
 from hl7bridge.channel.model import Duration, Kind, Percent, Size
 from hl7bridge.channel.record import Field, Record, Values
 from hl7bridge.channel.settings import EngineSettings
@@ -51,6 +51,20 @@ ENGINE = Record(
             ),
             "what operators are told",
         ),
+        "programme": Field(
+            Record(
+                "programme",
+                {
+                    "zone": Field(Zone(), "the time zone of the programme's days, such as America/New_York"),
+                    "settle": Field(
+                        Duration(),
+                        "how long it waits, after a start and after a patient's messages, before it looks",
+                        300.0,
+                    ),
+                },
+            ),
+            "the affiliation programme: alerts and summaries",
+        ),
         "defaults": Field(
             Record(
                 "defaults",
@@ -84,4 +98,6 @@ def engine_of(values: Values) -> EngineSettings:
         given["retention_s"] = retention["messages"]
     if (alerting := values["alerting"]) is not None:
         given["alert_queue_age_s"] = alerting["queue_age"]
+    if (programme := values["programme"]) is not None:
+        given |= {"programme_zone": programme["zone"], "settle_s": programme["settle"]}
     return EngineSettings(**given)

@@ -21,7 +21,7 @@ from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Pl
 from hl7bridge.channel.model import (
     Reading,
 )
-from hl7bridge.channel.plan import ChannelPlan, SourcePlan
+from hl7bridge.channel.plan import PROGRAMME, ChannelPlan, SourcePlan
 from hl7bridge.channel.record import (
     Field,
     Record,
@@ -160,11 +160,20 @@ class _Loader:
             engine=self.engine,
             files=used,
             secret_names=tuple(sorted(self.reading.secret_names)),
-            plans={name: SourcePlan(made, by_source.get(name, ())) for name, made in self.sources.items()},
+            plans=self._source_plans(by_source),
             channel_plans=self.plans,
             tests=tuple(self._tests(folder)),
             medicines=read_medicines(tables, self.mistakes),
         )
+
+    def _source_plans(self, by_source: dict[str, list[ChannelPlan]]) -> dict[str, SourcePlan]:
+        plans = {
+            name: SourcePlan(name, by_source.get(name, ()), made.zone, made.unaccepted, made.errors_answer)
+            for name, made in self.sources.items()
+        }
+        if PROGRAMME in by_source:
+            plans[PROGRAMME] = SourcePlan(PROGRAMME, by_source[PROGRAMME], self.engine.programme_zone)
+        return plans
 
     def _tables(self) -> dict[str, Table | None]:
         tables: dict[str, Table | None] = {}
@@ -248,6 +257,10 @@ class _Loader:
 
     def _source(self, name: str | None, values: Values, node: Node | None, defaults: Values | None) -> None:
         if name is None:
+            return
+        if name == PROGRAMME and node is not None:
+            hint = "its messages are the programme's own alerts and summaries; choose another name"
+            self.reading.wrong(node, f"the source {PROGRAMME} is there already", hint)
             return
         if name in self.source_names:
             if node is not None:
@@ -341,6 +354,8 @@ class _Loader:
             return channel
         if source is None:
             return None
+        if source == PROGRAMME:
+            return PROGRAMME
         if source not in self.source_names:
             node = values.nodes["source"]
             hint = meant(source, self.source_names, f"write sources/{source}.yaml")

@@ -13,7 +13,7 @@ from hl7bridge.channel.condition import Clause, Condition
 from hl7bridge.channel.outcome import RECEIVED, ChannelOutcome
 from hl7bridge.channel.program import Program
 from hl7bridge.channel.programme import ProgrammePlan
-from hl7bridge.channel.settings import DestinationSettings, SourceSettings
+from hl7bridge.channel.settings import DestinationSettings
 from hl7bridge.channel.split import Split
 from hl7bridge.hl7.types import canonical
 
@@ -133,16 +133,40 @@ class ChannelPlan:
         self.received = ChannelOutcome(self.name, RECEIVED)
 
 
+#: The source by which the programme's own messages enter; nothing listens for it.
+PROGRAMME: Final = "programme"
+
+
 class SourcePlan:
-    """A source with the channels that listen to it."""
+    """A source with the channels that listen to it.
 
-    __slots__ = ("_accepting", "channels", "errors_answer", "name", "programme", "unaccepted", "zone")
+    `addressed`: MSH-6 of its messages names the only affiliate that a route to affiliates may send them to.
+    """
 
-    def __init__(self, settings: SourceSettings, channels: Sequence[ChannelPlan]) -> None:
-        self.name = settings.name
-        self.zone: ZoneInfo | None = settings.zone
-        self.unaccepted = settings.unaccepted
-        self.errors_answer = settings.errors_answer
+    __slots__ = (
+        "_accepting",
+        "addressed",
+        "channels",
+        "errors_answer",
+        "name",
+        "programme",
+        "unaccepted",
+        "zone",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        channels: Sequence[ChannelPlan],
+        zone: ZoneInfo | None = None,
+        unaccepted: str = "AR",
+        errors_answer: str = "AE",
+    ) -> None:
+        self.name = name
+        self.addressed = name == PROGRAMME
+        self.zone = zone
+        self.unaccepted = unaccepted
+        self.errors_answer = errors_answer
         self.channels = tuple(channels)
         #: Whether any of them feeds the programme.
         self.programme = any(channel.programme is not None for channel in channels)

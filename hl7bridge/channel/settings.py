@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from zoneinfo import ZoneInfo
 
+from hl7bridge.affiliation.case import Thresholds
+
 
 @dataclass(frozen=True, slots=True)
 class ServerTls:
@@ -97,7 +99,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Affiliate:
-    """What makes a destination an affiliate. `agreement` gives the day from which each scope is shared."""
+    """What makes a destination an affiliate. `agreement` gives the day from which each scope is shared.
+
+    `alerts_from`: the first day whose alerts it is told, None for none at all; `thresholds`: when they are raised.
+    """
 
     full_name: str
     agreement: Mapping[str, date]
@@ -105,6 +110,8 @@ class Affiliate:
     authority: str | None = None
     identifier_type: str | None = None
     roster: str | None = None
+    alerts_from: date | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -133,6 +140,9 @@ class DestinationSettings:
 class EngineSettings:
     """What concerns the whole engine (`hl7bridge.yaml`). Times in seconds, sizes in bytes; None means without
     limit.
+
+    `programme_zone` is the calendar by which the programme counts days, None for UTC; `settle_s` how long it waits after a start,
+    and after facts came, for those that belong to them.
     """
 
     data: str = "data"
@@ -141,3 +151,5 @@ class EngineSettings:
     unacknowledged_bytes: int = 256_000_000
     retention_s: float | None = None
     alert_queue_age_s: float = 900.0
+    programme_zone: ZoneInfo | None = None
+    settle_s: float = 300.0

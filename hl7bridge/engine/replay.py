@@ -183,11 +183,11 @@ class Replaying:
             progress.skipped += 1
             return
         raw = self._engine.store.body(detail.bodies[0][0])
-        source = self._engine.configuration.sources.get(row.source)
-        message = Message(raw, source.mllp.encoding if source is not None else "utf-8")
+        configuration = self._engine.configuration
+        message = Message(raw, configuration.encoding(row.source))
         if order.as_it_was:
             self._as_it_was(message, detail, order, progress)
-        elif source is None:
+        elif row.source not in configuration.plans:
             progress.skipped += 1
         else:
             self._through_channel(message, row.source, row.received_us, row.id, order, progress)
@@ -308,10 +308,9 @@ def changed_keys(engine: Engine, delivery: DeliveryRow, detail: MessageDetail) -
     before = "strict" if strict else "patient" if delivery.keys else "none"
     if settings is None or settings.order == before:
         return None
-    source = engine.configuration.sources.get(detail.row.source)
     try:
         raw = engine.store.body(detail.bodies[0][0])
-        message = Message(raw, source.mllp.encoding if source is not None else "utf-8")
+        message = Message(raw, engine.configuration.encoding(detail.row.source))
         identifiers = (*patient_identifiers(message), *merge_identifiers(message))
     except StoreUnknown:
         raise

@@ -20,6 +20,7 @@ from hashlib import blake2b
 from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.store.programme_rows import DueLook, FactRow, Look, NoticeRow
 from hl7bridge.store.rows import (
     ACCEPTANCES,
     BODY_BITS,
@@ -37,18 +38,14 @@ from hl7bridge.store.rows import (
     DeliveryQuery,
     DeliveryRow,
     DeliveryStatus,
-    DueLook,
     Earlier,
-    FactRow,
     Hold,
-    Look,
     MessageDetail,
     MessageQuery,
     MessageRow,
     MessageStatus,
     NewDelivery,
     NewMessage,
-    NoticeRow,
     OpenDelivery,
     Recovered,
     Removed,

@@ -22,15 +22,12 @@ from hl7bridge.store.base import (
     DeliveryQuery,
     DeliveryRow,
     DeliveryStatus,
-    DueLook,
     Earlier,
-    FactRow,
     MessageDetail,
     MessageQuery,
     MessageRow,
     MessageStatus,
     NewMessage,
-    NoticeRow,
     OpenDelivery,
     Recovered,
     Removed,
@@ -44,12 +41,13 @@ from hl7bridge.store.base import (
     StoreUnknown,
 )
 from hl7bridge.store.checks import once
+from hl7bridge.store.memory_programme import ProgrammeReads
 from hl7bridge.store.memory_state import Pending, State, message_row
 
 _SENT = DeliveryStatus.SENT
 
 
-class MemoryStore:
+class MemoryStore(ProgrammeReads):
     """The protocol `Store`, kept in dictionaries.
 
     `room_bytes` bounds the bodies it takes: beyond it, commits raise StoreFull until retention makes room
@@ -358,35 +356,6 @@ class MemoryStore:
                     first[row.destination] = row
         found.oldest_open_us = {name: row.received_us for name, row in first.items()}
         return found
-
-    def facts(self, patients: Sequence[int]) -> list[FactRow]:
-        """What messages said of these patients."""
-        wanted = set(patients)
-        return [row for place, row in sorted(self._state.facts.items()) if place[0] in wanted]
-
-    def aliases(self, patient: int) -> list[tuple[int, bool]]:
-        """The identifiers of the same patient."""
-        found = sorted(self._state.aliases.items())
-        return [(other, merged) for (key, other), merged in found if key == patient]
-
-    def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:
-        """Those to be looked at."""
-        looks = self._state.looks
-        due = sorted(
-            (due_us, patient, news) for patient, (due_us, news) in looks.items() if due_us <= until_us
-        )
-        return [DueLook(patient, due_us, news) for due_us, patient, news in due[:limit]]
-
-    def notices(self, patients: Sequence[int]) -> list[NoticeRow]:
-        """What was told of these patients."""
-        wanted = set(patients)
-        return [row for place, row in sorted(self._state.notices.items()) if place[0] in wanted]
-
-    def notices_to(self, recipient: str, after_message: int = 0, limit: int = 100) -> list[NoticeRow]:
-        """What a recipient was told."""
-        rows = [row for row in self._state.notices.values() if row.recipient == recipient]
-        rows.sort(key=lambda row: (row.message_id, row.patient, row.subject))
-        return [row for row in rows if row.message_id > after_message][:limit]
 
     def free_bytes(self) -> int:
         """What is left of `room_bytes`."""

@@ -17,6 +17,7 @@ import socket
 import struct
 from typing import Any
 
+from hl7bridge.store.programme_rows import NoticeRow
 from hl7bridge.store.rows import (
     Batch,
     DeliveryChange,
@@ -25,7 +26,6 @@ from hl7bridge.store.rows import (
     MessageStatus,
     NewDelivery,
     NewMessage,
-    NoticeRow,
 )
 
 _HEAD = struct.Struct("<c?Q")
