@@ -17,118 +17,56 @@ clocks. Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from itertools import combinations
 
 from hl7bridge.affiliation.case import Alert, Kind, named, subject
-from hl7bridge.affiliation.facts import Fact, FillFact, FillKey, OrderFact, PrescriptionKey, StayFact
+from hl7bridge.affiliation.facts import Fact, PrescriptionKey
 from hl7bridge.affiliation.interactionlist import Found, Interactions
 from hl7bridge.affiliation.medicines import Medicines
-from hl7bridge.affiliation.regimen import Active, active_on
-
-
-@dataclass(slots=True)
-class _Told:
-    """What is ever said of a prescription: its events, their days, and every ingredient."""
-
-    facts: list[OrderFact | FillFact] = field(default_factory=list)
-    days: set[date] = field(default_factory=set)
-    ingredients: set[str] = field(default_factory=set)
-
-
-class _Pair:
-    """Two prescriptions that the list may have something on; `open_` are the groups of which nothing was said yet."""
-
-    __slots__ = ("days", "keys", "open_")
-
-    def __init__(
-        self,
-        one: PrescriptionKey,
-        other: PrescriptionKey,
-        known: dict[PrescriptionKey, _Told],
-        groups: set[str],
-    ) -> None:
-        self.keys = (one, other)
-        self.open_ = groups
-        mine, its = known[one].days, known[other].days
-        begin = max(min(mine), min(its))
-        #: Both become active by an event of the one or of the other.
-        self.days = {day for day in mine | its if day >= begin}
+from hl7bridge.affiliation.regimen import Active, Regimen
 
 
 def interactions(
     facts: Iterable[Fact], medicines: Medicines, listed: Interactions, today: date
 ) -> Iterator[Alert]:
     """The warnings of all days through `today`, by the facts that are not dated later; neither their order nor repeats matter."""
-    told = list(facts)
-    known = _prescriptions(told, medicines, listed, today)
-    pairs = []
-    for one, other in combinations(sorted(known), 2):
-        mine, its = frozenset(known[one].ingredients), frozenset(known[other].ingredients)
-        groups = {found.group.number for found in listed.between(mine, its)}
-        if groups:
-            pairs.append(_Pair(one, other, known, groups))
-    if not pairs:
+    if not listed.groups:
         return
-    concerned = {key for pair in pairs for key in pair.keys}
-    rest: list[Fact] = [fact for fact in told if isinstance(fact, StayFact)]
-    for key in concerned:
-        rest += known[key].facts
-    for day in sorted({day for pair in pairs for day in pair.days}):
-        asked = [pair for pair in pairs if pair.open_ and day in pair.days]
-        if asked:
-            active: dict[PrescriptionKey, list[Active]] = {}
-            for each in active_on(day, rest, medicines):
-                active.setdefault(each.prescription, []).append(each)
-            for pair in asked:
-                yield from _warnings(pair, active, known, listed, day)
+    regimen = Regimen(facts, medicines, today)
+    ingredients = {key: regimen.ingredients(key) for key in regimen.keys}
+    concerned = [key for key in regimen.keys if listed.holds(ingredients[key])]
+    for one, other in combinations(concerned, 2):
+        groups = {found.group.number for found in listed.between(ingredients[one], ingredients[other])}
+        if groups:
+            yield from _of_pair(regimen, one, other, listed, groups)
 
 
-def _prescriptions(
-    facts: Iterable[Fact], medicines: Medicines, listed: Interactions, today: date
-) -> dict[PrescriptionKey, _Told]:
-    """The prescriptions that have to do with the list."""
-    found: dict[PrescriptionKey, _Told] = {}
-    for fact in facts:
-        if not isinstance(fact, OrderFact | FillFact) or fact.on > today:
-            continue
-        key = fact.prescription if isinstance(fact, OrderFact) else fact.fill.prescription
-        if key.number:
-            told = found.setdefault(key, _Told())
-            told.facts.append(fact)
-            told.days.add(fact.on)
-            told.ingredients |= medicines.ingredients(fact.medicine)
-    return {key: told for key, told in found.items() if listed.holds(told.ingredients)}
-
-
-def _warnings(
-    pair: _Pair,
-    active: dict[PrescriptionKey, list[Active]],
-    known: dict[PrescriptionKey, _Told],
-    listed: Interactions,
-    day: date,
+def _of_pair(
+    regimen: Regimen, one: PrescriptionKey, other: PrescriptionKey, listed: Interactions, open_: set[str]
 ) -> Iterator[Alert]:
-    one, other = pair.keys
-    for mine in active.get(one, ()):
-        for its in active.get(other, ()):
-            for found in listed.between(mine.ingredients, its.ingredients):
-                if found.group.number in pair.open_:
-                    pair.open_.discard(found.group.number)
-                    newer = max(
-                        (mine, its),
-                        key=lambda each: (
-                            day in known[each.prescription].days,
-                            min(known[each.prescription].days),
-                            each.prescription,
-                        ),
-                    )
-                    yield _warning(found, (mine, its), newer, listed, day)
+    """The first warning of each group that two prescriptions may be in: `open_` are the groups of which nothing was said yet."""
+    mine, its = set(regimen.days(one)), set(regimen.days(other))
+    begin = max(min(mine), min(its))
+    for day in sorted(day for day in mine | its if day >= begin):
+        # Who has no event that day was worked out before, and is mostly what is not active any more.
+        first, second = (other, one) if day in mine else (one, other)
+        if not regimen.active(first, day) or not regimen.active(second, day):
+            continue
+        for a in regimen.active(one, day):
+            for b in regimen.active(other, day):
+                for found in listed.between(a.ingredients, b.ingredients):
+                    if found.group.number in open_:
+                        open_.remove(found.group.number)
+                        newer = max((day in mine, min(mine), one), (day in its, min(its), other))[-1]
+                        yield _warning(found, (a, b), a if newer == one else b, listed, day)
+        if not open_:
+            return
 
 
 def _warning(found: Found, both: Sequence[Active], newer: Active, listed: Interactions, day: date) -> Alert:
     one, other = both
-    fills: tuple[FillKey, ...] = (*one.fills, *other.fills)
+    fills = (*one.fills, *other.fills)
     return Alert(
         Kind.INTERACTION,
         subject(Kind.INTERACTION, found.group.number, *one.prescription, *other.prescription),
