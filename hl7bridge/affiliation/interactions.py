@@ -76,7 +76,7 @@ def _warning(found: Found, both: Sequence[Active], newer: Active, listed: Intera
         f"{_of(one)}; and {_of(other)}. The list is not complete, and doses are not looked at.",
         medicine=newer.medicine,
         prescription=newer.prescription,
-        medicines=named(each.medicine for each in both),
+        medicines=named((*one.behind, *other.behind)),
     )
 
 

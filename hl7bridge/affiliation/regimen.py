@@ -45,6 +45,7 @@ class Active(NamedTuple):
     """An active medicine of a prescription; `ingredients` are empty where the site's table does not hold it.
 
     `fills` are those with supply at hand, none where it is active by its order alone. `told`: since when and by what, in words.
+    `behind`: all that was ordered or dispensed by the prescription so far, whose codes may differ.
     """
 
     prescription: PrescriptionKey
@@ -52,6 +53,7 @@ class Active(NamedTuple):
     ingredients: frozenset[str]
     fills: tuple[FillKey, ...]
     told: str
+    behind: tuple[Medicine, ...]
 
 
 class _Supply(NamedTuple):
@@ -140,6 +142,7 @@ def _active(state: _State, medicines: Medicines, day: date) -> Iterator[Active]:
             products.setdefault(supply.ingredients, []).append(supply)
     if _in_force(state, day):
         products.setdefault(medicines.ingredients(each.medicine) or _single(supplies), [])
+    behind = (each.medicine, *(supply.fill.medicine for supply in supplies))
     for ingredients in sorted(products, key=sorted):
         mine = products[ingredients]
         said = [] if each.ordered is None else [f"ordered on {each.ordered}"]
@@ -148,7 +151,12 @@ def _active(state: _State, medicines: Medicines, day: date) -> Iterator[Active]:
         said += [_said(supply) for supply in mine]
         medicine = mine[-1].fill.medicine if mine else each.medicine
         yield Active(
-            each.key, medicine, ingredients, tuple(supply.fill.key for supply in mine), "; ".join(said)
+            each.key,
+            medicine,
+            ingredients,
+            tuple(supply.fill.key for supply in mine),
+            "; ".join(said),
+            behind,
         )
 
 

@@ -255,6 +255,11 @@ def test_a_warning_says_list_version_medicines_prescriptions_fills_and_days() ->
     assert [each.code for each in found.medicines] == [CLARITHROMYCIN, SIMVASTATIN]
 
 
+def test_a_warning_holds_the_medicine_that_was_ordered_and_the_one_that_was_dispensed_for_it() -> None:
+    [found] = warnings([order(NEW, on(3, 1)), fill(S, on(3, 2), "nobody knows"), *second(on(3, 9))])
+    assert [each.code for each in found.medicines] == [CLARITHROMYCIN, "nobody knows", SIMVASTATIN]
+
+
 def test_what_is_not_known_is_said() -> None:
     [found] = warnings([fill(F, on(3, 2), knows=False, days_supply=None), *second(on(3, 9))])
     assert (
