@@ -16,10 +16,13 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from hl7bridge import shipped
 from hl7bridge.affiliation.chart import Chart, chart_of
+from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import known_of
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.people import Patient
+from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.medicinetable import medicines_of
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE, socket_path
@@ -103,12 +106,14 @@ class Operations:
                 code="unknown-patient",
                 hint="only channels with `programme:` tell; `hl7bridge messages --patient` lists what came",
             )
-        return known.patient, chart_of(known.facts, known.patient.held, self._medicines(), on)
+        medicines, listed = self._tables()
+        return known.patient, chart_of(known.facts, known.patient.held, medicines, on, listed)
 
-    def _medicines(self) -> Medicines:
+    def _tables(self) -> tuple[Medicines, Interactions]:
         versions = self.reader.versions()
         kept = self.reader.configuration(versions[-1][0]) if versions else None
-        return Medicines() if kept is None else medicines_of(kept.files)
+        files = {} if kept is None else kept.files
+        return medicines_of(files), interactions_of(files, shipped.interactions())
 
     def messages(
         self,

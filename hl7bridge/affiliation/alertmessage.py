@@ -31,6 +31,8 @@ _TITLES: Final = {
     Kind.PRIMARY: "New prescription not filled",
     Kind.REFILL_LATE: "Refill late",
     Kind.ADHERENCE: "Adherence low",
+    Kind.INTERACTION: "Interacting medicines",
+    Kind.INTERVENTION: "Pharmacist intervention",
 }
 _PLAIN: Final = b"\x00"
 #: NPI's place among the object identifiers.
@@ -94,10 +96,9 @@ def _observations(alert: Alert, withdrawn: str | None) -> Iterable[tuple[str, st
         yield "NM", code, "1", str(alert.value), "%", flag
     if alert.class_:
         yield "ST", f"class^Class of medicines^{SYSTEM}", "1", _text(alert.class_), "", ""
-    if alert.medicine is not None:
-        medicine = alert.medicine
+    for number, medicine in enumerate(alert.medicines, 1):
         value = f"{_text(medicine.code)}^{_text(medicine.text)}^{_text(medicine.system)}"
-        yield "CE", f"medicine^Medicine^{SYSTEM}", "1", value, "", ""
+        yield "CE", f"medicine^Medicine^{SYSTEM}", str(number), value, "", ""
     if alert.prescription is not None:
         code = f"prescription^Prescription (store, number)^{SYSTEM}"
         yield "ST", code, "1", _text(" ".join(alert.prescription)), "", ""
@@ -142,6 +143,7 @@ def packed_alert(told: AlertTold) -> bytes:
         alert.medicine,
         alert.prescription,
         alert.class_,
+        alert.medicines,
     ]
     text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
     return _PLAIN + text.encode("utf-8", "surrogatepass")
@@ -169,5 +171,6 @@ def unpacked_alert(data: bytes) -> AlertTold:
         None if v[9] is None else Medicine(*v[9]),
         None if v[10] is None else PrescriptionKey(*v[10]),
         v[11],
+        tuple([Medicine(*each) for each in v[12]]),
     )
     return AlertTold(v[0], person, v[2], alert)

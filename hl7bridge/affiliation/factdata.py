@@ -17,6 +17,7 @@ from hl7bridge.affiliation.facts import (
     Fact,
     FillFact,
     FillKey,
+    InterventionFact,
     Medicine,
     Ordered,
     OrderFact,
@@ -63,6 +64,19 @@ def packed(fact: Fact) -> bytes:
         values = ["stay", fact.visit, _day(fact.admitted), _day(fact.discharged), int(fact.cancelled)]
     elif isinstance(fact, DeathFact):
         values = ["death", _day(fact.on), int(fact.withdrawn)]
+    elif isinstance(fact, InterventionFact):
+        fill = (
+            None if fact.fill is None else [*fact.fill.prescription, fact.fill.number, _day(fact.fill.part)]
+        )
+        values = [
+            "intervention",
+            *fact.prescription,
+            fill,
+            _day(fact.on),
+            *fact.medicine,
+            fact.code,
+            fact.text,
+        ]
     else:
         values = ["person", fact.family, fact.given, _day(fact.birth), fact.sex]
         values += [part for number in fact.numbers for part in number]
@@ -111,10 +125,16 @@ def _numbers(v: list[Any]) -> tuple[PatientNumber, ...]:
     return tuple([PatientNumber(*v[at : at + 3]) for at in range(0, len(v), 3)])
 
 
+def _intervention(v: list[Any]) -> Fact:
+    fill = None if v[2] is None else FillKey(PrescriptionKey(v[2][0], v[2][1]), v[2][2], _date(v[2][3]))
+    return InterventionFact(PrescriptionKey(v[0], v[1]), fill, _known(v[3]), Medicine(*v[4:7]), v[7], v[8])
+
+
 _READERS: Final[dict[str, Callable[[list[Any]], Fact]]] = {
     "fill": _fill,
     "order": _order,
     "stay": lambda v: StayFact(v[0], _date(v[1]), _date(v[2]), bool(v[3])),
+    "intervention": _intervention,
     "death": lambda v: DeathFact(_date(v[0]), bool(v[1])),
     "person": lambda v: PersonFact(v[0], v[1], _date(v[2]), v[3], _numbers(v[4:])),
 }

@@ -1,4 +1,4 @@
-"""What the programme knows: events of prescriptions, fills, stays, visits and lives, each under a key of its own.
+"""What the programme knows: events of prescriptions, fills, stays, visits, lives and interventions, each under a key of its own.
 
 A fact is what one message says about one thing. It is known by what happened (a fill by store, prescription and fill number), never
 by the message that told it, so that repeats, late arrivals and whole replays come to the same set. Everything the programme
@@ -134,4 +134,19 @@ class PersonFact:
     numbers: tuple[PatientNumber, ...] = ()
 
 
-Fact = OrderFact | FillFact | StayFact | DeathFact | PersonFact
+@dataclass(frozen=True, slots=True)
+class InterventionFact:
+    """What a pharmacist did about a prescription or one fill of it (`fill` None: the order), such as consulting the prescriber.
+
+    `code` and `text` are those of the site's table of interventions and nothing else: what a feed writes freely is never in them.
+    """
+
+    prescription: PrescriptionKey
+    fill: FillKey | None
+    on: date
+    medicine: Medicine
+    code: str
+    text: str
+
+
+Fact = OrderFact | FillFact | StayFact | DeathFact | PersonFact | InterventionFact

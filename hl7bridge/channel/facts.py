@@ -1,4 +1,4 @@
-"""From a message to what the programme knows by it: orders, fills, stays and deaths (see affiliation.facts).
+"""From a message to what the programme knows by it: orders, fills, interventions, stays and deaths (see affiliation.facts).
 
 Read from the message as it came, order by order. Keys and places are the standard's (HL7 v2.5.1 chapters 4 and 4A), and where it
 has none those of the channel's `programme`. What has no prescription number, no day or no medicine is no fact: it is kept and passed
@@ -27,6 +27,7 @@ from hl7bridge.affiliation.facts import (
     PrescriptionKey,
     StayFact,
 )
+from hl7bridge.channel.interventions import intervention_of
 from hl7bridge.channel.programme import ProgrammePlan
 from hl7bridge.channel.scope import Scope, Work, runs
 from hl7bridge.channel.supply import days_of, days_of_quantity
@@ -174,6 +175,12 @@ def _orders(
         reason = order.lacks()
         if reason is None:
             found += order.facts()
+            if plan.intervention is not None:
+                made, missed = intervention_of(
+                    plan.intervention, run, order.prescription, order.fill(), order.day(), order.medicine
+                )
+                found += [] if made is None else [made]
+                left_out += [] if missed is None else [f"{plan.place}: {missed}"]
         else:
             left_out.append(f"{plan.place}: {reason}")
     return Facts(tuple(found), tuple(left_out))
@@ -270,6 +277,14 @@ class _Order(_Run):
 
     medicine_at = b"RXE"
 
+    def fill(self) -> FillKey | None:
+        """An order is none."""
+        return None
+
+    def day(self) -> date | None:
+        """The day of its event."""
+        return self.event_day()
+
     def facts(self) -> Iterator[Fact]:
         """At most one."""
         day, event = self.event_day(), self._event()
@@ -313,14 +328,22 @@ class _Dispense(_Run):
         reason = super().lacks()
         return "no day of dispensing (RXD-3)" if reason is None and self.filled is None else reason
 
+    def fill(self) -> FillKey:
+        """The fill, by RXD-1 and for a part of one (RXD-33) its day."""
+        number = self.read.first(self.rxd, 1) or "1"
+        part = self.filled if self.read.first(self.rxd, 33).upper() in ("P", "Q") else None
+        return FillKey(self.prescription, number.lstrip("0") or "0", part)
+
+    def day(self) -> date | None:
+        """The day of the fill."""
+        return self.filled
+
     def facts(self) -> Iterator[Fact]:
         """That it was filled, and what the message says beyond."""
         filled, read = self.filled, self.read
         if filled is None or self.medicine is None:
             return
-        number = read.first(self.rxd, 1) or "1"
-        part = filled if read.first(self.rxd, 33).upper() in ("P", "Q") else None
-        fill = FillKey(self.prescription, number.lstrip("0") or "0", part)
+        fill = self.fill()
         events = [(Dispensed.FILLED, filled)]
         returned = self.plan.returned
         if returned(self.run) if returned is not None else self.control == b"CA":

@@ -15,6 +15,7 @@ from hl7bridge.channel.channelfile import CHANNEL, ChannelReader, Folder, declar
 from hl7bridge.channel.configuration import ChannelSettings, Configuration, version_of
 from hl7bridge.channel.enginetable import ENGINE, engine_of
 from hl7bridge.channel.hook import Hooks
+from hl7bridge.channel.interactiontable import is_interactions, read_interactions
 from hl7bridge.channel.language import STEPS
 from hl7bridge.channel.medicinetable import read_medicines
 from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Place, meant
@@ -179,6 +180,9 @@ class _Loader:
         tables: dict[str, Table | None] = {}
         homes: dict[str, str] = {}
         for path in sorted(path for path in self.files if is_table(path)):
+            if is_interactions(path):
+                read_interactions(path, self.files[path], self.mistakes)
+                continue
             name = posixpath.basename(path).removesuffix(".csv")
             if name in tables:
                 self.mistakes.add(

@@ -15,15 +15,18 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from hl7bridge import shipped
 from hl7bridge.affiliation.agreement import Agreement, entitled_by
 from hl7bridge.affiliation.alertmessage import AlertTold, alert_message, packed_alert, unpacked_alert
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
 from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import Known, known_of
 from hl7bridge.affiliation.notices import State, Step, Told, steps
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.affiliation.withdrawal import why_withdrawn
+from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.plan import PROGRAMME
 from hl7bridge.channel.settings import Affiliate
 from hl7bridge.engine.identity import of_message
@@ -76,6 +79,7 @@ class Teller:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._listed: tuple[str, Interactions] | None = None
         self.told = 0
         self.withdrawn = 0
 
@@ -94,7 +98,7 @@ class Teller:
         for notice in store.notices(known.patient.keys):
             each = Told(*notice[:4], State(notice.state), *notice[5:])
             told.setdefault(notice.recipient, []).append(each)
-        cases = _Assessments(known, self._engine, today)
+        cases = _Assessments(known, self._engine, today, self._interactions())
         found: list[Telling] = []
         for name, affiliate in self._affiliates():
             mine = rows.get(name, [])
@@ -103,6 +107,14 @@ class Teller:
             else:
                 cases.of(affiliate, mine)  # who is enrolled later is told what falls due after that
         return Findings(known, tuple(found), cases.next_day)
+
+    def _interactions(self) -> Interactions:
+        """The list of the configuration in force, read once."""
+        configuration = self._engine.configuration
+        if self._listed is None or self._listed[0] != configuration.version:
+            found = interactions_of(configuration.files, shipped.interactions())
+            self._listed = configuration.version, found
+        return self._listed[1]
 
     def _affiliates(self) -> Iterator[tuple[str, Affiliate]]:
         """Those that are told alerts."""
@@ -271,9 +283,10 @@ def _row(told: Told) -> NoticeRow:
 class _Assessments:
     """Assessments of one patient, each made once; affiliates often have the same thresholds."""
 
-    def __init__(self, known: Known, engine: Engine, today: date) -> None:
+    def __init__(self, known: Known, engine: Engine, today: date, listed: Interactions) -> None:
         self._facts = known.facts
         self._medicines = engine.configuration.medicines
+        self._listed = listed
         self._today = today
         self._made: list[tuple[Thresholds, date | None, Assessment]] = []
 
@@ -284,7 +297,9 @@ class _Assessments:
         for thresholds, until, assessed in self._made:
             if thresholds == affiliate.thresholds and until == through:
                 return assessed
-        assessed = assess(self._facts, self._medicines, affiliate.thresholds, self._today, through)
+        assessed = assess(
+            self._facts, self._medicines, affiliate.thresholds, self._today, through, self._listed
+        )
         self._made.append((affiliate.thresholds, through, assessed))
         return assessed
 

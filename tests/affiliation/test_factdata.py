@@ -13,6 +13,7 @@ from hl7bridge.affiliation.facts import (
     Fact,
     FillFact,
     FillKey,
+    InterventionFact,
     Medicine,
     Ordered,
     OrderFact,
@@ -51,6 +52,15 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     ),
     st.builds(StayFact, text, st.none() | days, st.none() | days, st.booleans()),
     st.builds(DeathFact, st.none() | days, st.booleans()),
+    st.builds(
+        InterventionFact,
+        prescriptions,
+        st.none() | st.builds(FillKey, prescriptions, text, st.none() | days),
+        days,
+        medicines,
+        text,
+        text,
+    ),
     st.builds(PersonFact, text, text, st.none() | days, text),
 )
 
