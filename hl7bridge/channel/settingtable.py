@@ -22,6 +22,7 @@ from hl7bridge.channel.model import (
     Truth,
     Whole,
 )
+from hl7bridge.channel.privacy import PRIVACY_FIELDS
 from hl7bridge.channel.record import (
     Field,
     ListOf,
@@ -238,10 +239,7 @@ DESTINATION_FIELDS: dict[str, Field] = {
     "status": Field(
         Choice(("live", "test", "shadow")), "live; test: MSH-11 = T only; shadow: kept, not sent", "live"
     ),
-    "withhold": Field(
-        NotYet("mask it in this file's map, or leave the status at shadow"),
-        "categories that are never sent to it",
-    ),
+    **PRIVACY_FIELDS,
 }
 AFFILIATE_FIELDS: dict[str, Field] = {
     "name": Field(Text(), "its name in full"),
