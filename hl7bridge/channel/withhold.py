@@ -55,8 +55,8 @@ class Privacy(NamedTuple):
         return None
 
     def refusal_of_came(self, leaving: Message, came: Message, on: date | None) -> str | None:
-        """Why what was made of a message earlier must not leave now, or None: the patient or the visit is of a withheld category, or an
-        order of one is still there by its number, though a map may have recoded what it is for.
+        """Why what was made of a message earlier must not leave now, or None: the patient or the visit is of a withheld category, or
+        an order of one is still there by its number, though a map may have recoded what it is for.
         """
         found = self.sensitive.found(came, on)
         if found is None:

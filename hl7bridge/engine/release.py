@@ -1,7 +1,8 @@
 """Looking again, at sending, whether a delivery may still leave: what was true when it was decided may have changed.
 
 An affiliate's status, its agreement, the patient's place on its roster, opt-out and what it withholds count as they stand at sending.
-What is withheld is looked for in the payload and in the message as it came, of which a map may have recoded or masked a part. Gives a reason in words that name no patient and no code, or None.
+What is withheld is looked for in the payload and in the message as it came, of which a map may have recoded or masked a part. Gives a
+reason in words that name no patient and no code, or None.
 """
 
 from __future__ import annotations
