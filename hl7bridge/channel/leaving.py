@@ -57,22 +57,22 @@ class Piece:
         self.part = part
         self.came = came
         self.withheld = withheld
-        self._reduced: dict[int, Piece] | None = None
+        #: By the identity of a Share; None is this very piece, of which it must not hold itself: nothing would free the message.
+        self._reduced: dict[int, Piece | None] | None = None
 
     def reduced(self, share: Share) -> Piece:
         """The same with no more than `share` lets leave; this very one where that is all."""
         if self._reduced is None:
             self._reduced = {}
-        found = self._reduced.get(id(share))
-        if found is None:
-            found = self._reduced[id(share)] = self._reduce(share)
-        return found
+        if id(share) not in self._reduced:
+            self._reduced[id(share)] = self._reduce(share)
+        return self._reduced[id(share)] or self
 
-    def _reduce(self, share: Share) -> Piece:
+    def _reduce(self, share: Share) -> Piece | None:
         message = share.reduced(self.scope.message, self.came)
         original = self.scope.original
         if message is self.scope.message and original is None:
-            return self
+            return None
         scope = Scope(message, self.scope.work)
         if original is not None:  # what the message was before `new` is read by maps, too
             scope.original = Scope(share.reduced(original.message), original.work)
@@ -105,7 +105,8 @@ def outgoing_of(
         if privacy is not None and privacy.categories:
             if piece.withheld and (noticed := privacy.noticed(message, piece.withheld)) is not message:
                 message, payload = noticed, noticed.emit()
-            withheld = privacy.refusal(message, case.plan.name)
+            clean = case.found(privacy.sensitive) is None
+            withheld = privacy.refusal(message, case.plan.name, clean=clean)
     except HL7BridgeError as fault:
         payload, error = piece.payload, reason_of(fault, destination.place)
     except Exception as fault:  # as in run_channel: one delivery fails, not its neighbours

@@ -101,8 +101,10 @@ class Sensitive:
         self._looks[delimiters] = looks, coded
         return looks, coded
 
-    def hits(self, message: Message) -> Hits:
-        """The segments, by index, in which something is found, with the categories."""
+    def hits(self, message: Message, *, changed: bool = False) -> Hits:
+        """The segments, by index, in which something is found, with the categories. `changed`: only segments that do not stand as they
+        came are looked at, since the rest has been.
+        """
         delimiters = message.delimiters
         if delimiters is STANDARD:
             looks, coded = self._standard
@@ -112,7 +114,7 @@ class Sensitive:
         get = looks.get
         for index, segment in enumerate(message.segments):
             places = get(segment.name)
-            if places is None:
+            if places is None or (changed and segment._line is not None):
                 continue
             fields = segment._fields if segment._fields is not None else segment.split()
             count = len(fields)

@@ -42,7 +42,7 @@ _USUAL: Final = tuple(_entry(text) for text in KEPT_BACK)
 class Share:
     """What leaves. `usual` False: nothing but MSH and `entries`; True: everything but what is kept back and not among `entries`."""
 
-    __slots__ = ("_emptied", "_gone", "_kept", "_whole", "usual")
+    __slots__ = ("_emptied", "_gone", "_kept", "_watched", "_whole", "usual")
 
     def __init__(self, entries: Iterable[_Entry] = (), *, usual: bool = True) -> None:
         self.usual = usual
@@ -63,11 +63,14 @@ class Share:
         if usual:  # PID-19 allowed is not: of PID only this
             self._kept = {name: kept for name, kept in self._kept.items() if name in gone}
         self._gone = frozenset(gone)
+        self._watched = frozenset(gone) | frozenset(emptied)
         self._emptied = {name: tuple(sorted(numbers)) for name, numbers in emptied.items()}
 
     def reduced(self, message: Message, came: Sequence[Segment] | None = None) -> Message:
         """The message without what does not leave: the very one if that is nothing. `came`: only these segments are looked at."""
         segments = message.segments
+        if self.usual and not self._concerns(segments):
+            return message
         changes = [self._change(segment) for segment in segments]
         if came is not None and self.usual:
             known = {id(segment) for segment in came}
@@ -90,6 +93,20 @@ class Share:
             left.append(segment)
         made.segments[:] = left
         return made
+
+    def _concerns(self, segments: Sequence[Segment]) -> bool:
+        """Whether there is anything at all that is usually kept back: mostly there is not, and this is all that it costs."""
+        watched = self._watched
+        for segment in [each for each in segments if each.name in watched]:
+            numbers = self._emptied.get(segment.name)
+            if numbers is None:
+                return True
+            fields = segment.split()
+            count = len(fields)
+            for number in numbers:
+                if number < count and fields[number]:
+                    return True
+        return False
 
     def _change(self, segment: Segment) -> tuple[int, ...] | None:
         """The fields to empty; None if the segment goes."""

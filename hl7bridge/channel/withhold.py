@@ -45,11 +45,14 @@ class Privacy(NamedTuple):
     documents_whole: bool
     notices: Mapping[str, str]
 
-    def refusal(self, leaving: Message, source: str | None) -> str | None:
-        """Why a message that is ready must not leave, or None. PID-7 of it says nothing: a map may have masked it."""
+    def refusal(self, leaving: Message, source: str | None, *, clean: bool = False) -> str | None:
+        """Why a message that is ready must not leave, or None. PID-7 of it says nothing: a map may have masked it.
+
+        `clean`: nothing was found in the message as it came, so only what maps have changed is looked at.
+        """
         if not self.documents_whole and source != PROGRAMME and holds_document(leaving):
             return DOCUMENT
-        for _, categories in self.sensitive.hits(leaving):
+        for _, categories in self.sensitive.hits(leaving, changed=clean):
             if mine := categories & self.categories:
                 return reason_of_category(mine)
         return None
