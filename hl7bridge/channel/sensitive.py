@@ -48,7 +48,9 @@ _WHOLE: Final = frozenset({b"PID", b"PD1", b"PV1", b"PV2", b"ARV"})
 #: Where an order without ORC begins, by the place in it that each has.
 _STEPS: Final = {b"OBR": 0, b"RXO": 1, b"RXE": 2, b"RXD": 3, b"RXG": 3, b"RXA": 3}
 _PATIENT, _ORDER = 1, 2
+#: Values of fields that are remembered, and how long each may be: what senders make up must not fill the memory.
 _REMEMBERED: Final = 32_768
+_LONGEST: Final = 512
 
 Hits = list[tuple[int, frozenset[str]]]
 _Cache = dict[bytes, frozenset[str]]
@@ -125,7 +127,7 @@ class Sensitive:
                         known = self._look(value, word, cache, delimiters)
                     if known:
                         found.append((index, known))
-            if segment.name == b"OBX" and count > 5 and fields[5] and fields[2].strip() in _CODED:
+            if segment.name == b"OBX" and count > 5 and fields[5] and fields[2].strip().upper() in _CODED:
                 known = coded.get(fields[5])
                 if known is None:
                     known = self._look(fields[5], "", coded, delimiters)
@@ -166,7 +168,9 @@ class Sensitive:
         found = set[str]()
         for system, code in _codes(value, word, delimiters):
             found |= self.withheld.categories_of_code(system, code)
-        known = cache[value] = frozenset(found) if found else _NOTHING
+        known = frozenset(found) if found else _NOTHING
+        if len(value) <= _LONGEST:
+            cache[value] = known
         return known
 
 
@@ -183,6 +187,8 @@ def _codes(value: bytes, word: str, delimiters: Delimiters) -> Iterator[tuple[st
             if not code or (word and (first > 3 or not system)):
                 continue
             yield text(system), text(code)
+            if delimiters.subcomponent and delimiters.subcomponent in code:
+                yield text(system), text(code.split(delimiters.subcomponent, 1)[0])
         if word:
             for part in parts:
                 for piece in part.split(delimiters.subcomponent) if delimiters.subcomponent else [part]:
@@ -219,7 +225,7 @@ def holds_document(message: Message) -> bool:
     """Whether an OBX holds a document (OBX-2 = ED or RP, or a value that says it is Base64): of that nothing can be taken out."""
     for segment in message.segments:
         if segment.name == b"OBX":
-            if segment.field(2).strip() in _DOCUMENTS:
+            if segment.field(2).strip().upper() in _DOCUMENTS:
                 return True
             value = segment.field(5)
             if len(value) > 64 and b"base64" in value[:256].lower():

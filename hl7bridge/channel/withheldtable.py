@@ -13,12 +13,13 @@ mistakes are named.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Final
 
 from hl7bridge.affiliation.medicines import Medicines
-from hl7bridge.affiliation.withheld import AGE, CLASS, Withheld, WithheldRow, code_of, system_of
+from hl7bridge.affiliation.withheld import AGE, CLASS, PLACES, Withheld, WithheldRow, code_of, system_of
 from hl7bridge.channel.medicinetable import INGREDIENTS
 from hl7bridge.channel.mistake import Mistakes, Place, meant
 from hl7bridge.channel.table import Table, read_rows
@@ -26,6 +27,7 @@ from hl7bridge.channel.yaml import shown
 
 WITHHELD: Final = "withheld"
 _COLUMNS: Final = ("category", "system", "code")
+_WORDS: Final = sorted({*PLACES, CLASS, AGE})
 _CATEGORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -70,6 +72,9 @@ def _classes(tables: Mapping[str, Table | None]) -> set[str]:
 def _fault(row: WithheldRow, classes: set[str]) -> tuple[str, str | None] | None:
     """What is wrong with a row, and what to do: a row that can never withhold anything would be a broken promise."""
     system = system_of(row.system)
+    near = difflib.get_close_matches(system, _WORDS, n=1, cutoff=0.8)
+    if near and system not in _WORDS:
+        return f"{shown(row.system)} is no system that could be meant here", f"did you mean {near[0]}?"
     if not _CATEGORY.fullmatch(row.category):
         return (
             f"{shown(row.category)} is no name of a category",
