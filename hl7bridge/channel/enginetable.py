@@ -11,6 +11,7 @@ from typing import Any
 
 from hl7bridge.channel.kinds import Path, Zone
 from hl7bridge.channel.model import Duration, Kind, Percent, Size
+from hl7bridge.channel.privacy import WITHHOLDING
 from hl7bridge.channel.record import Field, Record, Values
 from hl7bridge.channel.settings import EngineSettings
 from hl7bridge.channel.settingtable import DESTINATION_FIELDS, SEND, SOURCE_FIELDS
@@ -65,6 +66,7 @@ ENGINE = Record(
             ),
             "the affiliation programme: alerts and summaries",
         ),
+        "withhold": Field(WITHHOLDING, "how withheld categories are recognised and noticed"),
         "defaults": Field(
             Record(
                 "defaults",

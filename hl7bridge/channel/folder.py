@@ -22,13 +22,14 @@ from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Pl
 from hl7bridge.channel.model import (
     Reading,
 )
-from hl7bridge.channel.plan import PROGRAMME, ChannelPlan, SourcePlan
+from hl7bridge.channel.plan import ChannelPlan, SourcePlan
+from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.record import (
     Field,
     Record,
     Values,
 )
-from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
+from hl7bridge.channel.settings import PROGRAMME, DestinationSettings, EngineSettings, SourceSettings
 from hl7bridge.channel.settingtable import (
     AFFILIATE_FIELDS,
     DESTINATION_FIELDS,
@@ -40,6 +41,7 @@ from hl7bridge.channel.settingtable import (
     with_defaults,
 )
 from hl7bridge.channel.table import Table, read_table
+from hl7bridge.channel.withheldtable import WITHHELD, read_withheld
 from hl7bridge.channel.yaml import Node, Pairs, noun, read, shown
 
 Files = Mapping[str, bytes]
@@ -130,6 +132,8 @@ class _Loader:
         self.reading = Reading(self.mistakes, secrets)
         self.engine = EngineSettings()
         self.defaults: Values | None = None
+        self.withheld: str | None = None
+        self.withholding: Values | None = None
         self.sources: dict[str, SourceSettings] = {}
         self.source_names: set[str] = set()
         self.source_places: dict[str, Place] = {}
@@ -145,6 +149,11 @@ class _Loader:
         self._read_files()
         if self.defaults is not None and isinstance(self.defaults["destination"], Values):
             folder.defaults = self.defaults["destination"]
+        medicines = read_medicines(tables, self.mistakes)
+        withheld = read_withheld(
+            self.withheld, self.files.get(self.withheld or "", b""), medicines, tables, self.mistakes
+        )
+        folder.withholding = Withholding(withheld, self.withholding, self.reading)
         self._sources()
         self._destinations(folder)
         for path, values in self.found["channel"]:
@@ -164,7 +173,9 @@ class _Loader:
             plans=self._source_plans(by_source),
             channel_plans=self.plans,
             tests=tuple(self._tests(folder)),
-            medicines=read_medicines(tables, self.mistakes),
+            medicines=medicines,
+            withheld=withheld,
+            privacies=folder.privacies,
         )
 
     def _source_plans(self, by_source: dict[str, list[ChannelPlan]]) -> dict[str, SourcePlan]:
@@ -184,12 +195,15 @@ class _Loader:
                 read_interactions(path, self.files[path], self.mistakes)
                 continue
             name = posixpath.basename(path).removesuffix(".csv")
-            if name in tables:
+            if name in homes:
                 self.mistakes.add(
                     Place(path, 1, 1), f"there is a table {name} already", f"it is {homes[name]}; rename one"
                 )
                 continue
             homes[name] = path
+            if name == WITHHELD:  # not looked up by one key: a code may stand in several categories
+                self.withheld = path
+                continue
             tables[name] = read_table(path, self.files[path], self.mistakes)
         return tables
 
@@ -220,6 +234,7 @@ class _Loader:
         if isinstance(values, Values):
             self.engine = engine_of(values)
             self.defaults = values["defaults"]
+            self.withholding = values["withhold"]
 
     def _kind_of(self, path: str, node: Node) -> str | None:
         if not isinstance(node, Pairs):
@@ -296,6 +311,7 @@ class _Loader:
                 folder.names.add(name)
                 folder.files[name] = path
                 made = make(name, with_defaults(values, folder.defaults))
+                folder.keep_private(name, values, affiliate=kind == "affiliate")
                 if made is not None:
                     folder.destinations[name] = made
                 if (overlay := values.nodes.get("map")) is not None:

@@ -13,8 +13,9 @@ from hl7bridge.channel.condition import Clause, Condition
 from hl7bridge.channel.outcome import RECEIVED, ChannelOutcome
 from hl7bridge.channel.program import Program
 from hl7bridge.channel.programme import ProgrammePlan
-from hl7bridge.channel.settings import DestinationSettings
+from hl7bridge.channel.settings import PROGRAMME, DestinationSettings
 from hl7bridge.channel.split import Split
+from hl7bridge.channel.withhold import Privacy
 from hl7bridge.hl7.types import canonical
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -39,6 +40,7 @@ class DestinationPlan:
         "order",
         "own_id",
         "place",
+        "privacy",
         "processing",
         "program",
         "shadow",
@@ -46,12 +48,18 @@ class DestinationPlan:
     )
 
     def __init__(
-        self, settings: DestinationSettings, channel: str, program: Program | None, place: str
+        self,
+        settings: DestinationSettings,
+        channel: str,
+        program: Program | None,
+        place: str,
+        privacy: Privacy | None = None,
     ) -> None:
         self.name = settings.name
         self.order = settings.order
         self.place = place
         self.program = program if program else None
+        self.privacy = privacy
         self.own_id = settings.control_id == "own"
         self.shadow = "shadow: kept, nothing is sent" if settings.status == "shadow" else None
         wanted = settings.processing
@@ -131,10 +139,6 @@ class ChannelPlan:
 
     def __post_init__(self) -> None:
         self.received = ChannelOutcome(self.name, RECEIVED)
-
-
-#: The source by which the programme's own messages enter; nothing listens for it.
-PROGRAMME: Final = "programme"
 
 
 class SourcePlan:

@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from hl7bridge.affiliation.case import Thresholds
+
+#: The source by which the programme's own messages enter; nothing listens for it.
+PROGRAMME: Final = "programme"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 from hl7bridge.affiliation.case import Thresholds
 from hl7bridge.channel.alerttable import ALERTS
-from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, NotYet, Path, Zone
+from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, Path, Zone
 from hl7bridge.channel.model import (
     Choice,
     Decimal,
@@ -24,6 +24,7 @@ from hl7bridge.channel.model import (
     Truth,
     Whole,
 )
+from hl7bridge.channel.privacy import PRIVACY_FIELDS
 from hl7bridge.channel.record import (
     Field,
     ListOf,
@@ -240,10 +241,7 @@ DESTINATION_FIELDS: dict[str, Field] = {
     "status": Field(
         Choice(("live", "test", "shadow")), "live; test: MSH-11 = T only; shadow: kept, not sent", "live"
     ),
-    "withhold": Field(
-        NotYet("mask it in this file's map, or leave the status at shadow"),
-        "categories that are never sent to it",
-    ),
+    **PRIVACY_FIELDS,
 }
 AFFILIATE_FIELDS: dict[str, Field] = {
     "name": Field(Text(), "its name in full"),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from hl7bridge.channel.plan import PROGRAMME
+from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.tell import Findings, Teller
 from hl7bridge.store.base import Batch, DueLook, Look, StoreError

@@ -227,10 +227,15 @@ class Replaying:
         identifiers = (*patient_identifiers(message), *merge_identifiers(message))
         for delivery, destination in chosen:
             settings = engine.configuration.destinations.get(destination)
-            if settings is None:
+            # What was withheld has no payload that was ever meant to leave: only the channel can make one.
+            if settings is None or (delivery.reason or "").startswith("withheld: "):
                 progress.skipped += 1
                 continue
             payload = engine.store.body(delivery.payload_ref)
+            privacy = engine.configuration.privacies.get(destination)
+            if privacy is not None and privacy.share is not None and delivery.destination != destination:
+                # It was made for another, who may be given more.
+                payload = privacy.share.reduced(Message(payload)).emit()
             keys = _keys(settings.order, identifiers, row)
             outgoing.append(
                 Outgoing(destination, delivery.channel, payload, keys, delivery.scope, None, None)

@@ -100,7 +100,7 @@ class Engine:
         self.rosters = RosterLoader(store, self.hashes, connector.data, wall_us)
         self.configuration = self._read()
         self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends)
-        self.releasing = Releasing(self.configuration, self.roster, wall_us)
+        self.releasing = Releasing(self.configuration, self.roster, wall_us, store)
         self.journal = Journal(store, writer, self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
         self.acceptor = Acceptor(self.journal, self.deliveries, self.numbers, self.hashes, self._generation)

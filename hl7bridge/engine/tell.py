@@ -27,8 +27,7 @@ from hl7bridge.affiliation.notices import State, Step, Told, steps
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.affiliation.withdrawal import why_withdrawn
 from hl7bridge.channel.interactiontable import interactions_of
-from hl7bridge.channel.plan import PROGRAMME
-from hl7bridge.channel.settings import Affiliate
+from hl7bridge.channel.settings import PROGRAMME, Affiliate
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.in_time import decide
 from hl7bridge.engine.journal import Kept
@@ -103,7 +102,7 @@ class Teller:
         for name, affiliate in self._affiliates():
             mine = rows.get(name, [])
             if mine or name in told:
-                found += self._for_one(name, affiliate, mine, told.get(name, []), cases.of(affiliate, mine))
+                found += self._for_one(known, name, mine, told.get(name, []), cases.of(affiliate, mine))
             else:
                 cases.of(affiliate, mine)  # who is enrolled later is told what falls due after that
         return Findings(known, tuple(found), cases.next_day)
@@ -123,9 +122,10 @@ class Teller:
                 yield name, settings.affiliate
 
     def _for_one(
-        self, name: str, affiliate: Affiliate, rows: list[RosterRow], told: list[Told], assessed: Assessment
+        self, known: Known, name: str, rows: list[RosterRow], told: list[Told], assessed: Assessment
     ) -> Iterator[Telling]:
-        if assessed.dead:
+        affiliate = self._engine.configuration.destinations[name].affiliate
+        if assessed.dead or affiliate is None:
             return
         subject = self._engine.hashes.subject
         alerts = {subject(alert.subject): alert for alert in assessed.alerts}
@@ -135,6 +135,7 @@ class Teller:
             for key, alert in alerts.items()
             if affiliate.alerts_from is not None
             and alert.day >= affiliate.alerts_from
+            and not self._withheld(name, known, alert)
             and entitled_by(agreement, SCOPE, rows, alert.day).entitled
         }
         kinds = affiliate.thresholds.kinds
@@ -145,6 +146,19 @@ class Teller:
         for step in steps(dict.fromkeys(alerts, 0), tellable, told, judged):
             alert = alerts.get(step.subject)
             yield Telling(name, step, alert, None if alert is None else _provider(rows, alert.day))
+
+    def _withheld(self, name: str, known: Known, alert: Alert) -> bool:
+        """Whether an alert would give away what is withheld from an affiliate: it is told as a whole, or not at all."""
+        configuration = self._engine.configuration
+        privacy = configuration.privacies.get(name)
+        if privacy is None or not privacy.categories:
+            return False
+        withheld, categories = configuration.withheld, privacy.categories
+        birth = known.person().birth
+        born = "" if birth is None else birth.strftime("%Y%m%d")
+        of_age = withheld.categories_of_age(born, alert.day) if withheld.ages else frozenset()
+        of_medicines = (withheld.categories_of(medicine) for medicine in alert.medicines)
+        return not categories.isdisjoint(of_age.union(*of_medicines))
 
     # -- telling it ------------------------------------------------------------------------------------------------------
 
@@ -177,20 +191,20 @@ class Teller:
             patient, telling.recipient, telling.step.subject, number, State.TOLD, 0, 0, packed_alert(words)
         )
         self.told += 1
-        self._enter(alert_message(words, telling.recipient, id_ + "F", self._now()), notice, done)
+        self.enter(alert_message(words, telling.recipient, id_ + "F", self._now()), notice, done)
 
     def _withdraw(self, known: Known, told: Told, done: WhenDone) -> None:
         words = unpacked_alert(told.data)
         why = why_withdrawn(words.alert, history(known.facts, date.max))
         self.withdrawn += 1
-        self._enter(
+        self.enter(
             alert_message(words, told.recipient, words.id + "C", self._now(), why),
             told._replace(state=State.WITHDRAWN),
             done,
         )
 
-    def _enter(self, raw: bytes, notice: Told, done: WhenDone) -> None:
-        """The message's way into the engine, as any other's from its frame on; nobody waits for an answer."""
+    def enter(self, raw: bytes, notice: Told | None, done: WhenDone) -> None:
+        """A message's way into the engine, as any other's from its frame on; nobody waits for an answer. What it tells is `notice`."""
         engine = self._engine
         number = engine.numbers.message()
         message = Message(raw)
@@ -216,7 +230,7 @@ class Teller:
             "",
             engine.configuration.version,
             raw,
-            notices=(_row(notice._replace(message_id=number)),),
+            notices=() if notice is None else (_row(notice._replace(message_id=number)),),
         )
 
         def kept(end: Kept) -> None:

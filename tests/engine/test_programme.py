@@ -88,12 +88,13 @@ class Inbox(list[bytes]):
 def programme(site: Site, tmp_path: object) -> Site:
     """A site with one affiliate, whose roster holds patient 7."""
 
-    def make(*, roster: str = ROSTER, **files: str) -> World:
+    def make(*, roster: str = ROSTER, withheld: str = "", **files: str) -> World:
         world = site(Script(Inbox()), start=False, **(FOLDER | files))
         for name, text in {
             "rosters/medstar.csv": roster,
             "tables/medicines.csv": "code,system,ingredients\n555,NDC,6809\n",
             "tables/ingredients.csv": "rxcui,name,classes\n6809,metformin,diabetes\n",
+            **({"tables/withheld.csv": withheld} if withheld else {}),
         }.items():
             path = world.folder / name
             path.parent.mkdir(exist_ok=True)
@@ -285,6 +286,25 @@ def test_nobody_is_told_what_is_not_theirs(programme: Site, change: dict[str, st
     world.run(300)
     assert told(world) == [], why
     assert [row.source for row in world.store.messages(MessageQuery(source="programme"))] == []
+
+
+WITHHELD = MEDSTAR + "withhold: [metabolic]\n"
+
+
+@pytest.mark.parametrize(
+    "row", ["metabolic,NDC,555", "metabolic,RXNORM,6809", "metabolic,CLASS,diabetes", "metabolic,AGE,99"]
+)
+def test_no_alert_gives_away_a_medicine_that_is_withheld(programme: Site, row: str) -> None:
+    world = programme(affiliates__medstar=WITHHELD, withheld=f"category,system,code\n{row}\n")
+    send(
+        world,
+        dispense(1, days_ago(120), event="sold"),
+        dispense(2, days_ago(60), event="sold"),
+        dispense(3, days_ago(15)),
+    )
+    world.run(300)
+    assert told(world) == []
+    assert world.store.messages(MessageQuery(source="programme")) == []
 
 
 DEATH = (
