@@ -17,10 +17,12 @@ from hl7bridge.affiliation.facts import (
     DeathFact,
     Fact,
     FillFact,
+    ObservationFact,
     OrderFact,
     PersonFact,
     PrescriptionKey,
     StayFact,
+    VisitFact,
 )
 from hl7bridge.affiliation.fills import Fill, Prescription, fills, order_of, prescriptions
 from hl7bridge.affiliation.medicines import Medicines
@@ -61,7 +63,7 @@ def history(facts: Iterable[Fact], today: date) -> History:
     deaths: list[DeathFact] = []
     later: list[date] = []
     for fact in set(facts):
-        if isinstance(fact, PersonFact):
+        if isinstance(fact, PersonFact | VisitFact | ObservationFact):
             continue
         if isinstance(fact, StayFact):
             stays.append(fact)

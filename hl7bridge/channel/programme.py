@@ -8,9 +8,11 @@
       filled: counts                  # of a feed that does not know sales: filled medicine counts as taken home
       store: RXD-30.1                 # which store it is; MSH-4 if left out
       discharge: yes                  # its orders are discharge prescriptions
+      visits: yes                     # its ADT and ORU messages tell of visits and results, for visit summaries
+      ended: {PV1-45: present}        # what ends a visit; left out, an ADT^A03 does
 
-Paths and conditions mean the order's run (ORC and what belongs to it). Reads YAML into functions once. Raises nothing; mistakes
-are named.
+Paths and conditions mean the order's run (ORC and what belongs to it), those of `ended` the message. Reads YAML into functions
+once. Raises nothing; mistakes are named.
 """
 
 from __future__ import annotations
@@ -49,6 +51,8 @@ PROGRAMME = Record(
         ),
         "store": Field(Written(_PATH), "where the store's number stands; MSH-4 if left out"),
         "discharge": Field(Truth(), "its orders are a hospital's discharge prescriptions", False),
+        "visits": Field(Truth(), "its messages tell of visits and their results, for visit summaries", False),
+        "ended": Field(CONDITIONS, "what in a message ends a visit; ADT^A03 if left out"),
     },
 )
 
@@ -65,15 +69,17 @@ class ProgrammePlan:
     filled_counts: bool = False
     store: First | None = None
     discharge: bool = False
+    visits: bool = False
+    ended: Condition | None = None
 
 
 def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
     """Compiles what a channel says; what has mistakes is left out."""
     inside = setting.within(run=True)
 
-    def condition(name: str) -> Condition | None:
+    def condition(name: str, within: Setting = inside) -> Condition | None:
         node = values.nodes.get(name)
-        found = None if node is None else read_condition(node, inside)
+        found = None if node is None else read_condition(node, within)
         return None if isinstance(found, Wrong) else found
 
     store, filled = values.nodes.get("store"), values.nodes.get("filled")
@@ -82,6 +88,10 @@ def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
             filled,
             "a feed that says what is sold leaves nothing for filled to say",
             "leave out filled, or sold",
+        )
+    if "ended" in values and not values["visits"]:
+        setting.wrong(
+            values.nodes["ended"], "ended says nothing where visits are not told of", "add visits: yes"
         )
     return ProgrammePlan(
         place=str(values.place),
@@ -92,6 +102,8 @@ def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
         filled_counts=values["filled"] == "counts",
         store=next(iter(_paths(store, inside)), None),
         discharge=values["discharge"],
+        visits=values["visits"],
+        ended=condition("ended", setting),
     )
 
 
