@@ -251,7 +251,7 @@ def _result(facts: list[ObservationFact]) -> Result | None:
         "" if bare else shown.units,
         shown.reference,
         "" if bare else shown.flag,
-        shown.observed,
+        next((fact.observed for fact in reversed(facts) if fact.observed), None),
         standing,
         () if bare else shown.coded,
     )
