@@ -8,7 +8,6 @@ from io import BytesIO
 
 from hl7bridge.errors import HL7BridgeError
 
-
 # pypdf tells the log what it finds wrong, and quotes the file.
 logging.getLogger("pypdf").addHandler(logging.NullHandler())
 logging.getLogger("pypdf").propagate = False
