@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hl7bridge.affiliation.medicines import Medicines
+from hl7bridge.affiliation.recipient import Recipient
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
 from hl7bridge.channel.table import Table
@@ -46,6 +47,7 @@ class Configuration:
     channel_plans: Mapping[str, ChannelPlan] = field(repr=False)
     tests: tuple[TestCase, ...] = field(default=(), repr=False)
     medicines: Medicines = field(default_factory=Medicines, repr=False)
+    providers: Mapping[str, Recipient] = field(default_factory=dict, repr=False)
 
     @property
     def affiliates(self) -> dict[str, DestinationSettings]:

@@ -22,6 +22,7 @@ from hl7bridge.channel.model import (
     Reading,
 )
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
+from hl7bridge.channel.providertable import PROVIDERS, read_providers
 from hl7bridge.channel.record import (
     Field,
     Record,
@@ -164,6 +165,7 @@ class _Loader:
             channel_plans=self.plans,
             tests=tuple(self._tests(folder)),
             medicines=read_medicines(tables, self.mistakes),
+            providers=read_providers(tables.get(PROVIDERS), self.mistakes),
         )
 
     def _tables(self) -> dict[str, Table | None]:

@@ -10,13 +10,13 @@ queue and no store.
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
 from twisted.mail.smtp import (
+    SUCCESS,
     CramMD5ClientAuthenticator,
     ESMTPClient,
     LOGINAuthenticator,
@@ -25,6 +25,9 @@ from twisted.mail.smtp import (
 from twisted.python.failure import Failure
 
 from hl7bridge.connectors.outgoing import Mail, Unsendable
+
+#: Seconds that a server may take to answer the end of the data (RFC 5321, 4.5.3.2.6).
+DATA_S: Final = 600.0
 
 Run = Callable[..., "Deferred[Any]"]
 Answer = tuple[str | None, str | None]
@@ -168,12 +171,15 @@ class Sending(ESMTPClient):
     def getMailTo(self) -> list[bytes]:
         return [self._to.encode("ascii")]
 
-    def getMailData(self) -> BytesIO:
-        return BytesIO(self._text)
-
     def smtpState_data(self, code: int, resp: bytes) -> None:
+        """The server wants the data: all of it at once, its lines ended and their first points doubled (RFC 5321, 4.5.2)."""
         self._data_began = True
-        ESMTPClient.smtpState_data(self, code, resp)
+        self.setTimeout(DATA_S)
+        lines = b"\r\n" + self._text.replace(b"\n", b"\r\n")
+        self.transport.write(lines.replace(b"\r\n.", b"\r\n..")[2:])
+        self.sendLine(b"." if lines.endswith(b"\r\n") else b"\r\n.")
+        self._expected = SUCCESS
+        self._okresponse = self.smtpState_msgSent
 
     def sentMail(self, code: int, resp: bytes, numOk: int, addresses: Any, log: Any) -> None:
         if 200 <= code < 300:
