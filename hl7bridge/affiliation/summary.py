@@ -52,8 +52,8 @@ _RESULT_RANK: Final = {"F": 1, "U": 1, "": 1, "C": 2, "X": 3, "W": 4, "D": 4}
 _FINAL: Final = frozenset({"F", "U", "C", ""})
 _TAKEN_BACK: Final = frozenset({"W", "D"})
 _PRELIMINARY: Final = frozenset({"I", "P", "R", "S"})
-#: Table 0078: what is within its range, and susceptibilities, which are no abnormal values.
-_USUAL: Final = frozenset({"", "N", "S", "I", "R", "MS", "VS", "NEG", "ND", "NR"})
+#: Table 0078: what is within its range, and susceptibilities but resistance, which are no abnormal values.
+_USUAL: Final = frozenset({"", "N", "S", "I", "MS", "VS", "NEG", "ND", "NR"})
 
 _NOT_AS_BEFORE: Final = frozenset({"corrected", "taken back"})
 
@@ -165,6 +165,12 @@ def visits(facts: Iterable[Fact], today: date) -> tuple[Visit, ...]:
             told.setdefault(fact.visit, []).append(fact)
     found = (_visit(key, told[key]) for key in sorted(told))
     return tuple(each for each in found if each is not None and each.ended.day <= today)
+
+
+def next_end(facts: Iterable[Fact], today: date) -> date | None:
+    """The first later day on which a visit ends, as far as it is told: `visits` may find more on that day. None if there is none."""
+    ends = (found.ended.day for found in visits(facts, date.max) if found.ended.day > today)
+    return min(ends, default=None)
 
 
 def _visit(key: VisitKey, facts: list[VisitFact]) -> Visit | None:

@@ -7,7 +7,9 @@ tells of none; a result that is a document (OBX-2 = ED or RP) is no value and is
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
@@ -80,10 +82,15 @@ def visit_facts(
         ends = plan.ended(Scope(read.message, Work(received, 0, read.zone)))
     said = VisitEvent.ENDED if ends else VisitEvent.BEGUN if type_ in _BEGINS else VisitEvent.TOLD
     said = _UNDOES.get(type_, said)
-    found: list[Fact] = [_visit(read, key, said, told, visit, event)]
-    if is_result:
-        found += _results(read, key, told, sent or told)
-    return found, []
+    fact = _visit(read, key, said, told, visit, event)
+    if not is_result:
+        return [fact], []
+    # A laboratory may have sent it: its MSH-4 is not where the patient was.
+    found: list[Fact] = [replace(fact, facility="")]
+    results = list(islice(_results(read, key, sent or told), MOST_RESULTS + 1))
+    found += results[:MOST_RESULTS]
+    too_many = [f"{plan.place}: more than {MOST_RESULTS} results in one message"]
+    return found, too_many if len(results) > MOST_RESULTS else []
 
 
 def _key(read: Texts, visit: Segment) -> VisitKey | None:
@@ -174,10 +181,9 @@ def _words(text: str) -> Concept:
     return (Coded("", "", text),) if text else ()
 
 
-def _results(read: Texts, key: VisitKey, told: datetime, sent: datetime) -> Iterator[ObservationFact]:
+def _results(read: Texts, key: VisitKey, sent: datetime) -> Iterator[ObservationFact]:
     """One fact for each OBX that holds a value or says what became of one."""
     order: Segment | None = None
-    count = 0
     for segment in read.message.segments:
         if segment.name == b"OBR":
             order = segment
@@ -186,9 +192,6 @@ def _results(read: Texts, key: VisitKey, told: datetime, sent: datetime) -> Iter
             status = (read.first(segment, 11) or read.first(order, 25)).upper()
             if not code or status in _NO_RESULT:
                 continue
-            count += 1
-            if count > MOST_RESULTS:
-                return
             panel = _concept(read, read.parts(order, 4))
             value, coded = _value(read, segment)
             yield ObservationFact(

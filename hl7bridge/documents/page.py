@@ -28,7 +28,7 @@ from reportlab.platypus import (
 )
 
 from hl7bridge.affiliation.facts import When
-from hl7bridge.documents.typeface import BOLD, MISSING, MISSING_NOTE, REGULAR, characters, markup, shown
+from hl7bridge.documents.typeface import BOLD, MISSING, MISSING_NOTE, REGULAR, markup, shown
 
 MARGIN: Final = 54.0
 WIDTH: Final = letter[0] - 2 * MARGIN
@@ -142,7 +142,6 @@ def drawn(story: Callable[[], list[Any]], foot: Foot, *, title: str, made: datet
 
     `title` is the file's, and tells nothing of a patient; `made` its date.
     """
-    characters()
     total = _laid_out(story(), foot, title, made, 0)[1]
     return _laid_out(story(), foot, title, made, total)[0]
 

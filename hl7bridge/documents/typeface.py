@@ -10,10 +10,12 @@ Raises nothing.
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
 from importlib.resources import files
 from typing import Final
 from xml.sax.saxutils import escape
+
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
 
 REGULAR: Final = "SourceSansPro-Regular"
 BOLD: Final = "SourceSansPro-Bold"
@@ -26,12 +28,7 @@ MISSING_NOTE: Final = (
 MOST: Final = 300
 
 
-@lru_cache(maxsize=1)
-def characters() -> frozenset[int]:
-    """The code points that both weights can show; both are registered with the first call."""
-    from reportlab.pdfbase import pdfmetrics
-    from reportlab.pdfbase.ttfonts import TTFont
-
+def _registered() -> frozenset[int]:
     shown: set[int] | None = None
     for name in (REGULAR, BOLD):
         font = TTFont(name, str(files("font_source_sans_pro") / "files" / f"{name}.ttf"))
@@ -42,17 +39,21 @@ def characters() -> frozenset[int]:
     return frozenset(shown or ())
 
 
+#: The code points that both weights can show. Both are registered as this module is imported, which happens once however many threads
+#: draw: a typeface that is registered anew while a page is drawn would mix up its letters.
+CHARACTERS: Final = _registered()
+
+
 def shown(text: str, most: int = MOST) -> str:
     """`text` as it can be drawn, at most so many characters of it; where it is cut an ellipsis says so.
 
     Accents that stand apart are joined to their letters first (NFC); characters without a look of their own are left out.
     """
-    known = characters()
     drawn = []
     for char in unicodedata.normalize("NFC", text):
         if char in "\n\t\r\u00a0":
             drawn.append("\n" if char == "\n" else " ")
-        elif ord(char) in known and unicodedata.category(char) not in ("Cf", "Cc"):
+        elif ord(char) in CHARACTERS and unicodedata.category(char) not in ("Cf", "Cc"):
             drawn.append(char)
         elif unicodedata.category(char) != "Cf":
             drawn.append(MISSING)

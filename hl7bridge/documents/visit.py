@@ -48,7 +48,7 @@ _FLAGS: Final = {
     "N": "normal",
     "S": "susceptible",
     "I": "intermediate",
-    "R": "resistant",
+    "R": "◆ resistant",
     "U": "▲ rising",
     "D": "▼ falling",
     "B": "better",

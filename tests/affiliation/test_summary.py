@@ -28,6 +28,7 @@ from hl7bridge.affiliation.summary import (
     NO_RESULTS,
     NOT_COVERED,
     Standing,
+    next_end,
     summary,
     visits,
 )
@@ -90,6 +91,8 @@ def test_a_visit_that_ends_tomorrow_has_not_ended() -> None:
     facts = [told(E, 0)]
     assert visits(facts, DAY - timedelta(days=1)) == ()
     assert len(visits(facts, DAY)) == 1
+    assert next_end(facts, DAY - timedelta(days=1)) == DAY
+    assert next_end(facts, DAY) is None
 
 
 def test_a_corrected_end_is_the_end_and_what_a_message_leaves_out_takes_nothing_back() -> None:
@@ -149,7 +152,8 @@ def test_what_was_only_ever_taken_back_is_not_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("flag", "abnormal"), [("", False), ("N", False), ("H", True), ("A", True), ("N, >", True), ("S", False)]
+    ("flag", "abnormal"),
+    [("", False), ("N", False), ("H", True), ("A", True), ("N, >", True), ("S", False), ("R", True)],
 )
 def test_abnormal_is_what_the_laboratory_marked(flag: str, abnormal: bool) -> None:
     [found] = summed(result("A1C", "5.9", flag=flag)).results

@@ -202,6 +202,17 @@ def test_a_document_is_no_value_and_what_was_not_asked_is_no_result(decided: Dec
     assert results(decided, obx) == []
 
 
+def test_of_very_many_results_some_are_kept_and_that_is_counted(decided: Decide) -> None:
+    message = oru("\n".join(f"OBX|{i}|NM|{i}^N^L||5||||||F" for i in range(1, 700)))
+    decision = decided(folder(f"programme: {YES}"), message.replace("\n", "\r").encode())
+    assert sum(isinstance(fact, ObservationFact) for fact in decision.facts) == 500
+    assert any("more than 500 results" in each for each in decision.misses)
+
+
+def test_where_the_patient_was_is_not_what_a_laboratory_says_of_itself(decided: Decide) -> None:
+    assert visit(decided, oru("OBX|1|NM|1^N^L||5||||||F")).facility == ""
+
+
 def test_a_long_text_is_kept_within_a_bound_and_said_to_be_cut(decided: Decide) -> None:
     [found] = results(decided, "OBX|1|TX|1^N^L||" + "x" * 5000 + "||||||F")
     assert (len(found.value), found.cut) == (2000, True)
