@@ -10,17 +10,19 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from hl7bridge import shipped
 from hl7bridge.affiliation.chart import Chart, chart_of
-from hl7bridge.affiliation.factdata import unpacked
-from hl7bridge.affiliation.facts import Fact, PersonFact
+from hl7bridge.affiliation.interactionlist import Interactions
+from hl7bridge.affiliation.known import known_of
 from hl7bridge.affiliation.medicines import Medicines
-from hl7bridge.affiliation.people import Patient, patient_of
+from hl7bridge.affiliation.people import Patient
+from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.medicinetable import medicines_of
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE, socket_path
@@ -97,32 +99,21 @@ class Operations:
         """What is known of a patient, named as in `patient_key`, under all identifiers; by the tables of the newest configuration.
         Raises HL7BridgeError, also for a patient of whom no message told.
         """
-        facts: dict[int, list[Fact]] = {}
-
-        def known(keys: Sequence[int]) -> list[Fact]:
-            for key in keys:
-                if key not in facts:
-                    facts[key] = [unpacked(row.data) for row in self.reader.facts([key])]
-            return [fact for key in keys for fact in facts[key]]
-
-        found = patient_of(
-            self.patient_key(patient),
-            self.reader.aliases,
-            lambda keys: [fact for fact in known(keys) if isinstance(fact, PersonFact)],
-        )
-        told = known(found.keys)
-        if not told:
+        known = known_of(self.patient_key(patient), self.reader.aliases, self.reader.facts)
+        if not known.said:
             raise HL7BridgeError(
                 "nothing is known of this patient",
                 code="unknown-patient",
                 hint="only channels with `programme:` tell; `hl7bridge messages --patient` lists what came",
             )
-        return found, chart_of(told, found.held, self._medicines(), on)
+        medicines, listed = self._tables()
+        return known.patient, chart_of(known.facts, known.patient.held, medicines, on, listed)
 
-    def _medicines(self) -> Medicines:
+    def _tables(self) -> tuple[Medicines, Interactions]:
         versions = self.reader.versions()
         kept = self.reader.configuration(versions[-1][0]) if versions else None
-        return Medicines() if kept is None else medicines_of(kept.files)
+        files = {} if kept is None else kept.files
+        return medicines_of(files), interactions_of(files, shipped.interactions())
 
     def messages(
         self,

@@ -15,6 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAY = {
     "errors": set(),
     "places": set(),
+    "shipped": set(),
     "hl7": {"errors"},
     "affiliation": {"errors", "hl7"},
     "channel": {"errors", "hl7", "affiliation"},
@@ -25,6 +26,7 @@ MAY = {
     "engine": {
         "errors",
         "places",
+        "shipped",
         "hl7",
         "affiliation",
         "channel",
@@ -34,7 +36,7 @@ MAY = {
         "connectors",
     },
     "observe": {"errors"},
-    "operations": {"errors", "places", "affiliation", "channel", "store"},
+    "operations": {"errors", "places", "shipped", "affiliation", "channel", "store"},
     "testing": {
         "errors",
         "places",

@@ -1,11 +1,12 @@
-"""Which alerts of non-adherence are in force on a day, and when that must be asked again.
+"""Which alerts are in force on a day, and when that must be asked again.
 
 An alert says what is known here and what is not; it judges nobody. What is unknown raises nothing: how long a supply lasts, whether
 something was taken home, what a product is made of. After death there are none.
 
-Two kinds tell how things stand and end when they change: a fill *not picked up*, a *refill late*. Two tell of something that
+Two kinds tell how things stand and end when they change: a fill *not picked up*, a *refill late*. The others tell of something that
 stays true: *primary non-adherence* even if the medicine is dispensed later, which its reason then says; *adherence falling* in a
-calendar year, PQA's measurement year, when that year is over. Facts that arrive late may still take any of them back.
+calendar year, PQA's measurement year, when that year is over; an *interaction* of the day on which both medicines were active; an
+*intervention*, which was made. Facts that arrive late may still take any of them back.
 
 Refuses to know messages, affiliates, what was sent, and clocks. Raises nothing.
 """
@@ -20,6 +21,9 @@ from hl7bridge.affiliation.adherence import Course, course, low_spans, percentag
 from hl7bridge.affiliation.case import ELSEWHERE, Alert, Case, Kind, Thresholds, subject
 from hl7bridge.affiliation.facts import Fact
 from hl7bridge.affiliation.history import Dose, history
+from hl7bridge.affiliation.interactionlist import NO_LIST, Interactions
+from hl7bridge.affiliation.interactions import interactions
+from hl7bridge.affiliation.interventions import pharmacist_interventions
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.pickups import not_picked_up, primary_non_adherence
 from hl7bridge.affiliation.refills import late_refills
@@ -30,17 +34,20 @@ _RULES = {
     Kind.NOT_PICKED_UP: not_picked_up,
     Kind.PRIMARY: primary_non_adherence,
     Kind.REFILL_LATE: late_refills,
+    Kind.INTERVENTION: pharmacist_interventions,
 }
 
 
 class Assessment(NamedTuple):
     """The alerts in force, sorted by subject; and the day on which to ask again though no fact came, None if never.
 
-    Until the day before `next_day` the alerts stay exactly as they are, unless a fact is added.
+    Until the day before `next_day` the alerts stay exactly as they are, unless a fact is added. Of one who is `dead` nothing is
+    said any more, nor taken back.
     """
 
     alerts: tuple[Alert, ...]
     next_day: date | None
+    dead: bool = False
 
 
 def assess(
@@ -49,14 +56,17 @@ def assess(
     thresholds: Thresholds,
     today: date,
     enrolled_through: date | None = None,
+    listed: Interactions = NO_LIST,
 ) -> Assessment:
     """The alerts in force on `today`, by what the facts say had happened by then.
 
-    Neither the order of the facts nor repeats make a difference. `enrolled_through` ends the period of adherence.
+    Neither the order of the facts nor repeats make a difference. `enrolled_through` ends the period of adherence. `listed` is the
+    list by which interactions are screened; without one nothing is.
     """
+    facts = set(facts)
     known = history(facts, today)
     if known.life.dead:
-        return Assessment((), known.next_day)
+        return Assessment((), known.next_day, dead=True)
     case = Case(known, medicines, thresholds)
     found = [alert for kind, rule in _RULES.items() if kind in thresholds.kinds for alert in rule(case)]
     again = [] if known.next_day is None else [known.next_day]
@@ -64,6 +74,8 @@ def assess(
         for alert, ends in adherence_falling(case, today, enrolled_through):
             found.append(alert)
             again += [] if ends is None else [ends]
+    if Kind.INTERACTION in thresholds.kinds:
+        found += interactions(facts, medicines, listed, today)
     in_force = sorted((alert for alert in found if alert.day <= today), key=lambda alert: alert.subject)
     again += [alert.day for alert in found if alert.day > today]
     return Assessment(tuple(in_force), min(again, default=None))
@@ -95,7 +107,7 @@ def adherence_falling(
         for span in low_spans(found, percent):
             if span.end >= at:
                 ends = date.fromordinal(span.end + 1) if span.begin <= at and span.end < found.last else None
-                yield _falling(class_, year, found, span.begin, percent), ends
+                yield _falling(case, class_, year, found, span.begin, percent), ends
                 break
 
 
@@ -116,7 +128,7 @@ def _by_class_and_year(case: Case) -> dict[tuple[str, int], list[Dose]]:
     return found
 
 
-def _falling(class_: str, year: int, found: Course, day: int, percent: int) -> Alert:
+def _falling(case: Case, class_: str, year: int, found: Course, day: int, percent: int) -> Alert:
     covered, days, in_hospital = tally(found.pieces, day)
     begin, end = date.fromordinal(found.first), date.fromordinal(day)
     told = f"Of the {days} days from the first fill on {begin} through {end}, {covered} were covered by {class_} dispensed here"
@@ -130,4 +142,5 @@ def _falling(class_: str, year: int, found: Course, day: int, percent: int) -> A
         f"{told}. The threshold is {percent} %. {ELSEWHERE}",
         value=percentage(covered, days),
         class_=class_,
+        medicines=case.concerned(found.fills),
     )

@@ -1,4 +1,4 @@
-"""What the rules of non-adherence share: an alert, the thresholds, and a patient's case as the rules look at it.
+"""What the rules of alerts share: an alert, the thresholds, and a patient's case as the rules look at it.
 
 A rule is a function of a case that yields alerts with the day from which they hold, perhaps a day to come. Refuses to know messages,
 affiliates and clocks. Raises nothing.
@@ -6,6 +6,7 @@ affiliates and clocks. Raises nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -29,6 +30,8 @@ class Kind(StrEnum):
     PRIMARY = "primary-non-adherence"
     REFILL_LATE = "refill-late"
     ADHERENCE = "adherence-falling"
+    INTERACTION = "interaction"
+    INTERVENTION = "intervention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,8 @@ class Alert:
 
     `day`: the day it became true. `fills`: those that it rests on. `reason`: what is known and what is not, in sentences. `value`:
     percent, as of `day`, where the kind has one. `medicine` and `prescription` are None where it is about a class, `class_` is ""
-    where it is not.
+    where it is not. `medicines`: every one that the alert names or rests on, sorted, so that an alert which would give away a
+    withheld medicine can be withheld as a whole.
     """
 
     kind: Kind
@@ -68,6 +72,7 @@ class Alert:
     medicine: Medicine | None = None
     prescription: PrescriptionKey | None = None
     class_: str = ""
+    medicines: tuple[Medicine, ...] = ()
 
 
 class Case:
@@ -97,6 +102,24 @@ class Case:
     def related(self, one: frozenset[str], other: frozenset[str]) -> bool:
         """Whether two medicines share an ingredient or a class, so that the one may stand for the other."""
         return not (one.isdisjoint(other) and self.classes(one).isdisjoint(self.classes(other)))
+
+    def concerned(
+        self, fills: Iterable[FillKey], prescriptions: Iterable[PrescriptionKey] = ()
+    ) -> tuple[Medicine, ...]:
+        """The medicines of these fills and prescriptions, as dispensed and as ordered: they may bear different codes."""
+        dispensed = set(fills)
+        ordered = {*prescriptions, *(fill.prescription for fill in dispensed)}
+        return named(
+            [
+                *(fill.medicine for fill in self.known.fills if fill.key in dispensed),
+                *(each.medicine for each in self.known.prescriptions if each.key in ordered),
+            ]
+        )
+
+
+def named(medicines: Iterable[Medicine]) -> tuple[Medicine, ...]:
+    """Medicines for `Alert.medicines`: each once, sorted."""
+    return tuple(sorted(set(medicines)))
 
 
 def subject(kind: Kind, *parts: str) -> str:

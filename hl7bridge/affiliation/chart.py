@@ -11,10 +11,12 @@ from datetime import date
 
 from hl7bridge.affiliation.adherence import Adherence, adherence
 from hl7bridge.affiliation.alerts import Alert, Thresholds, assess
-from hl7bridge.affiliation.facts import Fact
+from hl7bridge.affiliation.facts import Fact, Medicine
 from hl7bridge.affiliation.fills import Fill, Prescription
 from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.interactionlist import NO_LIST, Interactions
 from hl7bridge.affiliation.medicines import Medicines
+from hl7bridge.affiliation.regimen import active_on, not_screened
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,8 @@ class Chart:
     """One patient on one day. `held`: why nothing is concluded of the patient, or None; then there is nothing but the facts.
 
     `adherence` is of the calendar year so far, a figure for each class that the site's tables name for a medicine of the patient's.
+    `screened_by`: the list of interactions and its version. `not_screened`: the active medicines that the site's table does not hold,
+    so that no list can be asked about them; `list_leaves_out`: what the list itself names without saying what is in it.
     """
 
     on: date
@@ -30,18 +34,35 @@ class Chart:
     fills: tuple[Fill, ...]
     adherence: tuple[Adherence, ...]
     alerts: tuple[Alert, ...]
+    screened_by: str
+    not_screened: tuple[Medicine, ...]
+    list_leaves_out: tuple[str, ...]
 
 
-def chart_of(facts: Iterable[Fact], held: str | None, medicines: Medicines, on: date) -> Chart:
+def chart_of(
+    facts: Iterable[Fact], held: str | None, medicines: Medicines, on: date, listed: Interactions = NO_LIST
+) -> Chart:
     """The chart of a patient with these facts, by the thresholds that hold where nobody says otherwise."""
     known = list(facts)
     told = history(known, on)
-    if held is not None:
-        return Chart(on, held, tuple(told.prescriptions), tuple(told.fills), (), ())
-    classes = sorted({each for fill in told.fills for each in medicines.classes_of(fill.medicine)})
-    thresholds = Thresholds()
-    figures = [
-        adherence(told, medicines, class_, date(on.year, 1, 1), on, thresholds.measures) for class_ in classes
-    ]
-    alerts = assess(known, medicines, thresholds, on).alerts
-    return Chart(on, None, tuple(told.prescriptions), tuple(told.fills), tuple(figures), alerts)
+    figures: list[Adherence] = []
+    alerts: tuple[Alert, ...] = ()
+    if held is None:
+        thresholds = Thresholds()
+        classes = sorted({each for fill in told.fills for each in medicines.classes_of(fill.medicine)})
+        figures = [
+            adherence(told, medicines, class_, date(on.year, 1, 1), on, thresholds.measures)
+            for class_ in classes
+        ]
+        alerts = assess(known, medicines, thresholds, on, listed=listed).alerts
+    return Chart(
+        on,
+        held,
+        tuple(told.prescriptions),
+        tuple(told.fills),
+        tuple(figures),
+        alerts,
+        listed.called,
+        not_screened(active_on(on, known, medicines)) if held is None else (),
+        listed.not_screened,
+    )

@@ -20,10 +20,12 @@ from hl7bridge.affiliation.facts import (
     Fact,
     FillFact,
     FillKey,
+    InterventionFact,
     Medicine,
     ObservationFact,
     Ordered,
     OrderFact,
+    PatientNumber,
     PersonFact,
     PrescriptionKey,
     StayFact,
@@ -74,8 +76,22 @@ def packed(fact: Fact) -> bytes:
         values = ["observation", *_observation_values(fact)]
     elif isinstance(fact, DeathFact):
         values = ["death", _day(fact.on), int(fact.withdrawn)]
+    elif isinstance(fact, InterventionFact):
+        fill = (
+            None if fact.fill is None else [*fact.fill.prescription, fact.fill.number, _day(fact.fill.part)]
+        )
+        values = [
+            "intervention",
+            *fact.prescription,
+            fill,
+            _day(fact.on),
+            *fact.medicine,
+            fact.code,
+            fact.text,
+        ]
     else:
         values = ["person", fact.family, fact.given, _day(fact.birth), fact.sex]
+        values += [part for number in fact.numbers for part in number]
     return _PLAIN + json.dumps(values, separators=(",", ":"), ensure_ascii=False).encode(
         "utf-8", "surrogatepass"
     )
@@ -130,6 +146,7 @@ def _visit_values(fact: VisitFact) -> list[Any]:
         fact.primary_care,
         fact.reason,
         fact.diagnoses,
+        fact.marks,
     ]
 
 
@@ -146,6 +163,7 @@ def _visit(v: list[Any]) -> Fact:
         None if v[9] is None else Clinician(*v[9]),
         _concept(v[10]),
         tuple(_concept(each) for each in v[11]),
+        _concept(v[12]),
     )
 
 
@@ -166,6 +184,7 @@ def _observation_values(fact: ObservationFact) -> list[Any]:
         fact.flag,
         _moment(fact.observed),
         fact.panel,
+        fact.marks,
     ]
 
 
@@ -186,6 +205,7 @@ def _observation(v: list[Any]) -> Fact:
         v[13],
         _when(v[14]),
         _concept(v[15]),
+        _concept(v[16]),
     )
 
 
@@ -201,12 +221,22 @@ def _concept(values: list[Any]) -> Concept:
     return tuple(Coded(*each) for each in values)
 
 
+def _numbers(v: list[Any]) -> tuple[PatientNumber, ...]:
+    return tuple([PatientNumber(*v[at : at + 3]) for at in range(0, len(v), 3)])
+
+
+def _intervention(v: list[Any]) -> Fact:
+    fill = None if v[2] is None else FillKey(PrescriptionKey(v[2][0], v[2][1]), v[2][2], _date(v[2][3]))
+    return InterventionFact(PrescriptionKey(v[0], v[1]), fill, _known(v[3]), Medicine(*v[4:7]), v[7], v[8])
+
+
 _READERS: Final[dict[str, Callable[[list[Any]], Fact]]] = {
     "fill": _fill,
     "order": _order,
     "stay": lambda v: StayFact(v[0], _date(v[1]), _date(v[2]), bool(v[3])),
+    "intervention": _intervention,
     "death": lambda v: DeathFact(_date(v[0]), bool(v[1])),
     "visit": _visit,
     "observation": _observation,
-    "person": lambda v: PersonFact(v[0], v[1], _date(v[2]), v[3]),
+    "person": lambda v: PersonFact(v[0], v[1], _date(v[2]), v[3], _numbers(v[4:])),
 }

@@ -1,4 +1,4 @@
-"""What the programme knows: events of prescriptions, fills, stays, visits and lives, each under a key of its own.
+"""What the programme knows: events of prescriptions, fills, stays, visits, lives and interventions, each under a key of its own.
 
 A fact is what one message says about one thing. It is known by what happened (a fill by store, prescription and fill number), never
 by the message that told it, so that repeats, late arrivals and whole replays come to the same set. Everything the programme
@@ -112,14 +112,26 @@ class DeathFact:
     withdrawn: bool = False
 
 
+class PatientNumber(NamedTuple):
+    """An identifier of a patient as it is written: CX.1, the authority of CX.4 and the kind of CX.5."""
+
+    number: str
+    authority: str
+    kind: str
+
+
 @dataclass(frozen=True, slots=True)
 class PersonFact:
-    """Who a message says the patient is: PID-5, PID-7 and PID-8. It vetoes a match of numbers, and never makes one."""
+    """Who a message says the patient is: PID-5, PID-7 and PID-8. It vetoes a match of numbers, and never makes one.
+
+    `numbers` are those of PID-3 in their order: what is told of the patient later is told under them.
+    """
 
     family: str
     given: str
     birth: date | None
     sex: str
+    numbers: tuple[PatientNumber, ...] = ()
 
 
 class Coded(NamedTuple):
@@ -184,6 +196,8 @@ class VisitFact:
     `facility` MSH-4, `place` PV1-3 in words, `began` PV1-44, `ended` PV1-45 or, of an end, the event's own time (EVN-6, else
     EVN-2), `attending` PV1-7, `reason` PV2-3, `diagnoses` DG1-3. `primary_care` is the person in the role PP of table 0443 (ROL-3,
     ROL-4), which since version 2.4 takes the place of PD1-4, and otherwise PD1-4; PV1-8 is who referred, and no such person.
+    `marks` are codes by which the whole visit may be withheld (PV1-3, PV1-10, PV1-16, PV2-22, PD1-12, ARV; `withheld` has the words
+    that stand for their systems).
     """
 
     visit: VisitKey
@@ -197,6 +211,7 @@ class VisitFact:
     primary_care: Clinician | None = None
     reason: Concept = ()
     diagnoses: tuple[Concept, ...] = ()
+    marks: Concept = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +221,7 @@ class ObservationFact:
     It is known by the visit, `order` (OBR-3, else OBR-2, else the code of OBR-4), the first of `code` (OBX-3) and `sub_id` (OBX-4).
     `reported` is OBR-22, else MSH-7, and `sent` MSH-7, in UTC: by these the latest version is found. `value` is OBX-5 as text,
     `cut` where it was too long to be kept whole, `coded` its codes, `panel` OBR-4, `flag` OBX-8 (table 0078), `status` OBX-11
-    (table 0085), `observed` OBX-14, else OBR-7.
+    (table 0085), `observed` OBX-14, else OBR-7. `marks` are further codes by which it may be withheld: OBR-31, OBR-44, ORC-16, ORC-28.
     """
 
     visit: VisitKey
@@ -224,6 +239,24 @@ class ObservationFact:
     flag: str = ""
     observed: When | None = None
     panel: Concept = ()
+    marks: Concept = ()
 
 
-Fact = OrderFact | FillFact | StayFact | DeathFact | PersonFact | VisitFact | ObservationFact
+@dataclass(frozen=True, slots=True)
+class InterventionFact:
+    """What a pharmacist did about a prescription or one fill of it (`fill` None: the order), such as consulting the prescriber.
+
+    `code` and `text` are those of the site's table of interventions and nothing else: what a feed writes freely is never in them.
+    """
+
+    prescription: PrescriptionKey
+    fill: FillKey | None
+    on: date
+    medicine: Medicine
+    code: str
+    text: str
+
+
+Fact = (
+    OrderFact | FillFact | StayFact | DeathFact | PersonFact | InterventionFact | VisitFact | ObservationFact
+)

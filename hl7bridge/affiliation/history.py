@@ -17,6 +17,7 @@ from hl7bridge.affiliation.facts import (
     DeathFact,
     Fact,
     FillFact,
+    InterventionFact,
     ObservationFact,
     OrderFact,
     PersonFact,
@@ -31,13 +32,17 @@ from hl7bridge.affiliation.stays import Life, Span, days_in_hospital, life
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What is known on a day. `next_day` is the first later day on which something already told of happens, None if none."""
+    """What is known on a day. `next_day` is the first later day on which something already told of happens, None if none.
+
+    `interventions` are as they were told, each once.
+    """
 
     fills: tuple[Fill, ...]
     prescriptions: tuple[Prescription, ...]
     stays: tuple[Span, ...]
     life: Life
     next_day: date | None
+    interventions: tuple[InterventionFact, ...] = ()
 
 
 class Dose(NamedTuple):
@@ -61,6 +66,7 @@ def history(facts: Iterable[Fact], today: date) -> History:
     dispensed: list[FillFact] = []
     stays: list[StayFact] = []
     deaths: list[DeathFact] = []
+    made: list[InterventionFact] = []
     later: list[date] = []
     for fact in set(facts):
         if isinstance(fact, PersonFact | VisitFact | ObservationFact):
@@ -75,6 +81,8 @@ def history(facts: Iterable[Fact], today: date) -> History:
             dispensed.append(fact)
         elif isinstance(fact, OrderFact):
             orders.append(fact)
+        elif isinstance(fact, InterventionFact):
+            made.append(fact)
         else:
             deaths.append(fact)
     standing = fills(dispensed)
@@ -84,6 +92,7 @@ def history(facts: Iterable[Fact], today: date) -> History:
         stays=days_in_hospital(stays, today),
         life=life(deaths, today),
         next_day=min(later, default=None),
+        interventions=tuple(sorted(made, key=repr)),
     )
 
 

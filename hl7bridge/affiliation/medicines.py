@@ -6,7 +6,7 @@ not counted, and is never guessed from its name. Refuses to know messages and pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from hl7bridge.affiliation.facts import Medicine
@@ -42,6 +42,11 @@ class Medicines:
     def ingredients(self, medicine: Medicine) -> frozenset[str]:
         """RXCUIs of a medicine's ingredients; empty where the table does not hold its code."""
         return self._ingredients.get((medicine.system, medicine.code), _NOTHING)
+
+    def products(self) -> Iterator[tuple[str, str, frozenset[str]]]:
+        """Every code of the table: its system, the code, the RXCUIs of its ingredients."""
+        for (system, code), ingredients in self._ingredients.items():
+            yield system, code, ingredients
 
     def classes(self, ingredient: str) -> frozenset[str]:
         """The therapeutic classes of an ingredient, by the site's names."""

@@ -60,7 +60,7 @@ def contradiction(persons: Iterable[PersonFact]) -> str | None:
     if len({person.birth for person in said if person.birth is not None}) > 1:
         return "birth dates differ (PID-7)"
     sexes = {person.sex for person in said if person.sex in ("M", "F")}
-    names = {person.family for person in said if person.family}
+    names = {person.family.casefold() for person in said if person.family}
     if len(sexes) > 1 and len(names) > 1:
         return "sex and family name differ (PID-8, PID-5.1)"
     return None

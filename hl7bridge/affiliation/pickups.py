@@ -41,6 +41,7 @@ def not_picked_up(case: Case) -> Iterator[Alert]:
             f"Not picked up here: {_story(case, fill)}. {ELSEWHERE}",
             medicine=fill.medicine,
             prescription=fill.key.prescription,
+            medicines=case.concerned((fill.key,)),
         )
 
 
@@ -93,17 +94,18 @@ def primary_non_adherence(case: Case) -> Iterator[Alert]:
             if begin - case.thresholds.new <= dose.day < due
         ):
             continue
-        late = (dose for dose in case.doses if dose.certain and dose.day >= due)
+        doses = (dose for dose in case.doses if dose.certain and dose.day >= due)
+        late = next((dose for dose in doses if _of(case, dose, each.key, ingredients)), None)
+        fills = tuple(fill.key for fill in case.known.fills if fill.key.prescription == each.key)
         yield Alert(
             Kind.PRIMARY,
             subject(Kind.PRIMARY, *each.key),
             date.fromordinal(due),
-            tuple(fill.key for fill in case.known.fills if fill.key.prescription == each.key),
-            _unfilled(
-                case, each, next((dose for dose in late if _of(case, dose, each.key, ingredients)), None)
-            ),
+            fills,
+            _unfilled(case, each, late),
             medicine=each.medicine,
             prescription=each.key,
+            medicines=case.concerned(fills if late is None else (*fills, late.fill.key), (each.key,)),
         )
 
 

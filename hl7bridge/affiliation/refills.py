@@ -66,7 +66,22 @@ def _alert(case: Case, dose: Dose, end: int, due: int, refill: _Refill) -> Alert
         f"{case.thresholds.late} days (days in hospital not counted). {ELSEWHERE}",
         medicine=dose.fill.medicine,
         prescription=refill.prescription,
+        medicines=case.concerned((*_behind(case, dose), *refill.fills), (refill.prescription,)),
     )
+
+
+def _behind(case: Case, dose: Dose) -> list[FillKey]:
+    """The fills that the end of supply rests on: of an ingredient of it, or of one that shared a product with that, and so on."""
+    shared = set(dose.ingredients)
+    mine: list[Dose] = []
+    rest = case.doses
+    while True:
+        more = [each for each in rest if not shared.isdisjoint(each.ingredients)]
+        if not more:
+            return [each.fill.key for each in mine]
+        mine += more
+        rest = [each for each in rest if shared.isdisjoint(each.ingredients)]
+        shared.update(*(each.ingredients for each in more))
 
 
 def _expected(case: Case, ingredients: frozenset[str], last: int, end: int) -> Iterator[_Refill]:

@@ -71,7 +71,11 @@ NO_DIAGNOSES: Final = "No diagnoses are given."
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit that has ended. `last_told`: when the sender last said something of it, in UTC."""
+    """A visit that has ended. `last_told`: when the sender last said something of it, in UTC.
+
+    `marks` are all the codes that any message said of where and under what protection it took place: where they are withheld, so is
+    the whole visit (`is_withheld`).
+    """
 
     key: VisitKey
     ended: When
@@ -83,6 +87,7 @@ class Visit:
     primary_care: Clinician | None
     reason: Concept
     diagnoses: tuple[Concept, ...]
+    marks: Concept = ()
 
 
 class Standing(StrEnum):
@@ -111,6 +116,7 @@ class Result:
     observed: When | None
     standing: Standing
     coded: Concept = ()
+    marks: Concept = ()
 
     @property
     def abnormal(self) -> bool:
@@ -203,7 +209,13 @@ def _visit(key: VisitKey, facts: list[VisitFact]) -> Visit | None:
         next((fact.primary_care for fact in last_first if fact.primary_care), None),
         next((fact.reason for fact in last_first if fact.reason), ()),
         next((fact.diagnoses for fact in last_first if fact.diagnoses), ()),
+        tuple(sorted({code for fact in facts for code in fact.marks})),
     )
+
+
+def is_withheld(visit: Visit, withheld: Withheld) -> bool:
+    """Whether the whole visit must not be told of, by where it took place or how it is protected: then it has no summary."""
+    return bool(visit.marks) and withheld(visit.marks)
 
 
 def _visit_order(fact: VisitFact) -> tuple[datetime, int, str]:
@@ -260,6 +272,7 @@ def _result(facts: list[ObservationFact]) -> Result | None:
         next((fact.observed for fact in reversed(facts) if fact.observed), None),
         standing,
         () if bare else shown.coded,
+        said.marks,
     )
 
 
@@ -328,15 +341,17 @@ def summary(
 ) -> Summary:
     """The summary of a visit. `medicines`: whether it names any; an agreement that covers the clinics only has none in it.
 
-    `withheld` is asked with all the codes of an item (a result with its panel and coded values, a medicine as ordered and as filled,
-    a diagnosis, the reason); what it holds back is left out whole. `notice` is shown where anything was: whether
-    the reader is told so is for the site to say.
+    `withheld` is asked with all the codes of an item (a result with its panel, coded values and marks, a medicine as ordered and as
+    filled, a diagnosis, the reason); what it holds back is left out whole. `notice` is shown where anything was: whether the reader
+    is told so is for the site to say.
     """
     known = set(facts)
     holds: Withheld = withheld or (lambda codes: False)
     all_results = results(known, visit.key)
     all_medicines = medicines_known(known, visit.ended.day) if medicines else ()
-    kept_results = tuple(each for each in all_results if not holds((*each.code, *each.panel, *each.coded)))
+    kept_results = tuple(
+        each for each in all_results if not holds((*each.code, *each.panel, *each.coded, *each.marks))
+    )
     kept_medicines = tuple(each for each in all_medicines if not holds(_codes(each)))
     diagnoses = tuple(each for each in visit.diagnoses if not holds(each))
     reason = () if visit.reason and holds(visit.reason) else visit.reason

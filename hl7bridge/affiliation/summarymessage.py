@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
 
-from hl7bridge.affiliation.facts import Clinician, PersonFact, VisitKey
+from hl7bridge.affiliation.facts import Clinician, PatientNumber, PersonFact, VisitKey
 from hl7bridge.affiliation.recipient import Recipient
 from hl7bridge.affiliation.summary import Summary, Visit
 from hl7bridge.affiliation.written import day, header, message, repeated, segment, stamp, when, written
-from hl7bridge.hl7.identifiers import Identifier
 
 #: LOINC's code of the document, and what else the reader may file it under.
 CODE: Final = ("34133-9", "Summary of episode note", "LN")
@@ -48,7 +47,7 @@ class Envelope:
 class Patient:
     """Who it is about: the identifiers that the recipient may know, and the person."""
 
-    identifiers: Sequence[Identifier]
+    identifiers: Sequence[PatientNumber]
     person: PersonFact | None
 
 
@@ -194,10 +193,7 @@ def _patient(patient: Patient) -> bytes:
     if not patient.identifiers:
         raise ValueError("a summary needs an identifier of its patient")
     numbers = repeated(
-        [
-            written((_text(each.id), "", "", _text(each.authority), _text(each.type)))
-            for each in patient.identifiers
-        ]
+        [written((each.number, "", "", each.authority, each.kind)) for each in patient.identifiers]
     )
     person = patient.person
     name = written(("", "", "", "", "", "", "U"))  # table 0200: unspecified
@@ -241,7 +237,3 @@ def _clinician(person: Clinician | None) -> bytes:
     if not person.npi:
         return written(known)
     return written((*known, "", _NPI, "L", "", "", "NPI"))
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogateescape")

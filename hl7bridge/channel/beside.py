@@ -83,10 +83,9 @@ def _run(
     roster = rosters.of(case)
     if isinstance(roster, str):
         return result(fault=roster)
-    source = configuration.sources[case.source]
     received = case.received or _sent_at(message) or _OTHERWISE
     if received.tzinfo is None:
-        received = received.replace(tzinfo=source.zone or UTC)
+        received = received.replace(tzinfo=configuration.plans[case.source].zone or UTC)
     decision = decide(
         configuration, case.source, message, received=received.astimezone(UTC), sequence=1, roster=roster
     )
@@ -106,7 +105,7 @@ def _message(case: TestCase, configuration: Configuration, read: Read) -> Messag
             return f"there is no message in {case.message}"
         raw = found[0]
     try:
-        message = Message(raw, configuration.sources[case.source].mllp.encoding)
+        message = Message(raw, configuration.encoding(case.source))
         if not case.changes:
             return message
         case.changes(Scope(message, Work(_OTHERWISE)))

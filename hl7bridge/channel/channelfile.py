@@ -24,6 +24,7 @@ from hl7bridge.channel.model import (
     scalar,
 )
 from hl7bridge.channel.plan import Accept, ChannelPlan, DestinationPlan, Route
+from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.program import Program, Step
 from hl7bridge.channel.programme import PROGRAMME, read_programme
 from hl7bridge.channel.record import (
@@ -47,6 +48,7 @@ from hl7bridge.channel.split import Split
 from hl7bridge.channel.steps import read_steps
 from hl7bridge.channel.table import Table
 from hl7bridge.channel.verbs import segment_name
+from hl7bridge.channel.withhold import Privacy
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 
 
@@ -137,6 +139,16 @@ class Folder:
     overlays: dict[str, Node] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     defaults: Values | None = None
+    withholding: Withholding | None = None
+    privacies: dict[str, Privacy] = field(default_factory=dict)
+
+    def keep_private(self, name: str, values: Values, *, affiliate: bool = False) -> None:
+        """Notes what a destination does not get."""
+        if self.withholding is None:
+            return
+        privacy = self.withholding.privacy(values, affiliate=affiliate)
+        if privacy is not None:
+            self.privacies[name] = privacy
 
     def setting(self, destination: str | None) -> Setting:
         """What surrounds steps that are compiled for one destination, or for all if None."""
@@ -321,7 +333,7 @@ class ChannelReader:
             own = read_steps(node, self.folder.setting(name))
             steps += [] if isinstance(own, Wrong) else own
         place = self.folder.files.get(name, self.path)
-        return DestinationPlan(settings, self.name, Program(steps), place)
+        return DestinationPlan(settings, self.name, Program(steps), place, self.folder.privacies.get(name))
 
 
 def declare_in_place(folder: Folder, values: Values, path: str) -> None:
@@ -345,6 +357,7 @@ def declare_in_place(folder: Folder, values: Values, path: str) -> None:
             )
             continue
         made = destination_of(name, with_defaults(value, folder.defaults))
+        folder.keep_private(name, value)
         if made is not None:
             folder.destinations[name] = made
         if (overlay := value.nodes.get("map")) is not None:

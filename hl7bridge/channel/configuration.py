@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.recipient import Recipient
+from hl7bridge.affiliation.withheld import Withheld
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
 from hl7bridge.channel.table import Table
+from hl7bridge.channel.withhold import Privacy
 
 if TYPE_CHECKING:
     from hl7bridge.channel.beside_file import TestCase
@@ -48,6 +50,13 @@ class Configuration:
     tests: tuple[TestCase, ...] = field(default=(), repr=False)
     medicines: Medicines = field(default_factory=Medicines, repr=False)
     providers: Mapping[str, Recipient] = field(default_factory=dict, repr=False)
+    withheld: Withheld = field(default_factory=Withheld, repr=False)
+    privacies: Mapping[str, Privacy] = field(default_factory=dict, repr=False)
+
+    def encoding(self, source: str) -> str:
+        """The character set of a source's messages that name none; the programme's own are in UTF-8."""
+        settings = self.sources.get(source)
+        return "utf-8" if settings is None else settings.mllp.encoding
 
     @property
     def affiliates(self) -> dict[str, DestinationSettings]:

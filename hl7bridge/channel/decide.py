@@ -8,46 +8,31 @@ delivery; nothing is raised.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hl7bridge.affiliation.agreement import entitled_by
 from hl7bridge.affiliation.facts import Fact
-from hl7bridge.affiliation.roster import Roster, RosterRow
+from hl7bridge.affiliation.roster import Roster
+from hl7bridge.channel.case import STRICT, Case, patient_keys
 from hl7bridge.channel.facts import facts_of
+from hl7bridge.channel.leaving import Outgoing, Piece, outgoing_of, reason_of, refusal_of
 from hl7bridge.channel.outcome import ERROR, FILTERED, RECEIVED, REJECTED, ChannelOutcome
 from hl7bridge.channel.scope import Scope, Work
 from hl7bridge.channel.split import pieces_of
 from hl7bridge.channel.times import event_date
+from hl7bridge.channel.withhold import reason_of_category, without
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.ack import AckError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, merges, patient_identifiers
-from hl7bridge.hl7.message import Message
+from hl7bridge.hl7.message import Message, Segment
 from hl7bridge.hl7.types import MERGES
 
 if TYPE_CHECKING:
     from hl7bridge.channel.configuration import Configuration
-    from hl7bridge.channel.plan import ChannelPlan, DestinationPlan, SourcePlan
-
-#: The order key that all deliveries of a destination share under `strict`.
-STRICT: Final = (b"*",)
-_NONE: Final[tuple[bytes, ...]] = ()
-_MOST_KEYS: Final = 16
-
-
-@dataclass(slots=True)
-class Outgoing:
-    """One delivery. `refused` is why it is kept but not sent, `error` why it could not be made."""
-
-    destination: str
-    channel: str
-    payload: bytes
-    keys: tuple[bytes, ...]
-    scope: str | None = None
-    refused: str | None = None
-    error: str | None = None
+    from hl7bridge.channel.plan import ChannelPlan, DestinationPlan, Route, SourcePlan
 
 
 @dataclass(slots=True)
@@ -164,101 +149,16 @@ def _flags(future: bool, accepted: bool) -> tuple[str, ...]:
     return ("future-event-date",) * future + ("unaccepted",) * (not accepted)
 
 
-class Case:
-    """What the channels share while one message is decided."""
-
-    __slots__ = (
-        "_keys",
-        "_rows",
-        "day",
-        "message",
-        "misses",
-        "outgoing",
-        "people",
-        "plan",
-        "processing_id",
-        "received",
-        "roster",
-        "sequence",
-        "trace",
-        "type_",
-    )
-
-    def __init__(
-        self,
-        plan: SourcePlan,
-        message: Message,
-        type_: str,
-        received: datetime,
-        sequence: int,
-        roster: Roster,
-        trace: list[str] | None,
-        day: date | None,
-        people: tuple[Identifier, ...],
-    ) -> None:
-        self.plan = plan
-        self.message = message
-        self.type_ = type_
-        self.received = received
-        self.sequence = sequence
-        self.roster = roster
-        self.trace = trace
-        self.day = day
-        self.people = people
-        self.processing_id = message.processing_id
-        self.outgoing: list[Outgoing] = []
-        self.misses: list[str] = []
-        self._keys: tuple[bytes, ...] | None = None
-        self._rows: dict[str, list[RosterRow]] | None = None
-
-    def keys(self, order: str) -> tuple[bytes, ...]:
-        """The order keys of a delivery: none, one for everything, or the patients'. They show what `order` was."""
-        if order == "none":
-            return _NONE
-        if order == "strict":
-            return STRICT
-        if self._keys is None:
-            self._keys = patient_keys(self.people, self.type_ in MERGES, self.plan.name)
-        return self._keys
-
-    def rows(self) -> dict[str, list[RosterRow]]:
-        """The patient's roster rows by affiliate, asked for once."""
-        if self._rows is None:
-            found: dict[str, list[RosterRow]] = {}
-            for row in self.roster.rows(self.people):
-                found.setdefault(row.affiliate, []).append(row)
-            self._rows = found
-        return self._rows
-
-
-def patient_keys(people: Sequence[Identifier], merge: bool, source: str) -> tuple[bytes, ...]:
-    """The first identifier with its authority, for a merge all of them; without any, the source."""
-    if not people:
-        return (b"source\x00" + source.encode(),)
-    if not merge:
-        first = people[0]
-        return (first.id + b"\x00" + first.authority,)
-    return tuple(dict.fromkeys(each.id + b"\x00" + each.authority for each in people))[:_MOST_KEYS]
-
-
 def run_channel(channel: ChannelPlan, case: Case) -> ChannelOutcome:
     """One channel's part: filter, split, map, route. What fails here fails in this channel alone."""
     before = len(case.outgoing)
-    trace = case.trace
-    work = Work(case.received, case.sequence, case.plan.zone, trace)
+    work = Work(case.received, case.sequence, case.plan.zone, case.trace)
     try:
-        if channel.clauses:
-            view = Scope(case.message, work)
-            for clause in channel.clauses:
-                if not clause.test(view):
-                    if trace is not None:
-                        trace.append(f"{clause.place}: filtered, since not {clause.says}")
-                    return ChannelOutcome(channel.name, FILTERED, f"{clause.place}: {clause.says}")
-        if channel.split is None:
-            _map_and_route(channel, case, case.message, work, 0)
-        else:
-            for part, piece in enumerate(pieces_of(case.message, channel.split)):
-                _map_and_route(channel, case, piece, work, part)
+        stopped = _through(channel, case, Turn(case.message, work))
+        if stopped is not None:
+            return ChannelOutcome(channel.name, FILTERED, stopped)
+        if case.postponed:
+            _without_what_is_withheld(channel, case)
     except HL7BridgeError as fault:
         del case.outgoing[before:]
         return ChannelOutcome(channel.name, ERROR, reason_of(fault, channel.place))
@@ -266,108 +166,128 @@ def run_channel(channel: ChannelPlan, case: Case) -> ChannelOutcome:
         del case.outgoing[before:]
         return ChannelOutcome(channel.name, ERROR, f"{channel.place}: internal fault {type(fault).__name__}")
     finally:
+        case.postponed.clear()
         if work.misses:
             case.misses += work.misses
     return channel.received
 
 
-def reason_of(fault: HL7BridgeError, place: str) -> str:
-    """A reason of low cardinality: the step's place and what is wrong with it."""
-    where = fault.place if fault.place is not None and ":" in fault.place else place
-    return f"{where}: {fault.what}"
+class Turn(NamedTuple):
+    """A message on its way through a channel: the whole one for everybody, or one without `withheld` for those in `only`."""
+
+    message: Message
+    work: Work
+    withheld: frozenset[str] = frozenset()
+    only: Container[str] | None = None
 
 
-class Piece(NamedTuple):
-    """One message of a channel after its map, and its bytes; `part` counts what a split made."""
+def _through(channel: ChannelPlan, case: Case, turn: Turn) -> str | None:
+    """Filter, split, map and route; gives the clause that stopped the message."""
+    if channel.clauses:
+        view = Scope(turn.message, turn.work)
+        for clause in channel.clauses:
+            if not clause.test(view):
+                if case.trace is not None:
+                    case.trace.append(f"{clause.place}: filtered, since not {clause.says}")
+                return f"{clause.place}: {clause.says}"
+    if channel.split is None:
+        _map_and_route(channel, case, turn.message, turn, 0)
+    else:
+        for part, piece in enumerate(pieces_of(turn.message, channel.split)):
+            _map_and_route(channel, case, piece, turn, part)
+    return None
 
-    scope: Scope
-    payload: bytes
-    part: int
+
+def _without_what_is_withheld(channel: ChannelPlan, case: Case) -> None:
+    """Those who must not get some of the orders get what the channel makes of a message that never had them."""
+    for withheld, wanted in sorted(case.postponed.items(), key=lambda item: sorted(item[0])):
+        before = len(case.outgoing)
+        work = Work(case.received, case.sequence, case.plan.zone, case.trace)
+        error: str | None = None
+        try:
+            message = without(case.message, case.held(), withheld)
+            if message is not None:
+                _through(channel, case, Turn(message, work, withheld, wanted))
+        except HL7BridgeError as fault:
+            error = reason_of(fault, channel.place)
+        except Exception as fault:  # as in run_channel: these deliveries fail, not those of the others
+            error = f"{channel.place}: internal fault {type(fault).__name__}"
+        if error is not None:
+            del case.outgoing[before:]
+        if work.misses:
+            case.misses += work.misses
+        reached = {each.destination for each in case.outgoing[before:]}
+        for name, (destination, scope) in wanted.items():
+            if name not in reached:
+                refused = reason_of_category(withheld)
+                case.outgoing.append(refusal_of(channel, destination, case, scope, refused, error))
 
 
-def _map_and_route(channel: ChannelPlan, case: Case, message: Message, work: Work, part: int) -> None:
-    scope = Scope(message.copy() if channel.program else message, work)
+def _map_and_route(channel: ChannelPlan, case: Case, message: Message, turn: Turn, part: int) -> None:
+    came: tuple[Segment, ...] | None = None
     if channel.program:
+        scope = Scope(message.copy(), turn.work)
+        came = tuple(scope.segments)
         channel.program(scope)
         payload = scope.message.emit()  # what cannot be written is an error of the channel, not of a delivery
     else:
-        payload = message.raw if message is case.message else message.emit()
-    piece = Piece(scope, payload, part)
+        scope = Scope(message, turn.work)
+        payload = message.raw if message is turn.message else message.emit()
+    piece = Piece(scope, payload, part, came, turn.withheld)
     sent: set[str] = set()
     for route in channel.routes:
         if route.when is not None and not route.when(scope):
             continue
         for destination in route.destinations:
-            if destination.name not in sent:
+            if destination.name not in sent and (turn.only is None or destination.name in turn.only):
                 sent.add(destination.name)
                 if case.trace is not None:
                     case.trace.append(f"{channel.place}: to {destination.name}")
-                case.outgoing.append(_outgoing(channel, destination, piece, case, None))
+                _deliver(channel, destination, piece, case, None)
         if route.affiliates:
-            _to_affiliates(channel, route.scope, route.affiliates, piece, case, sent)
+            _to_affiliates(channel, route, piece, case, turn.only, sent)
+
+
+def _deliver(
+    channel: ChannelPlan, destination: DestinationPlan, piece: Piece, case: Case, scope: str | None
+) -> None:
+    """A delivery; none yet where some orders must not be in it, and a refusal where the whole message must not leave."""
+    privacy = destination.privacy
+    if privacy is not None and privacy.categories and (found := case.found(privacy.sensitive)) is not None:
+        if mine := found.whole & privacy.categories:
+            known = (destination.name, channel.name)
+            if not any((each.destination, each.channel) == known for each in case.outgoing):
+                refused = reason_of_category(mine)
+                case.outgoing.append(refusal_of(channel, destination, case, scope, refused))
+            return
+        if (mine := found.ordered & privacy.categories) != piece.withheld:
+            case.postponed.setdefault(mine, {})[destination.name] = (destination, scope)
+            return
+    case.outgoing.append(outgoing_of(channel, destination, piece, case, scope))
 
 
 def _to_affiliates(
-    channel: ChannelPlan,
-    scope: str,
-    affiliates: dict[str, DestinationPlan],
-    piece: Piece,
-    case: Case,
-    sent: set[str],
+    channel: ChannelPlan, route: Route, piece: Piece, case: Case, only: Container[str] | None, sent: set[str]
 ) -> None:
     day = case.day
     if day is None:
         return
     rows = case.rows()
+    if case.plan.addressed:
+        recipient = case.message.receiving_facility.decode("utf-8", "replace")
+        rows = {name: found for name, found in rows.items() if name == recipient}
     for name in sorted(rows) if len(rows) > 1 else rows:
-        destination = affiliates.get(name)
+        destination = route.affiliates.get(name)
         if destination is None or name in sent or destination.agreement is None:
             continue
-        answer = entitled_by(destination.agreement, scope, rows[name], day)
+        if only is not None and name not in only:
+            continue
+        answer = entitled_by(destination.agreement, route.scope, rows[name], day)
         if case.trace is not None:
-            case.trace.append(f"{channel.place}: {name} for {scope}: {answer.reason}")
+            case.trace.append(f"{channel.place}: {name} for {route.scope}: {answer.reason}")
         if answer.entitled:
             sent.add(name)
-            case.outgoing.append(_outgoing(channel, destination, piece, case, scope))
-
-
-def _outgoing(
-    channel: ChannelPlan, destination: DestinationPlan, piece: Piece, case: Case, scope: str | None
-) -> Outgoing:
-    error: str | None = None
-    program = destination.program
-    if program is None and not destination.own_id:
-        payload = piece.payload
-    else:
-        try:
-            payload = _overlaid(destination, piece, case)
-        except HL7BridgeError as fault:
-            payload, error = piece.payload, reason_of(fault, destination.place)
-        except Exception as fault:  # as in run_channel: one delivery fails, not its neighbours
-            payload, error = piece.payload, f"{destination.place}: internal fault {type(fault).__name__}"
-    refused = destination.shadow
-    processing = destination.processing
-    if processing is not None and case.processing_id not in processing:
-        refused = destination.unprocessed
-    return Outgoing(
-        destination.name, channel.name, payload, case.keys(destination.order), scope, refused, error
-    )
-
-
-def _overlaid(destination: DestinationPlan, piece: Piece, case: Case) -> bytes:
-    message = piece.scope.message.copy()
-    work = Work(case.received, case.sequence, case.plan.zone, case.trace)
-    if destination.program is not None:
-        scope = Scope(message, work)
-        scope.original = piece.scope.original
-        try:
-            destination.program(scope)
-        finally:
-            if work.misses:
-                case.misses += work.misses
-    if destination.own_id:
-        message.header.set_field(10, destination.control_id(case.sequence, piece.part))
-    return message.emit()
+            _deliver(channel, destination, piece, case, route.scope)
 
 
 def _answered(
@@ -404,4 +324,5 @@ __all__ = [
     "Decision",
     "Outgoing",
     "decide",
+    "patient_keys",
 ]

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from hl7bridge.channel.kinds import Path
+from hl7bridge.channel.kinds import Path, Zone
 from hl7bridge.channel.model import Duration, Kind, Percent, Size
+from hl7bridge.channel.privacy import WITHHOLDING
 from hl7bridge.channel.record import Field, Record, Values
 from hl7bridge.channel.settings import EngineSettings
 from hl7bridge.channel.settingtable import DESTINATION_FIELDS, SEND, SOURCE_FIELDS
@@ -51,6 +52,21 @@ ENGINE = Record(
             ),
             "what operators are told",
         ),
+        "programme": Field(
+            Record(
+                "programme",
+                {
+                    "zone": Field(Zone(), "the time zone of the programme's days, such as America/New_York"),
+                    "settle": Field(
+                        Duration(),
+                        "how long it waits, after a start and after a patient's messages, before it looks",
+                        300.0,
+                    ),
+                },
+            ),
+            "the affiliation programme: alerts and summaries",
+        ),
+        "withhold": Field(WITHHOLDING, "how withheld categories are recognised and noticed"),
         "defaults": Field(
             Record(
                 "defaults",
@@ -84,4 +100,6 @@ def engine_of(values: Values) -> EngineSettings:
         given["retention_s"] = retention["messages"]
     if (alerting := values["alerting"]) is not None:
         given["alert_queue_age_s"] = alerting["queue_age"]
+    if (programme := values["programme"]) is not None:
+        given |= {"programme_zone": programme["zone"], "settle_s": programme["settle"]}
     return EngineSettings(**given)

@@ -1,4 +1,4 @@
-"""From a message to what the programme knows by it: orders, fills, stays and deaths (see affiliation.facts).
+"""From a message to what the programme knows by it: orders, fills, interventions, stays and deaths (see affiliation.facts).
 
 Read from the message as it came, order by order. Keys and places are the standard's (HL7 v2.5.1 chapters 4 and 4A), and where it
 has none those of the channel's `programme`. What has no prescription number, no day or no medicine is no fact: it is kept and passed
@@ -22,10 +22,12 @@ from hl7bridge.affiliation.facts import (
     Medicine,
     Ordered,
     OrderFact,
+    PatientNumber,
     PersonFact,
     PrescriptionKey,
     StayFact,
 )
+from hl7bridge.channel.interventions import intervention_of
 from hl7bridge.channel.programme import ProgrammePlan
 from hl7bridge.channel.scope import Scope, Work, runs
 from hl7bridge.channel.supply import days_of, days_of_quantity
@@ -34,6 +36,7 @@ from hl7bridge.channel.times import local_time
 from hl7bridge.channel.visits import visit_facts
 from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters
+from hl7bridge.hl7.identifiers import identifiers
 from hl7bridge.hl7.message import Message, Segment
 
 #: Order control codes (table 0119) of a new prescription, and of one that takes an older one's place.
@@ -113,7 +116,7 @@ class _Reading:
 
 
 def _person(read: _Reading) -> PersonFact | None:
-    """PID-5, 7 and 8 of a message about one patient: a merge speaks of two."""
+    """PID-3, 5, 7 and 8 of a message about one patient: a merge speaks of two."""
     found: Segment | None = None
     for segment in read.message.segments:
         if segment.name == b"PID":
@@ -123,12 +126,19 @@ def _person(read: _Reading) -> PersonFact | None:
     if found is None:
         return None
     return _person_of(
-        found.field(5), found.field(7), found.field(8), read.delimiters, read.charset, read.zone
+        found.field(3),
+        found.field(5),
+        found.field(7),
+        found.field(8),
+        read.delimiters,
+        read.charset,
+        read.zone,
     )
 
 
 @lru_cache(maxsize=16_384)
 def _person_of(
+    numbers: bytes,
     name: bytes,
     born: bytes,
     sex: bytes,
@@ -139,7 +149,10 @@ def _person_of(
     """Remembered, since messages of one patient come together."""
 
     def text(value: bytes) -> str:
-        return "" if value == b'""' else decoded(value, delimiters, charset).strip().upper()
+        return "" if value == b'""' else decoded(value, delimiters, charset).strip()
+
+    def plain(value: bytes) -> str:
+        return charset.decode(value)
 
     name = name.split(delimiters.repetition, 1)[0] if delimiters.repetition else name
     parts = name.split(delimiters.component) if delimiters.component else [name]
@@ -149,7 +162,8 @@ def _person_of(
         text(family),
         text(parts[1]) if len(parts) > 1 else "",
         None if birth is None else birth.date(),
-        text(sex),
+        text(sex).upper(),
+        tuple([PatientNumber(*map(plain, each)) for each in identifiers(numbers, delimiters)]),
     )
     return found if found.family or found.birth else None
 
@@ -165,6 +179,12 @@ def _orders(
         reason = order.lacks()
         if reason is None:
             found += order.facts()
+            if plan.intervention is not None:
+                made, missed = intervention_of(
+                    plan.intervention, run, order.prescription, order.fill(), order.day(), order.medicine
+                )
+                found += [] if made is None else [made]
+                left_out += [] if missed is None else [f"{plan.place}: {missed}"]
         else:
             left_out.append(f"{plan.place}: {reason}")
     return Facts(tuple(found), tuple(left_out))
@@ -261,6 +281,14 @@ class _Order(_Run):
 
     medicine_at = b"RXE"
 
+    def fill(self) -> FillKey | None:
+        """An order is none."""
+        return None
+
+    def day(self) -> date | None:
+        """The day of its event."""
+        return self.event_day()
+
     def facts(self) -> Iterator[Fact]:
         """At most one."""
         day, event = self.event_day(), self._event()
@@ -304,14 +332,22 @@ class _Dispense(_Run):
         reason = super().lacks()
         return "no day of dispensing (RXD-3)" if reason is None and self.filled is None else reason
 
+    def fill(self) -> FillKey:
+        """The fill, by RXD-1 and for a part of one (RXD-33) its day."""
+        number = self.read.first(self.rxd, 1) or "1"
+        part = self.filled if self.read.first(self.rxd, 33).upper() in ("P", "Q") else None
+        return FillKey(self.prescription, number.lstrip("0") or "0", part)
+
+    def day(self) -> date | None:
+        """The day of the fill."""
+        return self.filled
+
     def facts(self) -> Iterator[Fact]:
         """That it was filled, and what the message says beyond."""
         filled, read = self.filled, self.read
         if filled is None or self.medicine is None:
             return
-        number = read.first(self.rxd, 1) or "1"
-        part = filled if read.first(self.rxd, 33).upper() in ("P", "Q") else None
-        fill = FillKey(self.prescription, number.lstrip("0") or "0", part)
+        fill = self.fill()
         events = [(Dispensed.FILLED, filled)]
         returned = self.plan.returned
         if returned(self.run) if returned is not None else self.control == b"CA":

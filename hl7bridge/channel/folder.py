@@ -15,6 +15,7 @@ from hl7bridge.channel.channelfile import CHANNEL, ChannelReader, Folder, declar
 from hl7bridge.channel.configuration import ChannelSettings, Configuration, version_of
 from hl7bridge.channel.enginetable import ENGINE, engine_of
 from hl7bridge.channel.hook import Hooks
+from hl7bridge.channel.interactiontable import is_interactions, read_interactions
 from hl7bridge.channel.language import STEPS
 from hl7bridge.channel.medicinetable import read_medicines
 from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Place, meant
@@ -22,13 +23,14 @@ from hl7bridge.channel.model import (
     Reading,
 )
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
+from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.providertable import PROVIDERS, read_providers
 from hl7bridge.channel.record import (
     Field,
     Record,
     Values,
 )
-from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
+from hl7bridge.channel.settings import PROGRAMME, DestinationSettings, EngineSettings, SourceSettings
 from hl7bridge.channel.settingtable import (
     AFFILIATE_FIELDS,
     DESTINATION_FIELDS,
@@ -40,6 +42,7 @@ from hl7bridge.channel.settingtable import (
     with_defaults,
 )
 from hl7bridge.channel.table import Table, read_table
+from hl7bridge.channel.withheldtable import WITHHELD, read_withheld
 from hl7bridge.channel.yaml import Node, Pairs, noun, read, shown
 
 Files = Mapping[str, bytes]
@@ -130,6 +133,8 @@ class _Loader:
         self.reading = Reading(self.mistakes, secrets)
         self.engine = EngineSettings()
         self.defaults: Values | None = None
+        self.withheld: str | None = None
+        self.withholding: Values | None = None
         self.sources: dict[str, SourceSettings] = {}
         self.source_names: set[str] = set()
         self.source_places: dict[str, Place] = {}
@@ -145,6 +150,11 @@ class _Loader:
         self._read_files()
         if self.defaults is not None and isinstance(self.defaults["destination"], Values):
             folder.defaults = self.defaults["destination"]
+        medicines = read_medicines(tables, self.mistakes)
+        withheld = read_withheld(
+            self.withheld, self.files.get(self.withheld or "", b""), medicines, tables, self.mistakes
+        )
+        folder.withholding = Withholding(withheld, self.withholding, self.reading)
         self._sources()
         self._destinations(folder)
         for path, values in self.found["channel"]:
@@ -161,24 +171,41 @@ class _Loader:
             engine=self.engine,
             files=used,
             secret_names=tuple(sorted(self.reading.secret_names)),
-            plans={name: SourcePlan(made, by_source.get(name, ())) for name, made in self.sources.items()},
+            plans=self._source_plans(by_source),
             channel_plans=self.plans,
             tests=tuple(self._tests(folder)),
-            medicines=read_medicines(tables, self.mistakes),
             providers=read_providers(tables.get(PROVIDERS), self.mistakes),
+            medicines=medicines,
+            withheld=withheld,
+            privacies=folder.privacies,
         )
+
+    def _source_plans(self, by_source: dict[str, list[ChannelPlan]]) -> dict[str, SourcePlan]:
+        plans = {
+            name: SourcePlan(name, by_source.get(name, ()), made.zone, made.unaccepted, made.errors_answer)
+            for name, made in self.sources.items()
+        }
+        if PROGRAMME in by_source:
+            plans[PROGRAMME] = SourcePlan(PROGRAMME, by_source[PROGRAMME], self.engine.programme_zone)
+        return plans
 
     def _tables(self) -> dict[str, Table | None]:
         tables: dict[str, Table | None] = {}
         homes: dict[str, str] = {}
         for path in sorted(path for path in self.files if is_table(path)):
+            if is_interactions(path):
+                read_interactions(path, self.files[path], self.mistakes)
+                continue
             name = posixpath.basename(path).removesuffix(".csv")
-            if name in tables:
+            if name in homes:
                 self.mistakes.add(
                     Place(path, 1, 1), f"there is a table {name} already", f"it is {homes[name]}; rename one"
                 )
                 continue
             homes[name] = path
+            if name == WITHHELD:  # not looked up by one key: a code may stand in several categories
+                self.withheld = path
+                continue
             tables[name] = read_table(path, self.files[path], self.mistakes)
         return tables
 
@@ -209,6 +236,7 @@ class _Loader:
         if isinstance(values, Values):
             self.engine = engine_of(values)
             self.defaults = values["defaults"]
+            self.withholding = values["withhold"]
 
     def _kind_of(self, path: str, node: Node) -> str | None:
         if not isinstance(node, Pairs):
@@ -251,6 +279,10 @@ class _Loader:
     def _source(self, name: str | None, values: Values, node: Node | None, defaults: Values | None) -> None:
         if name is None:
             return
+        if name == PROGRAMME and node is not None:
+            hint = "its messages are the programme's own alerts and summaries; choose another name"
+            self.reading.wrong(node, f"the source {PROGRAMME} is there already", hint)
+            return
         if name in self.source_names:
             if node is not None:
                 hint = "a channel with a source of its own names it after itself"
@@ -281,6 +313,7 @@ class _Loader:
                 folder.names.add(name)
                 folder.files[name] = path
                 made = make(name, with_defaults(values, folder.defaults))
+                folder.keep_private(name, values, affiliate=kind == "affiliate")
                 if made is not None:
                     folder.destinations[name] = made
                 if (overlay := values.nodes.get("map")) is not None:
@@ -343,6 +376,8 @@ class _Loader:
             return channel
         if source is None:
             return None
+        if source == PROGRAMME:
+            return PROGRAMME
         if source not in self.source_names:
             node = values.nodes["source"]
             hint = meant(source, self.source_names, f"write sources/{source}.yaml")

@@ -144,16 +144,3 @@ class FileName:
 
     def schema(self) -> Schema:
         return {"type": "string", "examples": ["${date}/${id}-${MSH-10}.hl7"]}
-
-
-@dataclass(frozen=True)
-class NotYet:
-    """A key that this version does not obey: to read it and do nothing would be a broken promise."""
-
-    instead: str
-
-    def read(self, node: Node, reading: Reading) -> None:
-        reading.mistakes.add(node.place, "this version cannot do that yet", self.instead)
-
-    def schema(self) -> Schema:
-        return {"not": {}}

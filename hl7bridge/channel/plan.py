@@ -13,8 +13,9 @@ from hl7bridge.channel.condition import Clause, Condition
 from hl7bridge.channel.outcome import RECEIVED, ChannelOutcome
 from hl7bridge.channel.program import Program
 from hl7bridge.channel.programme import ProgrammePlan
-from hl7bridge.channel.settings import DestinationSettings, SourceSettings
+from hl7bridge.channel.settings import PROGRAMME, DestinationSettings
 from hl7bridge.channel.split import Split
+from hl7bridge.channel.withhold import Privacy
 from hl7bridge.hl7.types import canonical
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -39,6 +40,7 @@ class DestinationPlan:
         "order",
         "own_id",
         "place",
+        "privacy",
         "processing",
         "program",
         "shadow",
@@ -46,12 +48,18 @@ class DestinationPlan:
     )
 
     def __init__(
-        self, settings: DestinationSettings, channel: str, program: Program | None, place: str
+        self,
+        settings: DestinationSettings,
+        channel: str,
+        program: Program | None,
+        place: str,
+        privacy: Privacy | None = None,
     ) -> None:
         self.name = settings.name
         self.order = settings.order
         self.place = place
         self.program = program if program else None
+        self.privacy = privacy
         self.own_id = settings.control_id == "own"
         self.shadow = "shadow: kept, nothing is sent" if settings.status == "shadow" else None
         wanted = settings.processing
@@ -134,15 +142,35 @@ class ChannelPlan:
 
 
 class SourcePlan:
-    """A source with the channels that listen to it."""
+    """A source with the channels that listen to it.
 
-    __slots__ = ("_accepting", "channels", "errors_answer", "name", "programme", "unaccepted", "zone")
+    `addressed`: MSH-6 of its messages names the only affiliate that a route to affiliates may send them to.
+    """
 
-    def __init__(self, settings: SourceSettings, channels: Sequence[ChannelPlan]) -> None:
-        self.name = settings.name
-        self.zone: ZoneInfo | None = settings.zone
-        self.unaccepted = settings.unaccepted
-        self.errors_answer = settings.errors_answer
+    __slots__ = (
+        "_accepting",
+        "addressed",
+        "channels",
+        "errors_answer",
+        "name",
+        "programme",
+        "unaccepted",
+        "zone",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        channels: Sequence[ChannelPlan],
+        zone: ZoneInfo | None = None,
+        unaccepted: str = "AR",
+        errors_answer: str = "AE",
+    ) -> None:
+        self.name = name
+        self.addressed = name == PROGRAMME
+        self.zone = zone
+        self.unaccepted = unaccepted
+        self.errors_answer = errors_answer
         self.channels = tuple(channels)
         #: Whether any of them feeds the programme.
         self.programme = any(channel.programme is not None for channel in channels)

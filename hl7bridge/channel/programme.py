@@ -10,6 +10,7 @@
       discharge: yes                  # its orders are discharge prescriptions
       visits: yes                     # its ADT and ORU messages tell of visits and results, for visit summaries
       ended: {PV1-45: present}        # what ends a visit; left out, an ADT^A03 does
+      intervention: {code: ZIN-1, table: interventions}   # what the pharmacist did (channel.interventions)
 
 Paths and conditions mean the order's run (ORC and what belongs to it), those of `ended` the message. Reads YAML into functions
 once. Raises nothing; mistakes are named.
@@ -21,12 +22,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from hl7bridge.channel.condition import Condition, read_condition
+from hl7bridge.channel.interventions import INTERVENTION, InterventionPlan, read_intervention
 from hl7bridge.channel.language import CONDITIONS, Written
 from hl7bridge.channel.model import Choice, Truth, Wrong
+from hl7bridge.channel.places import field_paths
 from hl7bridge.channel.record import Field, Record, Values
-from hl7bridge.channel.reference import First, first_value, read_reference
+from hl7bridge.channel.reference import First
 from hl7bridge.channel.setting import Setting
-from hl7bridge.channel.yaml import Items, Node, Scalar, noun
 
 _PATH: Final = {"type": "string"}
 _PATHS: Final = {"anyOf": [_PATH, {"type": "array", "items": _PATH}]}
@@ -53,6 +55,9 @@ PROGRAMME = Record(
         "discharge": Field(Truth(), "its orders are a hospital's discharge prescriptions", False),
         "visits": Field(Truth(), "its messages tell of visits and their results, for visit summaries", False),
         "ended": Field(CONDITIONS, "what in a message ends a visit; ADT^A03 if left out"),
+        "intervention": Field(
+            INTERVENTION, "where it tells what the pharmacist did about an order or a fill"
+        ),
     },
 )
 
@@ -71,6 +76,7 @@ class ProgrammePlan:
     discharge: bool = False
     visits: bool = False
     ended: Condition | None = None
+    intervention: InterventionPlan | None = None
 
 
 def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
@@ -95,29 +101,16 @@ def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
         )
     return ProgrammePlan(
         place=str(values.place),
-        days_supply=_paths(values.nodes.get("days_supply"), inside),
+        days_supply=field_paths(values.nodes.get("days_supply"), inside),
         sold=condition("sold"),
         returned=condition("returned"),
         cancelled=condition("cancelled"),
         filled_counts=values["filled"] == "counts",
-        store=next(iter(_paths(store, inside)), None),
+        store=next(iter(field_paths(store, inside)), None),
         discharge=values["discharge"],
         visits=values["visits"],
         ended=condition("ended", setting),
+        intervention=None
+        if values["intervention"] is None
+        else read_intervention(values["intervention"], inside),
     )
-
-
-def _paths(node: Node | None, setting: Setting) -> tuple[First, ...]:
-    found: list[First] = []
-    for item in node.items if isinstance(node, Items) else [] if node is None else [node]:
-        if not isinstance(item, Scalar):
-            setting.wrong(item, f"{noun(item)} stands where a path belongs", "write it like ORC-7.3")
-            continue
-        reference = read_reference(item, setting)
-        if isinstance(reference, Wrong):
-            continue
-        if reference.whole_segment:
-            setting.wrong(item, f"{item.text} is a segment, not a field", f"name a field: {item.text}-1")
-            continue
-        found.append(first_value(reference))
-    return tuple(found)

@@ -10,7 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Final
 from zoneinfo import ZoneInfo
+
+from hl7bridge.affiliation.case import Thresholds
+
+#: The source by which the programme's own messages enter; nothing listens for it.
+PROGRAMME: Final = "programme"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +135,10 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Affiliate:
-    """What makes a destination an affiliate. `agreement` gives the day from which each scope is shared."""
+    """What makes a destination an affiliate. `agreement` gives the day from which each scope is shared.
+
+    `alerts_from`: the first day whose alerts it is told, None for none at all; `thresholds`: when they are raised.
+    """
 
     full_name: str
     agreement: Mapping[str, date]
@@ -137,6 +146,8 @@ class Affiliate:
     authority: str | None = None
     identifier_type: str | None = None
     roster: str | None = None
+    alerts_from: date | None = None
+    thresholds: Thresholds = field(default_factory=Thresholds)
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -167,6 +178,9 @@ class DestinationSettings:
 class EngineSettings:
     """What concerns the whole engine (`hl7bridge.yaml`). Times in seconds, sizes in bytes; None means without
     limit.
+
+    `programme_zone` is the calendar by which the programme counts days, None for UTC; `settle_s` how long it waits after a start,
+    and after facts came, for those that belong to them.
     """
 
     data: str = "data"
@@ -175,3 +189,5 @@ class EngineSettings:
     unacknowledged_bytes: int = 256_000_000
     retention_s: float | None = None
     alert_queue_age_s: float = 900.0
+    programme_zone: ZoneInfo | None = None
+    settle_s: float = 300.0

@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, NotYet, Path, Zone
+from hl7bridge.affiliation.case import Thresholds
+from hl7bridge.channel.alerttable import ALERTS
+from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, Path, Zone
 from hl7bridge.channel.model import (
     Choice,
     Decimal,
@@ -23,6 +25,7 @@ from hl7bridge.channel.model import (
     Whole,
 )
 from hl7bridge.channel.outboxtable import DOCUMENTS, SMTP
+from hl7bridge.channel.privacy import PRIVACY_FIELDS
 from hl7bridge.channel.record import (
     Field,
     ListOf,
@@ -244,10 +247,7 @@ DESTINATION_FIELDS: dict[str, Field] = {
     "status": Field(
         Choice(("live", "test", "shadow")), "live; test: MSH-11 = T only; shadow: kept, not sent", "live"
     ),
-    "withhold": Field(
-        NotYet("mask it in this file's map, or leave the status at shadow"),
-        "categories that are never sent to it",
-    ),
+    **PRIVACY_FIELDS,
 }
 AFFILIATE_FIELDS: dict[str, Field] = {
     "name": Field(Text(), "its name in full"),
@@ -264,7 +264,8 @@ AFFILIATE_FIELDS: dict[str, Field] = {
         "how its patient numbers are marked",
     ),
     "roster": Field(Path(), "the CSV file of its assigned patients"),
-    "alerts_from": Field(NotYet("leave it out"), "the day before which history alerts nobody"),
+    "alerts_from": Field(Day(), "the day before which history alerts nobody; left out, it is told no alerts"),
+    "alerts": Field(ALERTS, "which alerts it is told, and when they are raised"),
     "facility": Field(Text(), "its MSH-6, for ${affiliate.facility}"),
     "application": Field(Text(), "its MSH-5, for ${affiliate.application}"),
     "settings": Field(MapOf(Text(), NAME), "anything else that maps read as ${affiliate.x}", {}),
@@ -329,6 +330,8 @@ def affiliate_of(name: str, values: Values) -> DestinationSettings | None:
         authority=given["authority"],
         identifier_type=given["type"],
         roster=values["roster"],
+        alerts_from=values["alerts_from"],
+        thresholds=values["alerts"] or Thresholds(),
         settings={key: value for key, value in given.items() if value is not None},
     )
     return replace(made, affiliate=affiliate)

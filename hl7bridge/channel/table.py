@@ -30,17 +30,39 @@ class Table:
         return {key: row[index] for key, row in self.rows.items()}
 
 
+Rows = list[tuple[int, tuple[str, ...]]]
+
+
 def read_table(path: str, data: bytes, mistakes: Mistakes) -> Table | None:
     """The table that a CSV file holds; None where mistakes were named."""
     name = path.rsplit("/", 1)[-1].removesuffix(".csv")
     before = len(mistakes)
+    read = read_rows(path, data, mistakes)
+    if read is None:
+        return None
+    rows: dict[str, tuple[str, ...]] = {}
+    lines: dict[str, int] = {}
+    for line, cells in read[1]:
+        if cells[0] in rows:
+            what = f"{shown(cells[0])} stands a second time"
+            hint = f"it is already in line {lines[cells[0]]}; keep one of them"
+            mistakes.add(Place(path, line, 1), what, hint)
+        else:
+            rows[cells[0]] = cells
+            lines[cells[0]] = line
+    return Table(name, read[0], rows, lines) if len(mistakes) == before else None
+
+
+def read_rows(path: str, data: bytes, mistakes: Mistakes) -> tuple[tuple[str, ...], Rows] | None:
+    """The columns of a CSV file, and its rows with their lines; None where it cannot be read. Rows of another length are named and
+    left out.
+    """
     text = _text(path, data, mistakes)
     if text is None:
         return None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     columns: tuple[str, ...] = ()
-    rows: dict[str, tuple[str, ...]] = {}
-    lines: dict[str, int] = {}
+    rows: Rows = []
     try:
         for row in reader:
             cells = tuple(cell.strip() for cell in row)
@@ -54,12 +76,8 @@ def read_table(path: str, data: bytes, mistakes: Mistakes) -> Table | None:
                 short = "too few" if len(cells) < len(columns) else "too many"
                 what = f"this row has {short} cells: {len(cells)} where the header has {len(columns)}"
                 mistakes.add(place, what, "quote a cell that holds a comma")
-            elif cells[0] in rows:
-                what = f"{shown(cells[0])} stands a second time"
-                mistakes.add(place, what, f"it is already in line {lines[cells[0]]}; keep one of them")
             else:
-                rows[cells[0]] = cells
-                lines[cells[0]] = reader.line_num
+                rows.append((reader.line_num, cells))
     except csv.Error as fault:
         mistakes.add(
             Place(path, reader.line_num or 1, 1), f"this is not CSV: {fault}", "check the quotation marks"
@@ -67,7 +85,8 @@ def read_table(path: str, data: bytes, mistakes: Mistakes) -> Table | None:
         return None
     if not columns:
         mistakes.add(Place(path, 1, 1), "the table is empty", "its first row names the columns")
-    return Table(name, columns, rows, lines) if len(mistakes) == before else None
+        return None
+    return columns, rows
 
 
 def _text(path: str, data: bytes, mistakes: Mistakes) -> str | None:

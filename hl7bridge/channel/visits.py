@@ -24,6 +24,7 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
+from hl7bridge.affiliation.withheld import ACCESS, LOCATION, PROTECTED, SERVICE, VIP
 from hl7bridge.channel.programme import ProgrammePlan
 from hl7bridge.channel.scope import Scope, Work
 from hl7bridge.hl7.charset import Charset
@@ -41,6 +42,13 @@ _BEGINS: Final = frozenset({"ADT^A01", "ADT^A04"})
 #: Data types whose value is a document or a pointer to one, and statuses that carry no result: O order detail, N not asked.
 _DOCUMENTS: Final = frozenset({b"ED", b"RP"})
 _NO_RESULT: Final = frozenset({"O", "N"})
+#: Fields by which a whole visit may be withheld, with the word that stands for their system.
+_MARKS: Final = {
+    b"PV1": ((3, LOCATION), (10, SERVICE), (16, VIP)),
+    b"PV2": ((22, PROTECTED),),
+    b"PD1": ((12, PROTECTED),),
+    b"ARV": ((3, ACCESS), (4, ACCESS), (7, ACCESS)),
+}
 _CODED: Final = frozenset({b"CE", b"CWE", b"CNE", b"CF"})
 _LONG: Final = frozenset({b"TX", b"FT"})
 
@@ -130,7 +138,27 @@ def _visit(
         _primary_care(read),
         reason,
         tuple(each for each in dict.fromkeys(diagnoses) if each),
+        _marks(read),
     )
+
+
+def _marks(read: Texts) -> Concept:
+    """The codes by which a whole visit may be withheld, each under the word for its field, in order and once."""
+    found: set[Coded] = set()
+    for segment in read.message.segments:
+        for number, word in _MARKS.get(segment.name, ()):
+            found.update(Coded(code, word, "") for code in _pieces(read, segment.field(number)))
+    return tuple(sorted(found))
+
+
+def _pieces(read: Texts, value: bytes) -> Iterator[str]:
+    """Everything that stands between delimiters in a field."""
+    delimiters = read.delimiters
+    pieces = [value]
+    for delimiter in (delimiters.repetition, delimiters.component, delimiters.subcomponent):
+        if delimiter:
+            pieces = [part for piece in pieces for part in piece.split(delimiter)]
+    return (text for text in map(read.text, pieces) if text)
 
 
 def _place(read: Texts, visit: Segment) -> str:
@@ -184,8 +212,11 @@ def _words(text: str) -> Concept:
 def _results(read: Texts, key: VisitKey, sent: datetime) -> Iterator[ObservationFact]:
     """One fact for each OBX that holds a value or says what became of one."""
     order: Segment | None = None
+    common: Segment | None = None
     for segment in read.message.segments:
-        if segment.name == b"OBR":
+        if segment.name == b"ORC":
+            common = segment
+        elif segment.name == b"OBR":
             order = segment
         elif segment.name == b"OBX" and order is not None and segment.field(2) not in _DOCUMENTS:
             code = _concept(read, read.parts(segment, 3))
@@ -210,7 +241,23 @@ def _results(read: Texts, key: VisitKey, sent: datetime) -> Iterator[Observation
                 _joined(read, segment.field(8), ", "),
                 _when(read, segment, 14) or _when(read, order, 7),
                 panel,
+                tuple(
+                    code
+                    for where, number in ((order, 31), (order, 44), (common, 16), (common, 28))
+                    for code in _every_code(read, where, number)
+                ),
             )
+
+
+def _every_code(read: Texts, segment: Segment | None, number: int) -> Concept:
+    """The codes of all repetitions of a coded field."""
+    if segment is None or not segment.field(number):
+        return ()
+    delimiters, value = read.delimiters, segment.field(number)
+    repetitions = value.split(delimiters.repetition) if delimiters.repetition else [value]
+    return tuple(
+        code for each in repetitions for code in _concept(read, each.split(delimiters.component or b"^"))
+    )
 
 
 def _units(read: Texts, segment: Segment) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -72,6 +73,25 @@ def patient(patient: str, data: Path, on: datetime | None, as_json: bool) -> Non
         )
     elif chart.held is None:
         click.echo("no alert holds")
+    if chart.held is None:
+        _screening(chart)
+
+
+def _screening(chart: Any) -> None:
+    """By which list interactions were screened, and what was not: no word about it would be read as none."""
+    click.echo(f"interactions are screened by {chart.screened_by}; it is not complete")
+    count = len(chart.not_screened)
+    if count:
+        click.echo(
+            f"not screened, since tables/medicines.csv does not hold {'it' if count == 1 else 'them'}: {count}"
+        )
+        table(
+            ["code", "system", "medicine"],
+            [[each.code, each.system, each.text] for each in chart.not_screened],
+            title="active medicines not screened",
+        )
+    if chart.list_leaves_out:
+        click.echo(f"not screened, since the list leaves it out: {'; '.join(chart.list_leaves_out)}")
 
 
 def _day(day: date | None) -> str:

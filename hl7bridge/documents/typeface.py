@@ -45,22 +45,22 @@ CHARACTERS: Final = _registered()
 
 
 def shown(text: str, most: int = MOST) -> str:
-    """`text` as it can be drawn, at most so many characters of it; where it is cut an ellipsis says so.
+    """`text` on one line as it can be drawn, at most so many characters of it; where it is cut an ellipsis says so.
 
     Accents that stand apart are joined to their letters first (NFC); characters without a look of their own are left out.
     """
     drawn = []
     for char in unicodedata.normalize("NFC", text):
         if char in "\n\t\r\u00a0":
-            drawn.append("\n" if char == "\n" else " ")
+            drawn.append(" ")
         elif ord(char) in CHARACTERS and unicodedata.category(char) not in ("Cf", "Cc"):
             drawn.append(char)
         elif unicodedata.category(char) != "Cf":
             drawn.append(MISSING)
-    found = "".join(drawn).strip()
+    found = " ".join("".join(drawn).split())
     return found if len(found) <= most else found[: most - 1].rstrip() + "\u2026"
 
 
 def markup(text: str, most: int = MOST) -> str:
     """`shown`, as reportlab's paragraphs read it."""
-    return escape(shown(text, most)).replace("\n", "<br/>")
+    return escape(shown(text, most))

@@ -188,10 +188,7 @@ def _has_missing(*parts: object) -> bool:
 
 def _patient(patient: Patient, other_names: Sequence[str]) -> Any:
     person = patient.person
-    numbers = [
-        " ".join(part.decode("utf-8", "replace") for part in (each.id, each.authority, each.type) if part)
-        for each in list(patient.identifiers)[:6]
-    ]
+    numbers = [" ".join(part for part in each if part) for each in list(patient.identifiers)[:6]]
     name = "not known" if person is None else _name(person.family, person.given)
     born = (person and day(person.birth)) or "not known"
     sex = "not known" if person is None else _SEXES.get(person.sex, person.sex) or "not known"
@@ -204,7 +201,7 @@ def _patient(patient: Patient, other_names: Sequence[str]) -> Any:
                 left,
                 [text("Born", LABEL), text(born, STRONG)],
                 [text("Sex", LABEL), text(sex, STRONG)],
-                [text("Numbers", LABEL), *(text(each) for each in numbers)],
+                [text("Numbers", LABEL), *(text(each, BODY, 60) for each in numbers)],
             ]
         ],
         [WIDTH * 0.42, WIDTH * 0.16, WIDTH * 0.12, WIDTH * 0.30],

@@ -259,6 +259,11 @@ class Operators:
             "connections": engine.connections,
             "commits": engine.journal.commits,
             "late": sorted(engine.upkeep.late),
+            "programme": {
+                "looked": engine.programme.looked,
+                "told": engine.programme.teller.told,
+                "withdrawn": engine.programme.teller.withdrawn,
+            },
             "table_misses": dict(engine.receiver.misses),
             "destinations": {name: _state(each) for name, each in sorted(engine.deliveries.items())},
         }

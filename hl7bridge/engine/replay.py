@@ -183,11 +183,11 @@ class Replaying:
             progress.skipped += 1
             return
         raw = self._engine.store.body(detail.bodies[0][0])
-        source = self._engine.configuration.sources.get(row.source)
-        message = Message(raw, source.mllp.encoding if source is not None else "utf-8")
+        configuration = self._engine.configuration
+        message = Message(raw, configuration.encoding(row.source))
         if order.as_it_was:
             self._as_it_was(message, detail, order, progress)
-        elif source is None:
+        elif row.source not in configuration.plans:
             progress.skipped += 1
         else:
             self._through_channel(message, row.source, row.received_us, row.id, order, progress)
@@ -227,10 +227,15 @@ class Replaying:
         identifiers = (*patient_identifiers(message), *merge_identifiers(message))
         for delivery, destination in chosen:
             settings = engine.configuration.destinations.get(destination)
-            if settings is None:
+            # What was withheld has no payload that was ever meant to leave: only the channel can make one.
+            if settings is None or (delivery.reason or "").startswith("withheld: "):
                 progress.skipped += 1
                 continue
             payload = engine.store.body(delivery.payload_ref)
+            privacy = engine.configuration.privacies.get(destination)
+            if privacy is not None and privacy.share is not None and delivery.destination != destination:
+                # It was made for another, who may be given more.
+                payload = privacy.share.reduced(Message(payload)).emit()
             keys = _keys(settings.order, identifiers, row)
             outgoing.append(
                 Outgoing(destination, delivery.channel, payload, keys, delivery.scope, None, None)
@@ -308,10 +313,9 @@ def changed_keys(engine: Engine, delivery: DeliveryRow, detail: MessageDetail) -
     before = "strict" if strict else "patient" if delivery.keys else "none"
     if settings is None or settings.order == before:
         return None
-    source = engine.configuration.sources.get(detail.row.source)
     try:
         raw = engine.store.body(detail.bodies[0][0])
-        message = Message(raw, source.mllp.encoding if source is not None else "utf-8")
+        message = Message(raw, engine.configuration.encoding(detail.row.source))
         identifiers = (*patient_identifiers(message), *merge_identifiers(message))
     except StoreUnknown:
         raise

@@ -35,6 +35,7 @@ from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.pool import Nowhere
+from hl7bridge.engine.programme import Programme
 from hl7bridge.engine.receive import QUANTUM, Frame, Held, Receiver
 from hl7bridge.engine.release import Releasing
 from hl7bridge.engine.rosters import RosterLoader, Staged
@@ -99,7 +100,7 @@ class Engine:
         self.rosters = RosterLoader(store, self.hashes, connector.data, wall_us)
         self.configuration = self._read()
         self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends)
-        self.releasing = Releasing(self.configuration, self.roster, wall_us)
+        self.releasing = Releasing(self.configuration, self.roster, wall_us, store)
         self.journal = Journal(store, writer, self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
         self.acceptor = Acceptor(self.journal, self.deliveries, self.numbers, self.hashes, self._generation)
@@ -117,6 +118,7 @@ class Engine:
         self.journal.gather = [self._gather]
         self.journal.after = [self._after]
         self.upkeep = Upkeep(self)
+        self.programme = Programme(self)
 
     def _generation(self) -> int:
         return self.releasing.generation
@@ -169,6 +171,7 @@ class Engine:
             self._close_ports()
             raise
         self.upkeep.start()
+        self.programme.start()
         self.journal.wake()
         # What is in flight lives for milliseconds and dies by reference count; looking through it often finds nothing.
         gc.collect()
@@ -338,6 +341,7 @@ class Engine:
         """Takes no more, lets what is on its way end, keeps every result, closes the store."""
         self.stopping = True
         self.upkeep.stop()
+        self.programme.stop()
         self._close_ports()
         self.receiver.refusing = "the engine is stopping"
         for delivery in self.deliveries.values():

@@ -20,6 +20,7 @@ from hashlib import blake2b
 from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.store.programme_rows import DueLook, FactRow, Look, NoticeRow
 from hl7bridge.store.rows import (
     ACCEPTANCES,
     BODY_BITS,
@@ -38,9 +39,7 @@ from hl7bridge.store.rows import (
     DeliveryRow,
     DeliveryStatus,
     Earlier,
-    FactRow,
     Hold,
-    Look,
     MessageDetail,
     MessageQuery,
     MessageRow,
@@ -74,6 +73,7 @@ __all__ = [
     "DeliveryQuery",
     "DeliveryRow",
     "DeliveryStatus",
+    "DueLook",
     "Earlier",
     "FactRow",
     "Hold",
@@ -84,6 +84,7 @@ __all__ = [
     "MessageStatus",
     "NewDelivery",
     "NewMessage",
+    "NoticeRow",
     "OpenDelivery",
     "Recovered",
     "Removed",
@@ -231,8 +232,14 @@ class StoreReader(Protocol):
     def aliases(self, patient: int) -> list[tuple[int, bool]]:
         """The identifiers that are known to be the same patient as this one, directly, and whether by a merge."""
 
-    def looks(self, until_us: int, limit: int = 100) -> list[tuple[int, int]]:
-        """(patient, time) of those to be looked at by a time, the longest due first."""
+    def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:
+        """Those to be looked at by a time, the longest due first."""
+
+    def notices(self, patients: Sequence[int]) -> list[NoticeRow]:
+        """What recipients were told of these patients."""
+
+    def notices_to(self, recipient: str, after_message: int = 0, limit: int = 100) -> list[NoticeRow]:
+        """A page of what a recipient was told last of each subject, by the message that told it, beginning after one."""
 
     def free_bytes(self) -> int:
         """Room left on the disk that holds the store."""

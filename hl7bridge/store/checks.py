@@ -20,6 +20,7 @@ from hl7bridge.store.base import (
     Earlier,
     MessageStatus,
     NewMessage,
+    NoticeRow,
     StoreFault,
 )
 
@@ -65,6 +66,8 @@ def check_message(message: NewMessage) -> None:
     for key, other, _ in message.aliases:
         _whole("message.aliases", key, _I64)
         _whole("message.aliases", other, _I64)
+    for row in message.notices:
+        check_notice(row)
     for delivery in message.deliveries:
         _whole("delivery.id", delivery.id, _I64)
         _whole("delivery.position", delivery.position, _I64)
@@ -76,6 +79,23 @@ def check_message(message: NewMessage) -> None:
             raise StoreFault("delivery.status is not a status")
         for key in delivery.keys:
             _whole("delivery.keys", key, _I64)
+
+
+def check_notice(row: NoticeRow) -> None:
+    """Raise StoreFault unless every field of a notice can be kept."""
+    for name in ("patient", "subject", "number", "state", "content", "message_id"):
+        _whole(f"notice.{name}", getattr(row, name), _I64)
+    _text("notice.recipient", row.recipient)
+    if not isinstance(row.data, bytes):
+        raise StoreFault("a notice is not bytes")
+
+
+def news_of(message: NewMessage) -> set[int]:
+    """Under which keys patients are to be looked at after a message: of its facts, and of numbers that it merges."""
+    found = {key for one, other, merged in message.aliases if merged for key in (one, other)}
+    if message.facts:
+        found.add(message.patient_keys[0])
+    return found
 
 
 def check_change(change: DeliveryChange) -> None:

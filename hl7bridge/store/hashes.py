@@ -44,6 +44,11 @@ class Hashes:
 
         self.fact = fact
 
+        def subject(text: str) -> int:
+            return keyed_hash(key, b"subject", text.encode())
+
+        self.subject = subject
+
         # As keyed_hash(key, raw), with the key taken in once for all messages.
         keyed = blake2b(digest_size=8, key=key, person=b"one")
 

@@ -23,7 +23,6 @@ from hl7bridge.store.base import (
     DeliveryRow,
     DeliveryStatus,
     Earlier,
-    FactRow,
     MessageDetail,
     MessageQuery,
     MessageRow,
@@ -42,12 +41,13 @@ from hl7bridge.store.base import (
     StoreUnknown,
 )
 from hl7bridge.store.checks import once
+from hl7bridge.store.memory_programme import ProgrammeReads
 from hl7bridge.store.memory_state import Pending, State, message_row
 
 _SENT = DeliveryStatus.SENT
 
 
-class MemoryStore:
+class MemoryStore(ProgrammeReads):
     """The protocol `Store`, kept in dictionaries.
 
     `room_bytes` bounds the bodies it takes: beyond it, commits raise StoreFull until retention makes room
@@ -356,21 +356,6 @@ class MemoryStore:
                     first[row.destination] = row
         found.oldest_open_us = {name: row.received_us for name, row in first.items()}
         return found
-
-    def facts(self, patients: Sequence[int]) -> list[FactRow]:
-        """What messages said of these patients."""
-        wanted = set(patients)
-        return [row for place, row in sorted(self._state.facts.items()) if place[0] in wanted]
-
-    def aliases(self, patient: int) -> list[tuple[int, bool]]:
-        """The identifiers of the same patient."""
-        found = sorted(self._state.aliases.items())
-        return [(other, merged) for (key, other), merged in found if key == patient]
-
-    def looks(self, until_us: int, limit: int = 100) -> list[tuple[int, int]]:
-        """Those to be looked at."""
-        due = sorted((due_us, patient) for patient, due_us in self._state.looks.items() if due_us <= until_us)
-        return [(patient, due_us) for due_us, patient in due[:limit]]
 
     def free_bytes(self) -> int:
         """What is left of `room_bytes`."""

@@ -24,9 +24,10 @@ from hl7bridge.store.base import (
     MessageStatus,
     NewDelivery,
     NewMessage,
+    NoticeRow,
     StoreFault,
 )
-from hl7bridge.store.checks import check_change, check_message, is_plain_acceptance
+from hl7bridge.store.checks import check_change, check_message, check_notice, is_plain_acceptance, news_of
 from hl7bridge.store.memory_roster import MemoryRosters
 
 _COUNTER = (1 << COUNTER_BITS) - 1
@@ -48,7 +49,8 @@ class State:
     rosters: MemoryRosters = field(default_factory=MemoryRosters)
     facts: dict[tuple[int, int], FactRow] = field(default_factory=dict)
     aliases: dict[tuple[int, int], bool] = field(default_factory=dict)
-    looks: dict[int, int] = field(default_factory=dict)
+    looks: dict[int, tuple[int, int]] = field(default_factory=dict)
+    notices: dict[tuple[int, str, int], NoticeRow] = field(default_factory=dict)
     body_bytes: int = 0
 
     def copy(self) -> State:
@@ -67,6 +69,7 @@ class State:
             dict(self.facts),
             dict(self.aliases),
             dict(self.looks),
+            dict(self.notices),
             self.body_bytes,
         )
 
@@ -94,6 +97,8 @@ class Pending:
             self.deliveries[delivery_id] = replace(row, status=DeliveryStatus.SENDING)
         for change in batch.changes:
             self._change(change)
+        for notice in batch.notices:
+            check_notice(notice)
 
     def merge(self, batch: Batch) -> None:
         """Make all that was taken in part of the state."""
@@ -112,11 +117,14 @@ class Pending:
         for message in batch.messages:
             self._learn(message)
         for look in batch.looks:
-            if state.looks.get(look.patient) == look.seen_us:
+            _, news = state.looks.get(look.patient, (0, None))
+            if news == look.seen:
                 if look.due_us is None:
                     del state.looks[look.patient]
                 else:
-                    state.looks[look.patient] = look.due_us
+                    state.looks[look.patient] = look.due_us, news
+        for row in batch.notices:
+            state.notices[row[:3]] = row
 
     def _learn(self, message: NewMessage) -> None:
         """What a message says to the programme."""
@@ -124,11 +132,14 @@ class Pending:
         for digest, data in message.facts:
             patient = message.patient_keys[0]
             state.facts.setdefault((patient, digest), FactRow(patient, message.id, data))
-            due_us = state.looks.get(patient, message.received_us)
-            state.looks[patient] = min(due_us, message.received_us)
         for key, other, merged in message.aliases:
             for pair in ((key, other), (other, key)):
                 state.aliases[pair] = state.aliases.get(pair, False) or merged
+        for patient in news_of(message):
+            due_us, news = state.looks.get(patient, (message.received_us, -1))
+            state.looks[patient] = min(due_us, message.received_us), news + 1
+        for row in message.notices:
+            state.notices[row[:3]] = row
 
     def _delivery(self, delivery_id: int) -> DeliveryRow | None:
         return self.deliveries.get(delivery_id) or self._state.deliveries.get(delivery_id)

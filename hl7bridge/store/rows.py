@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from hl7bridge.store.programme_rows import Look, NoticeRow
+
 COUNTER_BITS = 40
 """An identifier is `node << COUNTER_BITS | counter`."""
 BODY_BITS = 16
@@ -76,7 +78,8 @@ class NewMessage:
     the message's text.
 
     `facts` are (digest, data) of what it says to the programme, kept under the first of the `patient_keys`: what is there
-    already is not kept again. `aliases` are (key, other key, merged) of identifiers that are one patient.
+    already is not kept again. `aliases` are (key, other key, merged) of identifiers that are one patient. `notices` are what the
+    message tells recipients of the programme's.
 
     With `once_since_us` the store looks whether it is a repetition, as part of keeping it: where a message
     with its control ID, sender and bytes was received since that time and answered as one of `ACCEPTANCES`, it
@@ -106,6 +109,7 @@ class NewMessage:
     once_since_us: int | None = None
     facts: tuple[tuple[int, bytes], ...] = ()
     aliases: tuple[tuple[int, int, bool], ...] = ()
+    notices: tuple[NoticeRow, ...] = ()
 
 
 @dataclass(slots=True)
@@ -160,29 +164,12 @@ class Act:
     detail: str
 
 
-@dataclass(slots=True, frozen=True)
-class Look:
-    """When a patient is to be looked at again; `due_us` None for never. Counts only where the store still says `seen_us`: facts
-    that came meanwhile are looked at too.
-    """
-
-    patient: int
-    seen_us: int
-    due_us: int | None
-
-
-@dataclass(slots=True, frozen=True)
-class FactRow:
-    """A fact as it was kept: by whom it was told, and its data."""
-
-    patient: int
-    message_id: int
-    data: bytes
-
-
 @dataclass(slots=True)
 class Batch:
-    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, in this order."""
+    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, notices, in this order.
+
+    `notices` are those that change without a message.
+    """
 
     messages: list[NewMessage] = field(default_factory=list)
     claims: list[int] = field(default_factory=list)
@@ -191,6 +178,7 @@ class Batch:
     holds: list[Hold] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
+    notices: list[NoticeRow] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)

@@ -23,10 +23,12 @@ from hl7bridge.store.base import (
     DeliveryQuery,
     DeliveryRow,
     DeliveryStatus,
+    DueLook,
     FactRow,
     MessageDetail,
     MessageQuery,
     MessageRow,
+    NoticeRow,
     OpenDelivery,
     RosterMatch,
     Stats,
@@ -257,9 +259,26 @@ class SqliteReader:
         return [(other, bool(merged)) for other, merged in rows]
 
     @said
-    def looks(self, until_us: int, limit: int = 100) -> list[tuple[int, int]]:
+    def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:
         """Those to be looked at."""
-        return self._conn.execute(_PROGRAMME["looks"], (until_us, limit)).fetchall()
+        return [
+            DueLook(*row) for row in self._conn.execute(_PROGRAMME["looks"], (until_us, limit)).fetchall()
+        ]
+
+    @said
+    def notices(self, patients: Sequence[int]) -> list[NoticeRow]:
+        """What was told of these patients."""
+        execute = self._conn.execute
+        found: list[NoticeRow] = []
+        for patient in sorted(set(patients)):
+            found += [NoticeRow(*row) for row in execute(_PROGRAMME["notices"], (patient,)).fetchall()]
+        return found
+
+    @said
+    def notices_to(self, recipient: str, after_message: int = 0, limit: int = 100) -> list[NoticeRow]:
+        """What a recipient was told."""
+        rows = self._conn.execute(_PROGRAMME["notices_to"], (recipient, after_message, limit)).fetchall()
+        return [NoticeRow(*row) for row in rows]
 
     def free_bytes(self) -> int:
         """Room left for this process's user on the disk that holds the store."""

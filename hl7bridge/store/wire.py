@@ -17,6 +17,7 @@ import socket
 import struct
 from typing import Any
 
+from hl7bridge.store.programme_rows import NoticeRow
 from hl7bridge.store.rows import (
     Batch,
     DeliveryChange,
@@ -77,7 +78,7 @@ def exactly(source: socket.socket, count: int) -> bytes:
 
 def is_plain(batch: Batch) -> bool:
     """Whether a batch holds only what nearly all hold: messages, claims and changes."""
-    return not (batch.versions or batch.holds or batch.acts or batch.looks)
+    return not (batch.versions or batch.holds or batch.acts or batch.looks or batch.notices)
 
 
 def packed_batch(batch: Batch) -> tuple[bytes, list[bytes]]:
@@ -126,6 +127,7 @@ def _of_message(m: NewMessage, long: list[bytes]) -> tuple[Any, ...]:
         m.once_since_us,
         m.facts,
         m.aliases,
+        [tuple(notice) for notice in m.notices],
     )
 
 
@@ -160,7 +162,9 @@ def _to_message(fields: list[Any], long: list[bytes]) -> NewMessage:
     deliveries = [NewDelivery(*d) for d in fields[12]]
     for delivery in deliveries:
         delivery.status = DeliveryStatus(delivery.status)
-    message = NewMessage(*[*fields[:10], raw, payloads, tuple(deliveries), *fields[13:]])
+    message = NewMessage(*[*fields[:10], raw, payloads, tuple(deliveries), *fields[13:22]])
+    if fields[22]:
+        message.notices = tuple([NoticeRow(*notice) for notice in fields[22]])
     message.status = MessageStatus(message.status)
     return message
 

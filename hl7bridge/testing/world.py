@@ -139,6 +139,8 @@ class World:
         self.outside = self.network.process()
         self.hospitals: dict[int, Hospital] = {}
         self.crashes = 0
+        #: Days that went by while nobody was here.
+        self.days = 0
         #: The longest that a transaction takes, in seconds.
         self.commit_s = 0.002
         self._open_store = open_store
@@ -153,8 +155,8 @@ class World:
         return self._store
 
     def wall_us(self) -> int:
-        """The wall's time; it goes with the network's clock."""
-        return NOON_US + int(self.network.clock.seconds() * 1e6)
+        """The wall's time; it goes with the network's clock, and is `days` ahead of it."""
+        return NOON_US + int(self.network.clock.seconds() * 1e6) + self.days * 86_400_000_000
 
     def hospital(self, port: int, script: Script | None = None) -> Hospital:
         """Opens a hospital on a port."""

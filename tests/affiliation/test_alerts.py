@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hl7bridge.affiliation.adherence import Measures, adherence
-from hl7bridge.affiliation.alerts import Alert, Kind, Thresholds, assess
+from hl7bridge.affiliation.alerts import Alert, Assessment, Kind, Thresholds, assess
 from hl7bridge.affiliation.facts import (
     DeathFact,
     Dispensed,
@@ -462,7 +462,7 @@ def test_adherence_rises_again_with_supply_and_a_year_that_is_over_stays() -> No
 def test_adherence_that_has_fallen_stays_so_in_hospital() -> None:
     (alert,) = alerts(FALLING, on(4, 30), Kind.ADHERENCE)
     in_hospital = [*FALLING, StayFact("V", on(5, 1), None)]
-    assert assess(in_hospital, MEDICINES, Thresholds(), on(5, 2)) == ((alert,), None)
+    assert assess(in_hospital, MEDICINES, Thresholds(), on(5, 2)) == Assessment((alert,), None)
 
 
 def test_thresholds_and_kinds_are_the_affiliates_own() -> None:
@@ -487,7 +487,7 @@ def test_disenrolment_ends_the_period() -> None:
 
 
 def test_nothing_known_is_nothing_said() -> None:
-    assert assess([], MEDICINES, Thresholds(), on(1, 1)) == ((), None)
+    assert assess([], MEDICINES, Thresholds(), on(1, 1)) == Assessment((), None)
 
 
 # -- whatever happened --------------------------------------------------------------------------------------------------

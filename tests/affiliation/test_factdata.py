@@ -15,6 +15,7 @@ from hl7bridge.affiliation.facts import (
     Fact,
     FillFact,
     FillKey,
+    InterventionFact,
     Medicine,
     ObservationFact,
     Ordered,
@@ -62,6 +63,15 @@ facts: st.SearchStrategy[Fact] = st.one_of(
     ),
     st.builds(StayFact, text, st.none() | days, st.none() | days, st.booleans()),
     st.builds(DeathFact, st.none() | days, st.booleans()),
+    st.builds(
+        InterventionFact,
+        prescriptions,
+        st.none() | st.builds(FillKey, prescriptions, text, st.none() | days),
+        days,
+        medicines,
+        text,
+        text,
+    ),
     st.builds(PersonFact, text, text, st.none() | days, text),
     st.builds(
         VisitFact,
@@ -76,6 +86,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         clinicians,
         concepts,
         st.lists(concepts, max_size=2).map(tuple),
+        concepts,
     ),
     st.builds(
         ObservationFact,
@@ -93,6 +104,7 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         text,
         text,
         whens,
+        concepts,
         concepts,
     ),
 )

@@ -28,6 +28,7 @@ from hl7bridge.affiliation.summary import (
     NO_RESULTS,
     NOT_COVERED,
     Standing,
+    is_withheld,
     next_end,
     summary,
     visits,
@@ -202,6 +203,7 @@ def test_what_is_not_given_is_said() -> None:
 
 SECRET = "S9"
 secretly = [
+    result("A1C", "1", marks=(Coded(SECRET, "L", ""),)),
     result(SECRET, "1"),
     result("A1C", "1", panel=(Coded(SECRET, "L", "panel"),)),
     result("A1C", "1", coded=(Coded(SECRET, "SCT", "value"),)),
@@ -231,6 +233,15 @@ def test_what_is_withheld_by_any_of_its_codes_is_left_out_whole_and_said_only_if
     assert summed(*kept, withheld=withheld, notice="Some is withheld.").notices == ()
     if not isinstance(secret, VisitFact):
         assert silent.digest == summed(*kept, withheld=withheld).digest
+
+
+def test_a_visit_is_withheld_whole_by_what_any_message_said_of_its_place() -> None:
+    marked = told(T, 10, marks=(Coded(SECRET, "LOCATION", ""),))
+    [visit] = visits([*VISIT, marked, told(T, 20, marks=(Coded("OTHER", "LOCATION", ""),))], LATER)
+    assert is_withheld(visit, withheld)
+    [plain] = visits(VISIT, LATER)
+    assert not is_withheld(plain, withheld)
+    assert not is_withheld(plain, lambda codes: True), "what says nothing is not asked"
 
 
 # -- digests and order -------------------------------------------------------------------------------------------------------

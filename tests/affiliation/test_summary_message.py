@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.facts import Clinician, PersonFact, VisitEvent, VisitKey
+from hl7bridge.affiliation.facts import Clinician, PatientNumber, PersonFact, VisitEvent, VisitKey
 from hl7bridge.affiliation.recipient import Recipient, recipient_of, recipient_of_row
 from hl7bridge.affiliation.summarymessage import (
     Envelope,
@@ -169,7 +169,7 @@ text = st.text(max_size=10) | st.sampled_from(["a|b", "^~\\&", "\r\x0b\x1c", "NÃ
 def test_no_text_breaks_out_of_its_field(person: PersonFact, place: str, doctor: str) -> None:
     attending = Clinician("1", doctor, doctor)
     facts = summed(told(VisitEvent.TOLD, 99, place=place, attending=attending))
-    patient = Patient([Identifier(b"1|2\r^", b"A&B", b"MR")], person)
+    patient = Patient([PatientNumber("1|2\r^", "A&B", "MR")], person)
     raw = summary_message(
         facts, patient, b"%PDF", ENVELOPE, "D1", recipient=Recipient(place, "", doctor or "5")
     )

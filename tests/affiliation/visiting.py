@@ -16,6 +16,7 @@ from hl7bridge.affiliation.facts import (
     ObservationFact,
     Ordered,
     OrderFact,
+    PatientNumber,
     PersonFact,
     PrescriptionKey,
     VisitEvent,
@@ -24,7 +25,6 @@ from hl7bridge.affiliation.facts import (
     When,
 )
 from hl7bridge.affiliation.summary import Summary, summary, visits
-from hl7bridge.hl7.identifiers import Identifier
 
 KEY = VisitKey("LANTERN", "V55")
 DAY = date(2026, 11, 19)
@@ -32,7 +32,7 @@ NINE = datetime(2026, 11, 19, 15, 0)
 LATER = date(2026, 12, 24)
 PERSON = PersonFact("NÚÑEZ", "ŁUCJA", date(1985, 1, 30), "F")
 DOCTOR = Clinician("1650912233", "PRUITT", "HANNAH", "NP")
-NUMBERS = [Identifier(b"L551207", b"LAKEVIEW", b"MR"), Identifier(b"44^12", b"LANTERN", b"PI")]
+NUMBERS = [PatientNumber("L551207", "LAKEVIEW", "MR"), PatientNumber("44^12", "LANTERN", "PI")]
 
 
 def minutes(count: int) -> datetime:

@@ -19,6 +19,7 @@ from hl7bridge.affiliation.facts import (
     Medicine,
     Ordered,
     OrderFact,
+    PatientNumber,
     PersonFact,
     PrescriptionKey,
     StayFact,
@@ -278,7 +279,15 @@ def test_a_death_is_known_with_or_without_its_day(decided: Decide) -> None:
 def test_a_message_says_who_its_patient_is_and_under_which_numbers(decided: Decide) -> None:
     pid = "PID|1||7^^^RETAIL^PI~E1^^^MEDSTAR^MR||doe^Jane^Q||19480203|f\n"
     decision = decided(folder("programme: {}"), admission("A08", "PV1|1|O", pid).replace("\n", "\r").encode())
-    assert decision.facts == (PersonFact("DOE", "JANE", date(1948, 2, 3), "F"),)
+    assert decision.facts == (
+        PersonFact(
+            "doe",
+            "Jane",
+            date(1948, 2, 3),
+            "F",
+            (PatientNumber("7", "RETAIL", "PI"), PatientNumber("E1", "MEDSTAR", "MR")),
+        ),
+    )
     assert [(each.one.id, each.other.id, each.merged) for each in decision.aliases] == [(b"7", b"E1", False)]
 
 
@@ -286,7 +295,9 @@ def test_names_are_read_in_the_message_s_own_character_set(decided: Decide) -> N
     pid = "PID|1||7^^^RETAIL^PI||M\xfcller^J\xf6rg||19480203|M\n"
     text = admission("A08", "PV1|1|O", pid).replace("|2.5.1\n", "|2.5.1||||||8859/1\n")
     decision = decided(folder("programme: {}"), text.replace("\n", "\r").encode("latin-1"))
-    assert decision.facts == (PersonFact("M\xdcLLER", "J\xd6RG", date(1948, 2, 3), "M"),)
+    assert decision.facts == (
+        PersonFact("Müller", "Jörg", date(1948, 2, 3), "M", (PatientNumber("7", "RETAIL", "PI"),)),
+    )
 
 
 def test_a_merge_joins_each_pair_and_says_nothing_of_who_they_are(decided: Decide) -> None:

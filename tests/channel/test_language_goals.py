@@ -151,7 +151,7 @@ def test_build_a_result_from_a_dispense(mapped: Mapped) -> None:
 
 
 def test_mask_a_field_and_strip_a_pdf_for_one_affiliate_only(decided: Callable[..., object]) -> None:
-    affiliate = "affiliate: {0}\nagreement: {{clinic: 2014-06-01}}\nsend: {{mllp: {{host: h, port: {1}}}}}\n"
+    affiliate = "affiliate: {0}\nagreement: {{clinic: 2014-06-01}}\nsend: {{mllp: {{host: h, port: {1}}}}}\nallow: PID-19\n"
     files = {
         "c.yaml": b"channel: c\nsource: {mllp: {port: 2575}}\nsend_to: [{affiliates: clinic}]\n",
         "affiliates/plain.yaml": affiliate.format("plain", 6001).encode(),

@@ -72,6 +72,11 @@ def test_an_end_tells_where_when_and_who_and_is_known_by_the_visit_number(decide
         None,
         (Coded("R05", "I10", "Cough"),),
         ((Coded("J02.0", "I10", "Strep throat"),),),
+        (
+            Coded("C0107", "LOCATION", ""),
+            Coded("EXAM1", "LOCATION", ""),
+            Coded("MED", "SERVICE", ""),
+        ),
     )
     assert visit(decided, adt("A03", pv1, more).replace("|C1|", "|C9|")) == found
 
@@ -200,6 +205,16 @@ def test_a_coded_value_keeps_its_codes(decided: Decide) -> None:
 )
 def test_a_document_is_no_value_and_what_was_not_asked_is_no_result(decided: Decide, obx: str) -> None:
     assert results(decided, obx) == []
+
+
+def test_what_may_withhold_a_visit_or_a_result_is_kept_with_it(decided: Decide) -> None:
+    more = "PD1||||||||||||Y\nPV2||||||||||||||||||||||Y\n"
+    marks = visit(decided, adt("A04", PV1, more)).marks
+    assert Coded("Y", "PROTECTED", "") in marks
+    message = oru("OBX|1|NM|1^N^L||5||||||F", "OBR|1|P1|F1|2^P^L" + "|" * 27 + "Z20^x^I10~Z21^HIV^I10")
+    message = message.replace("ORC|RE", "ORC|RE" + "|" * 15 + "42^reason^L")
+    [found] = [fact for fact in told(decided, message) if isinstance(fact, ObservationFact)]
+    assert [code.code for code in found.marks] == ["Z20", "Z21", "42"]
 
 
 def test_of_very_many_results_some_are_kept_and_that_is_counted(decided: Decide) -> None:

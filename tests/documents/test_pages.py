@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from hl7bridge.affiliation.facts import Coded, Dispensed, PersonFact, VisitEvent
+from hl7bridge.affiliation.facts import Coded, Dispensed, PatientNumber, PersonFact, VisitEvent
 from hl7bridge.affiliation.recipient import Recipient
 from hl7bridge.affiliation.summary import ELSEWHERE, NO_RESULTS, Summary
 from hl7bridge.affiliation.summarymessage import Patient
@@ -216,6 +216,8 @@ text = st.text(max_size=40) | st.sampled_from(["<para>", "</font>", "&#0;", "x" 
 
 @settings(max_examples=25, deadline=None)
 @given(text, text, text, st.sampled_from(["H", "", "?", "<"]))
+@example("W" * 900, "W" * 2000, "W" * 900, "W" * 900)
+@example("\n" * 900, "\n" * 2000, "x\n" * 900, "\n")
 def test_no_text_breaks_a_page(name: str, value: str, words: str, flag: str) -> None:
     summary = summed(
         result(
@@ -232,5 +234,6 @@ def test_no_text_breaks_a_page(name: str, value: str, words: str, flag: str) -> 
         notice=name,
         withheld=lambda codes: False,
     )
-    patient = Patient(NUMBERS, PersonFact(name, words, None, value[:5]))
+    numbers = [PatientNumber(words, name, words)] * 9
+    patient = Patient(numbers, PersonFact(name, words, None, words))
     assert page_count(summary_pages(summary, patient, Letterhead(words, (name,)), "D1", made=AT)) >= 1

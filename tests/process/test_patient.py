@@ -122,3 +122,34 @@ def test_contradicting_people_under_one_number_are_held_and_nothing_is_concluded
     found = chart(running.data, "2026-04-15")["chart"]
     assert "birth dates differ" in found["held"]
     assert found["alerts"] == found["adherence"] == []
+
+
+def test_an_interaction_an_intervention_and_what_was_not_screened_are_shown(
+    engine: Callable[..., EngineProcess],
+) -> None:
+    port = free_port()
+    programme = "programme:\n  intervention: {code: ZIN-1, table: interventions}\n"
+    running = engine(
+        {
+            "pharmacy.yaml": CHANNEL.format(port).replace("programme:\n", programme),
+            "destinations/outbox.yaml": OUTBOX,
+            "tables/medicines.csv": "code,system,ingredients\n8,NDC,36567\n33,NDC,21212\n",
+            "tables/interventions.csv": "code,words\nCALLED,prescriber consulted\n",
+        }
+    )
+    peer = Peer(socket.create_connection(("127.0.0.1", port)))
+    for id_, day, code in (("A", "20260301", b"8"), ("B", "20260310", b"33"), ("C", "20260311", b"99")):
+        told = dispense(id_, day, 1).replace(b"555^metformin", code + b"^medicine " + code)
+        told = told.replace(b"RX9", b"RX" + code) + (b"ZIN|CALLED\r" if id_ == "B" else b"")
+        assert b"MSA|AA" in peer.ask(told)
+    found = chart(running.data, "2026-03-12")["chart"]
+    kinds = {each["kind"]: each for each in found["alerts"]}
+    assert kinds.keys() == {"interaction", "intervention"}
+    warning = kinds["interaction"]
+    assert "ONC high-priority list (Phansalkar 2012), version " in warning["reason"]
+    assert warning["day"] == "2026-03-10"
+    assert kinds["intervention"]["reason"].startswith("The pharmacist on 2026-03-10: prescriber consulted.")
+    shown = patient(running.data, "7^RETAIL", "--on", "2026-03-12").stdout
+    assert "does not hold it: 1" in shown
+    assert "medicine 99" in shown
+    assert "the list leaves it out: QT-prolonging medicines with each other; moclobemide" in shown

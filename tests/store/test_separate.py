@@ -23,6 +23,7 @@ from hl7bridge.store.base import (
     MessageStatus,
     NewDelivery,
     NewMessage,
+    NoticeRow,
     RosterEntry,
     StoreInUse,
     StoreUnknown,
@@ -79,6 +80,9 @@ message_fields = (
     st.none() | numbers,
     st.lists(st.tuples(numbers, st.binary())).map(tuple),
     st.lists(st.tuples(numbers, numbers, st.booleans())).map(tuple),
+    st.lists(
+        st.builds(NoticeRow, numbers, st.text(), numbers, numbers, numbers, numbers, numbers, st.binary())
+    ).map(tuple),
 )
 messages = st.builds(NewMessage, *message_fields)
 change_fields = (

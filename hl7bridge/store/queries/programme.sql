@@ -10,15 +10,15 @@ ON CONFLICT DO UPDATE SET merged = 1 WHERE excluded.merged AND NOT merged;
 -- name: look_soon
 -- Facts came: the patient is looked at when they did, or before.
 INSERT INTO look (patient, due_us) VALUES (?, ?)
-ON CONFLICT DO UPDATE SET due_us = excluded.due_us WHERE excluded.due_us < due_us;
+ON CONFLICT DO UPDATE SET due_us = min(due_us, excluded.due_us), news = news + 1;
 
 -- name: look_again
 -- After a look, if nothing came since.
-UPDATE look SET due_us = ? WHERE patient = ? AND due_us = ?;
+UPDATE look SET due_us = ? WHERE patient = ? AND news = ?;
 
 -- name: look_no_more
 -- After a look that named no day, if nothing came since.
-DELETE FROM look WHERE patient = ? AND due_us = ?;
+DELETE FROM look WHERE patient = ? AND news = ?;
 
 -- name: facts
 -- What is known of a patient.
@@ -30,4 +30,20 @@ SELECT other, merged FROM alias WHERE patient = ? ORDER BY other;
 
 -- name: looks
 -- Those that are due.
-SELECT patient, due_us FROM look WHERE due_us <= ? ORDER BY due_us, patient LIMIT ?;
+SELECT patient, due_us, news FROM look WHERE due_us <= ? ORDER BY due_us, patient LIMIT ?;
+
+-- name: upsert_notice
+-- What was told last of a subject.
+INSERT INTO notice (patient, recipient, subject, number, state, content, message_id, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET number = excluded.number, state = excluded.state, content = excluded.content,
+    message_id = excluded.message_id, data = excluded.data;
+
+-- name: notices
+-- What was told of a patient.
+SELECT patient, recipient, subject, number, state, content, message_id, data FROM notice WHERE patient = ?
+ORDER BY recipient, subject;
+
+-- name: notices_to
+-- What a recipient was told by messages of a span, oldest first.
+SELECT patient, recipient, subject, number, state, content, message_id, data FROM notice
+WHERE recipient = ? AND message_id > ? ORDER BY message_id, patient, subject LIMIT ?;

@@ -1,0 +1,176 @@
+"""An alert as the message that tells it, and the one that takes it back: ORU^R01 of HL7 v2.5.1 (chapter 7, 7.3.1).
+
+OBR-3 names the alert, the same when it is taken back: then OBR-25 and OBX-11 are C instead of F (tables 0123 and 0085), with the same
+OBX-3 and OBX-4, for the same patient number. OBX-8 is A, so that an inbox shows it among what is abnormal. ORC-12 and OBR-16 are the
+primary care provider on the recipient's roster, by NPI. MSH-6 names the recipient as the configuration does: a route to affiliates
+sends it to no other.
+
+`AlertTold` is what is kept of an alert that was told, so that taking it back repeats what was said. Refuses to know stores and
+clocks. Raises ValueError for bytes in no known format.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from hl7bridge.affiliation.case import Alert, Kind
+from hl7bridge.affiliation.factdata import packed, unpacked
+from hl7bridge.affiliation.facts import FillKey, Medicine, PersonFact, PrescriptionKey
+from hl7bridge.hl7.delimiters import STANDARD
+from hl7bridge.hl7.escape import escape
+
+#: The system of our own codes (table 0396: 99zzz is a local one).
+SYSTEM: Final = "99HL7BRIDGE"
+_TITLES: Final = {
+    Kind.NOT_PICKED_UP: "Medication not picked up",
+    Kind.PRIMARY: "New prescription not filled",
+    Kind.REFILL_LATE: "Refill late",
+    Kind.ADHERENCE: "Adherence low",
+    Kind.INTERACTION: "Interacting medicines",
+    Kind.INTERVENTION: "Pharmacist intervention",
+}
+_PLAIN: Final = b"\x00"
+#: NPI's place among the object identifiers.
+_NPI: Final = "&2.16.840.1.113883.4.6&ISO"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertTold:
+    """An alert as it is told one recipient: under which name (OBR-3), of whom, and for whose attention (an NPI, or None)."""
+
+    id: str
+    person: PersonFact
+    npi: str | None
+    alert: Alert
+
+
+def title(kind: Kind) -> str:
+    """A kind of alert in words."""
+    return _TITLES[kind]
+
+
+def alert_message(
+    told: AlertTold, recipient: str, control_id: str, at: datetime, withdrawn: str | None = None
+) -> bytes:
+    """The message, in UTF-8. `at` is aware; `withdrawn` says why it is taken back, None tells it."""
+    alert = told.alert
+    status = "F" if withdrawn is None else "C"
+    moment = at.strftime("%Y%m%d%H%M%S%z")
+    day = _day(alert.day)
+    provider = "" if told.npi is None else _text(told.npi) + "^" * 8 + _NPI + "^^^^NPI"
+    name = f"{_text(told.id)}^HL7BRIDGE"
+    what = f"{alert.kind.value}^{title(alert.kind)}^{SYSTEM}"
+    lines = [
+        f"MSH|^~\\&|HL7BRIDGE|HUB||{_text(recipient)}|{moment}||ORU^R01^ORU_R01|{control_id}|P|2.5.1||||||UNICODE UTF-8",
+        pid(told.person),
+        _segment("ORC", {1: "RE", 3: name, 5: "CM" if withdrawn is None else "CA", 9: moment, 12: provider}),
+        _segment("OBR", {1: "1", 3: name, 4: what, 7: day, 16: provider, 22: moment, 25: status}),
+    ]
+    for number, (kind, code, sub, value, units, flag) in enumerate(_observations(alert, withdrawn), 1):
+        fields = {1: str(number), 2: kind, 3: code, 4: sub, 5: value, 6: units, 8: flag, 11: status, 14: day}
+        lines.append(_segment("OBX", fields))
+    return "".join(line + "\r" for line in lines).encode("utf-8", "replace")
+
+
+def pid(person: PersonFact) -> str:
+    """The PID of a person under all known numbers, without the segment's end."""
+    numbers = "~".join(
+        f"{_text(each.number)}^^^{_text(each.authority)}^{_text(each.kind)}" for each in person.numbers
+    )
+    name = f"{_text(person.family)}^{_text(person.given)}"
+    birth = "" if person.birth is None else _day(person.birth)
+    return _segment("PID", {1: "1", 3: numbers, 5: name, 7: birth, 8: _text(person.sex)})
+
+
+def _observations(alert: Alert, withdrawn: str | None) -> Iterable[tuple[str, str, str, str, str, str]]:
+    """(OBX-2, OBX-3, OBX-4, OBX-5, OBX-6, OBX-8) of each."""
+    reason, flag = (alert.reason, "A") if withdrawn is None else (withdrawn, "")
+    yield "TX", f"{alert.kind.value}^{title(alert.kind)}^{SYSTEM}", "1", _text(reason), "", flag
+    if alert.value is not None:
+        code = f"days-covered^Proportion of days covered^{SYSTEM}"
+        yield "NM", code, "1", str(alert.value), "%", flag
+    if alert.class_:
+        yield "ST", f"class^Class of medicines^{SYSTEM}", "1", _text(alert.class_), "", ""
+    for number, medicine in enumerate(alert.medicines, 1):
+        value = f"{_text(medicine.code)}^{_text(medicine.text)}^{_text(medicine.system)}"
+        yield "CE", f"medicine^Medicine^{SYSTEM}", str(number), value, "", ""
+    if alert.prescription is not None:
+        code = f"prescription^Prescription (store, number)^{SYSTEM}"
+        yield "ST", code, "1", _text(" ".join(alert.prescription)), "", ""
+    for number, fill in enumerate(alert.fills, 1):
+        words = [*fill.prescription, fill.number, "" if fill.part is None else fill.part.isoformat()]
+        code = f"fill^Fill (store, prescription, number)^{SYSTEM}"
+        yield "ST", code, str(number), _text(" ".join(filter(None, words))), "", ""
+
+
+def _segment(name: str, fields: dict[int, str]) -> str:
+    values = [fields.get(number, "") for number in range(1, max(fields) + 1)]
+    return "|".join([name, *values]).rstrip("|")
+
+
+def _text(text: str) -> str:
+    return escape(text.encode("utf-8", "replace"), STANDARD).decode()
+
+
+def _day(day: date) -> str:
+    return day.strftime("%Y%m%d")
+
+
+# -- what is kept ------------------------------------------------------------------------------------------------------------
+
+
+def packed_alert(told: AlertTold) -> bytes:
+    """An alert's bytes; the first names the format."""
+    alert = told.alert
+    values: list[Any] = [
+        told.id,
+        packed(told.person).decode("utf-8", "surrogatepass"),
+        told.npi,
+        alert.kind.value,
+        alert.subject,
+        alert.day.isoformat(),
+        [
+            [*fill.prescription, fill.number, None if fill.part is None else fill.part.isoformat()]
+            for fill in alert.fills
+        ],
+        alert.reason,
+        None if alert.value is None else str(alert.value),
+        alert.medicine,
+        alert.prescription,
+        alert.class_,
+        alert.medicines,
+    ]
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+    return _PLAIN + text.encode("utf-8", "surrogatepass")
+
+
+def unpacked_alert(data: bytes) -> AlertTold:
+    """What `packed_alert` packed. Raises ValueError."""
+    if data[:1] != _PLAIN:
+        raise ValueError(f"an alert is kept in format {data[0] if data else 'none'}, which is not known")
+    v = json.loads(data[1:].decode("utf-8", "surrogatepass"))
+    person = unpacked(v[1].encode("utf-8", "surrogatepass"))
+    if not isinstance(person, PersonFact):
+        raise ValueError("an alert is kept without its patient")
+    fills = tuple(
+        FillKey(PrescriptionKey(store, number), fill, None if part is None else date.fromisoformat(part))
+        for store, number, fill, part in v[6]
+    )
+    alert = Alert(
+        Kind(v[3]),
+        v[4],
+        date.fromisoformat(v[5]),
+        fills,
+        v[7],
+        None if v[8] is None else Decimal(v[8]),
+        None if v[9] is None else Medicine(*v[9]),
+        None if v[10] is None else PrescriptionKey(*v[10]),
+        v[11],
+        tuple([Medicine(*each) for each in v[12]]),
+    )
+    return AlertTold(v[0], person, v[2], alert)

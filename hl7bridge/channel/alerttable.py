@@ -1,0 +1,63 @@
+"""The table of keys of an affiliate's `alerts:`, and the thresholds that are made of them.
+
+Raises nothing; mistakes are named.
+"""
+
+from __future__ import annotations
+
+from hl7bridge.affiliation.adherence import Measures
+from hl7bridge.affiliation.case import Kind, Thresholds
+from hl7bridge.channel.model import Choice, Reading, Text, Whole
+from hl7bridge.channel.record import Field, ListOf, MapOf, Record, Values
+
+_DAYS = Whole(1, 366, "a number of days")
+_PERCENT = Whole(1, 100, "a percentage")
+_CLASS = Text("a class of medicines")
+
+
+def _thresholds(values: Values, reading: Reading) -> Thresholds:
+    usual = Measures()
+    given = values["days_covered_by_class"] or {}
+    by_class = {**usual.by_class, **{class_.lower(): percent for class_, percent in given.items()}}
+    measures = Measures(
+        values["days_covered"],
+        by_class,
+        frozenset(values["two_medicines"]),
+        values["excluded_by"] or {},
+    )
+    classes = values["classes"]
+    return Thresholds(
+        values["ready"],
+        values["primary"],
+        values["new"],
+        values["late"],
+        measures,
+        None if classes is None else frozenset(classes),
+        frozenset(Kind) if values["kinds"] is None else frozenset(map(Kind, values["kinds"])),
+    )
+
+
+ALERTS = Record(
+    "alerts",
+    {
+        "kinds": Field(ListOf(Choice(tuple(Kind)), lone=True), "which kinds; all if left out", None),
+        "ready": Field(_DAYS, "days that a fill waits before it counts as not picked up", 14),
+        "primary": Field(_DAYS, "days within which a new prescription is filled (PQA: 30)", 30),
+        "new": Field(_DAYS, "days without the medicine that make a prescription new (PQA: 180)", 180),
+        "late": Field(_DAYS, "days after the supply ran out that make a refill late", 5),
+        "days_covered": Field(_PERCENT, "percent of days covered under which adherence is low (PQA: 80)", 80),
+        "days_covered_by_class": Field(MapOf(_PERCENT, _CLASS), "the same for single classes", None),
+        "classes": Field(
+            ListOf(_CLASS, lone=True), "the classes whose adherence is watched; all if left out", None
+        ),
+        "two_medicines": Field(
+            ListOf(_CLASS, lone=True), "classes of which a day needs two medicines (PQA: antiretrovirals)", ()
+        ),
+        "excluded_by": Field(
+            MapOf(_CLASS, _CLASS),
+            "for a class, another that takes a patient out of it (PQA: diabetes, insulin)",
+            None,
+        ),
+    },
+    _thresholds,
+)

@@ -1,0 +1,50 @@
+"""The rows of the affiliation programme: what was said of patients, who is to be looked at, what recipients were told.
+
+Data is bytes whose first names their format; the store does not look into it. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class DueLook(NamedTuple):
+    """A patient who is to be looked at since a time; `news` is what `Look.seen` must say when it was done."""
+
+    patient: int
+    due_us: int
+    news: int
+
+
+@dataclass(slots=True, frozen=True)
+class Look:
+    """When a patient is to be looked at again; `due_us` None for never. Counts only where no facts came since the store said
+    `seen`: those are looked at too.
+    """
+
+    patient: int
+    seen: int
+    due_us: int | None
+
+
+class NoticeRow(NamedTuple):
+    """What a recipient was told of one subject; see migration 0003 for what the fields mean."""
+
+    patient: int
+    recipient: str
+    subject: int
+    number: int
+    state: int
+    content: int
+    message_id: int
+    data: bytes
+
+
+@dataclass(slots=True, frozen=True)
+class FactRow:
+    """A fact as it was kept: by whom it was told, and its data."""
+
+    patient: int
+    message_id: int
+    data: bytes
