@@ -26,7 +26,7 @@ from hl7bridge.channel.model import (
 from hl7bridge.channel.plan import Accept, ChannelPlan, DestinationPlan, Route
 from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.program import Program, Step
-from hl7bridge.channel.programme import PROGRAMME, read_programme
+from hl7bridge.channel.programme import PROGRAMMES, read_programmes
 from hl7bridge.channel.record import (
     Field,
     ListOf,
@@ -120,7 +120,7 @@ CHANNEL = Record(
         ),
         "errors": Field(ERRORS, "what the sender hears of errors", None),
         "programme": Field(
-            PROGRAMME, "its messages feed the affiliation programme, and where the feed says what", None
+            PROGRAMMES, "its messages feed the affiliation programme, and where the feed says what", None
         ),
     },
 )
@@ -192,7 +192,6 @@ class ChannelReader:
         if (node := self.values.nodes.get("filter")) is not None:
             clauses = read_clauses(node, fixed)
         steps = self._map()
-        programme = self.values["programme"]
         return ChannelPlan(
             self.name,
             place,
@@ -202,7 +201,7 @@ class ChannelReader:
             Program(steps),
             tuple(self._routes()),
             errors["answer"] if (errors := self.values["errors"]) is not None else None,
-            None if programme is None else read_programme(programme, fixed),
+            read_programmes(self.values["programme"], fixed),
         )
 
     def settings(self, source: str, plan: ChannelPlan) -> ChannelSettings:

@@ -33,6 +33,7 @@ from hl7bridge.hl7.types import MERGES
 if TYPE_CHECKING:
     from hl7bridge.channel.configuration import Configuration
     from hl7bridge.channel.plan import ChannelPlan, DestinationPlan, Route, SourcePlan
+    from hl7bridge.channel.programme import ProgrammePlan
 
 
 @dataclass(slots=True)
@@ -127,7 +128,7 @@ def _aliases(message: Message, type_: str, people: Sequence[Identifier]) -> tupl
 
 def _tells(channel: ChannelPlan, outcome: ChannelOutcome) -> bool:
     """Whether a channel feeds the programme and took the message: what was filtered says nothing."""
-    return channel.programme is not None and outcome.status == RECEIVED
+    return bool(channel.programme) and outcome.status == RECEIVED
 
 
 def _facts(
@@ -136,11 +137,22 @@ def _facts(
     """What the channels that took the message say of it to the programme, each thing once."""
     found: dict[Fact, None] = {}
     for channel, outcome in zip(channels, outcomes, strict=True):
-        if channel.programme is not None and _tells(channel, outcome):
-            said = facts_of(channel.programme, case.message, case.type_, case.plan.zone, case.received)
+        speaks = _speaks(channel, case) if _tells(channel, outcome) else None
+        if speaks is not None:
+            said = facts_of(speaks, case.message, case.type_, case.plan.zone, case.received)
             found.update(dict.fromkeys(said.found))
             case.misses += said.left_out
     return tuple(found)
+
+
+def _speaks(channel: ChannelPlan, case: Case) -> ProgrammePlan | None:
+    """What the channel says of the system that a message is from."""
+    for each in channel.programme:
+        if each.when is None or each.when(
+            Scope(case.message, Work(case.received, case.sequence, case.plan.zone))
+        ):
+            return each
+    return None
 
 
 def _flags(future: bool, accepted: bool) -> tuple[str, ...]:

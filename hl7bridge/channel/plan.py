@@ -133,7 +133,7 @@ class ChannelPlan:
     program: Program
     routes: tuple[Route, ...]
     errors_answer: str | None = None
-    programme: ProgrammePlan | None = None
+    programme: tuple[ProgrammePlan, ...] = ()
     #: The outcome of all that goes well, made once.
     received: ChannelOutcome = field(init=False)
 
@@ -173,7 +173,7 @@ class SourcePlan:
         self.errors_answer = errors_answer
         self.channels = tuple(channels)
         #: Whether any of them feeds the programme.
-        self.programme = any(channel.programme is not None for channel in channels)
+        self.programme = any(channel.programme for channel in channels)
         self._accepting: dict[tuple[bytes, bytes], tuple[str, tuple[ChannelPlan, ...]]] = {}
 
     def accepting(self, code: bytes, trigger: bytes) -> tuple[str, tuple[ChannelPlan, ...]]:

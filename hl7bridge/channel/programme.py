@@ -12,8 +12,11 @@
       ended: {PV1-45: present}        # what ends a visit; left out, an ADT^A03 does
       intervention: {code: ZIN-1, table: interventions}   # what the pharmacist did (channel.interventions)
 
-Paths and conditions mean the order's run (ORC and what belongs to it), those of `ended` the message. Reads YAML into functions
-once. Raises nothing; mistakes are named.
+Where several systems send through one feed there is a list of these, each with `when`: the first whose `when` holds speaks of a
+message, and a message of which none speaks says nothing to the programme. `when` and `ended` mean the whole message.
+
+Paths and conditions mean the order's run (ORC and what belongs to it). Reads YAML into functions once. Raises nothing; mistakes
+are named.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from hl7bridge.channel.interventions import INTERVENTION, InterventionPlan, read
 from hl7bridge.channel.language import CONDITIONS, Written
 from hl7bridge.channel.model import Choice, Truth, Wrong
 from hl7bridge.channel.places import field_paths
-from hl7bridge.channel.record import Field, Record, Values
+from hl7bridge.channel.record import Field, ListOf, OneOf, Record, Values
 from hl7bridge.channel.reference import First
 from hl7bridge.channel.setting import Setting
 
@@ -36,6 +39,10 @@ _PATHS: Final = {"anyOf": [_PATH, {"type": "array", "items": _PATH}]}
 PROGRAMME = Record(
     "programme",
     {
+        "when": Field(
+            CONDITIONS,
+            "of which messages this speaks, where several systems send through one feed; of all if left out",
+        ),
         "days_supply": Field(
             Written(_PATHS), "where the feed writes days' supply; several places must agree, or it is unknown"
         ),
@@ -62,11 +69,16 @@ PROGRAMME = Record(
 )
 
 
+#: One for all messages of a channel, or a list of which the first counts whose `when` holds.
+PROGRAMMES = OneOf(items=ListOf(PROGRAMME, least=1), pairs=PROGRAMME)
+
+
 @dataclass(frozen=True, slots=True)
 class ProgrammePlan:
-    """What a channel says of its feed, compiled. None: the standard's place, or nowhere."""
+    """What a channel says of its feed, compiled. None: the standard's place, or nowhere; `when` None: of every message."""
 
     place: str
+    when: Condition | None = None
     days_supply: tuple[First, ...] = ()
     sold: Condition | None = None
     returned: Condition | None = None
@@ -79,8 +91,23 @@ class ProgrammePlan:
     intervention: InterventionPlan | None = None
 
 
-def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
-    """Compiles what a channel says; what has mistakes is left out."""
+def read_programmes(found: Values | list[Values] | None, setting: Setting) -> tuple[ProgrammePlan, ...]:
+    """Compiles what a channel says of its feed, in its order; empty where it does not feed the programme."""
+    if found is None:
+        return ()
+    several = found if isinstance(found, list) else [found]
+    for values in several[:-1]:
+        if "when" not in values:
+            setting.reading.mistakes.add(
+                values.place,
+                "nothing after this one is ever looked at",
+                "say of which messages it speaks: when: {...}",
+            )
+    return tuple([_programme(values, setting) for values in several])
+
+
+def _programme(values: Values, setting: Setting) -> ProgrammePlan:
+    """Compiles one of them; what has mistakes is left out."""
     inside = setting.within(run=True)
 
     def condition(name: str, within: Setting = inside) -> Condition | None:
@@ -99,8 +126,11 @@ def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
         setting.wrong(
             values.nodes["ended"], "ended says nothing where visits are not told of", "add visits: yes"
         )
+    when = values.nodes.get("when")
+    of_which = None if when is None else read_condition(when, setting)
     return ProgrammePlan(
         place=str(values.place),
+        when=None if isinstance(of_which, Wrong) else of_which,
         days_supply=field_paths(values.nodes.get("days_supply"), inside),
         sold=condition("sold"),
         returned=condition("returned"),

@@ -24,7 +24,7 @@ from hl7bridge.affiliation.facts import (
     PrescriptionKey,
     StayFact,
 )
-from hl7bridge.channel import decide, load
+from hl7bridge.channel import check, decide, load
 from hl7bridge.channel.supply import MOST_DAYS, days_of, days_of_quantity
 from hl7bridge.engine.folder import read_folder
 from hl7bridge.hl7.message import Message
@@ -351,3 +351,31 @@ def test_the_samples_say_what_they_were_written_to_say(
     person, *others = decision.facts
     assert isinstance(person, PersonFact)
     assert [(each.event.value, getattr(each, "days_supply", None)) for each in others] == said
+
+
+# -- several systems through one feed ------------------------------------------------------------------------------------------------
+
+SEVERAL = """
+  - {when: {MSH-3: RX}, days_supply: ORC-7.3, sold: {FT1: present}}
+  - {when: {MSH-3: [OLD, OLDER]}, filled: counts}
+"""
+
+
+@pytest.mark.parametrize(
+    ("system", "told"),
+    [("RX", (30, True, False)), ("OLDER", (None, False, True)), ("STRANGER", None)],
+)
+def test_each_system_of_a_feed_is_read_by_what_the_channel_says_of_it(
+    decided: Decide, system: str, told: tuple[object, ...] | None
+) -> None:
+    message = (DISPENSE + "ORC|RE||||||^^D30\n" + RXD.format(number=1, rx="RX9")).replace(
+        "|RX|", f"|{system}|", 1
+    )
+    found = fills(decided, message, SEVERAL)
+    assert [(each.days_supply, each.knows_sold, each.counts) for each in found] == ([told] if told else [])
+
+
+def test_what_is_never_looked_at_is_a_mistake() -> None:
+    files = folder("programme: [{filled: counts}, {when: {MSH-3: OLD}}]")
+    [mistake] = check(files)
+    assert "nothing after this one is ever looked at" in mistake.what
