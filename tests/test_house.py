@@ -19,6 +19,7 @@ MAY = {
     "hl7": {"errors"},
     "affiliation": {"errors", "hl7"},
     "channel": {"errors", "hl7", "affiliation"},
+    "documents": {"errors", "affiliation"},
     "delivery": {"errors", "hl7"},
     "store": {"errors", "delivery"},
     "connectors": {"errors", "hl7"},
@@ -29,6 +30,7 @@ MAY = {
         "hl7",
         "affiliation",
         "channel",
+        "documents",
         "delivery",
         "store",
         "connectors",
@@ -48,7 +50,7 @@ MAY = {
     },
     "cli": {"errors", "places", "hl7", "channel", "store", "engine", "observe", "operations", "testing"},
 }
-PURE = ("hl7", "affiliation", "channel", "delivery")
+PURE = ("hl7", "affiliation", "channel", "documents", "delivery")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.
 FOREIGN = {
     "twisted",

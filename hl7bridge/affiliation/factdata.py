@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 from hl7bridge.affiliation.facts import (
+    Clinician,
+    Coded,
+    Concept,
     DeathFact,
     Dispensed,
     Fact,
@@ -19,12 +22,17 @@ from hl7bridge.affiliation.facts import (
     FillKey,
     InterventionFact,
     Medicine,
+    ObservationFact,
     Ordered,
     OrderFact,
     PatientNumber,
     PersonFact,
     PrescriptionKey,
     StayFact,
+    VisitEvent,
+    VisitFact,
+    VisitKey,
+    When,
 )
 
 _PLAIN: Final = b"\x00"
@@ -62,6 +70,10 @@ def packed(fact: Fact) -> bytes:
         ]
     elif isinstance(fact, StayFact):
         values = ["stay", fact.visit, _day(fact.admitted), _day(fact.discharged), int(fact.cancelled)]
+    elif isinstance(fact, VisitFact):
+        values = ["visit", *_visit_values(fact)]
+    elif isinstance(fact, ObservationFact):
+        values = ["observation", *_observation_values(fact)]
     elif isinstance(fact, DeathFact):
         values = ["death", _day(fact.on), int(fact.withdrawn)]
     elif isinstance(fact, InterventionFact):
@@ -121,6 +133,94 @@ def _order(v: list[Any]) -> Fact:
     return OrderFact(key, Ordered(v[2]), _known(v[3]), Medicine(*v[4:7]), v[7], v[8], bool(v[9]), v[10])
 
 
+def _visit_values(fact: VisitFact) -> list[Any]:
+    return [
+        *fact.visit,
+        fact.event.value,
+        fact.told.isoformat(),
+        fact.facility,
+        fact.place,
+        _moment(fact.began),
+        _moment(fact.ended),
+        fact.attending,
+        fact.primary_care,
+        fact.reason,
+        fact.diagnoses,
+        fact.marks,
+    ]
+
+
+def _visit(v: list[Any]) -> Fact:
+    return VisitFact(
+        VisitKey(v[0], v[1]),
+        VisitEvent(v[2]),
+        datetime.fromisoformat(v[3]),
+        v[4],
+        v[5],
+        _when(v[6]),
+        _when(v[7]),
+        None if v[8] is None else Clinician(*v[8]),
+        None if v[9] is None else Clinician(*v[9]),
+        _concept(v[10]),
+        tuple(_concept(each) for each in v[11]),
+        _concept(v[12]),
+    )
+
+
+def _observation_values(fact: ObservationFact) -> list[Any]:
+    return [
+        *fact.visit,
+        fact.order,
+        fact.code,
+        fact.sub_id,
+        fact.status,
+        fact.reported.isoformat(),
+        fact.sent.isoformat(),
+        fact.value,
+        int(fact.cut),
+        fact.coded,
+        fact.units,
+        fact.reference,
+        fact.flag,
+        _moment(fact.observed),
+        fact.panel,
+        fact.marks,
+    ]
+
+
+def _observation(v: list[Any]) -> Fact:
+    return ObservationFact(
+        VisitKey(v[0], v[1]),
+        v[2],
+        _concept(v[3]),
+        v[4],
+        v[5],
+        datetime.fromisoformat(v[6]),
+        datetime.fromisoformat(v[7]),
+        v[8],
+        bool(v[9]),
+        _concept(v[10]),
+        v[11],
+        v[12],
+        v[13],
+        _when(v[14]),
+        _concept(v[15]),
+        _concept(v[16]),
+    )
+
+
+def _moment(when: When | None) -> list[Any] | None:
+    return None if when is None else [_day(when.day), when.time]
+
+
+def _when(value: list[Any] | None) -> When | None:
+    return None if value is None else When(_known(value[0]), value[1])
+
+
+def _concept(values: list[Any]) -> Concept:
+    return tuple(Coded(*each) for each in values)
+
+
 def _numbers(v: list[Any]) -> tuple[PatientNumber, ...]:
     return tuple([PatientNumber(*v[at : at + 3]) for at in range(0, len(v), 3)])
 
@@ -136,5 +236,7 @@ _READERS: Final[dict[str, Callable[[list[Any]], Fact]]] = {
     "stay": lambda v: StayFact(v[0], _date(v[1]), _date(v[2]), bool(v[3])),
     "intervention": _intervention,
     "death": lambda v: DeathFact(_date(v[0]), bool(v[1])),
+    "visit": _visit,
+    "observation": _observation,
     "person": lambda v: PersonFact(v[0], v[1], _date(v[2]), v[3], _numbers(v[4:])),
 }

@@ -10,7 +10,7 @@ Days are of the event, in its source's zone. Refuses to know messages and stores
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -134,6 +134,114 @@ class PersonFact:
     numbers: tuple[PatientNumber, ...] = ()
 
 
+class Coded(NamedTuple):
+    """One code with its text, as a message writes it (CE.1 to CE.3); `system` is CE.3."""
+
+    code: str
+    system: str
+    text: str
+
+
+#: One thing said in one or more codes (CE.1-3 and its alternate CE.4-6), the sender's own first; () where nothing is said.
+Concept = tuple[Coded, ...]
+
+
+class When(NamedTuple):
+    """A day and, where the message says it, the time "HH:MM", on the clock of the place where it happened; "" if it does not."""
+
+    day: date
+    time: str
+
+
+class Clinician(NamedTuple):
+    """A clinician as an XCN names one (XCN.2.1, XCN.3, XCN.7). `npi` is "" where no number of the field is an NPI."""
+
+    npi: str
+    family: str
+    given: str = ""
+    degree: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name as it is spoken, or "" where only the number is known."""
+        spoken = " ".join(part for part in (self.given, self.family) if part)
+        return f"{spoken}, {self.degree}" if spoken and self.degree else spoken
+
+
+class VisitKey(NamedTuple):
+    """A visit: who gave the number (PV1-19's authority, else MSH-4), and PV1-19."""
+
+    place: str
+    number: str
+
+
+class VisitEvent(StrEnum):
+    """What a message does to a visit.
+
+    Begun: A01, A04. Ended: what the channel maps, A03 if nothing. Reopened: A13 cancels an end. Withdrawn: A11 cancels the visit.
+    """
+
+    TOLD = "told"
+    BEGUN = "begun"
+    ENDED = "ended"
+    REOPENED = "reopened"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class VisitFact:
+    """What one message says of a visit to a clinic (HL7 v2.5.1 chapter 3).
+
+    `told`: when the sender recorded the event, in UTC (EVN-2, else MSH-7); of two that contradict each other the later is believed.
+    `facility` MSH-4, `place` PV1-3 in words, `began` PV1-44, `ended` PV1-45 or, of an end, the event's own time (EVN-6, else
+    EVN-2), `attending` PV1-7, `reason` PV2-3, `diagnoses` DG1-3. `primary_care` is the person in the role PP of table 0443 (ROL-3,
+    ROL-4), which since version 2.4 takes the place of PD1-4, and otherwise PD1-4; PV1-8 is who referred, and no such person.
+    `marks` are codes by which the whole visit may be withheld (PV1-3, PV1-10, PV1-16, PV2-22, PD1-12, ARV; `withheld` has the words
+    that stand for their systems).
+    """
+
+    visit: VisitKey
+    event: VisitEvent
+    told: datetime
+    facility: str = ""
+    place: str = ""
+    began: When | None = None
+    ended: When | None = None
+    attending: Clinician | None = None
+    primary_care: Clinician | None = None
+    reason: Concept = ()
+    diagnoses: tuple[Concept, ...] = ()
+    marks: Concept = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationFact:
+    """What one message says of one result of a visit (HL7 v2.5.1 chapter 7).
+
+    It is known by the visit, `order` (OBR-3, else OBR-2, else the code of OBR-4), the first of `code` (OBX-3) and `sub_id` (OBX-4).
+    `reported` is OBR-22, else MSH-7, and `sent` MSH-7, in UTC: by these the latest version is found. `value` is OBX-5 as text,
+    `cut` where it was too long to be kept whole, `coded` its codes, `panel` OBR-4, `flag` OBX-8 (table 0078), `status` OBX-11
+    (table 0085), `observed` OBX-14, else OBR-7. `marks` are further codes by which it may be withheld: OBR-31, OBR-44, ORC-16, ORC-28.
+    """
+
+    visit: VisitKey
+    order: str
+    code: Concept
+    sub_id: str
+    status: str
+    reported: datetime
+    sent: datetime
+    value: str = ""
+    cut: bool = False
+    coded: Concept = ()
+    units: str = ""
+    reference: str = ""
+    flag: str = ""
+    observed: When | None = None
+    panel: Concept = ()
+    marks: Concept = ()
+
+
 @dataclass(frozen=True, slots=True)
 class InterventionFact:
     """What a pharmacist did about a prescription or one fill of it (`fill` None: the order), such as consulting the prescriber.
@@ -149,4 +257,6 @@ class InterventionFact:
     text: str
 
 
-Fact = OrderFact | FillFact | StayFact | DeathFact | PersonFact | InterventionFact
+Fact = (
+    OrderFact | FillFact | StayFact | DeathFact | PersonFact | InterventionFact | VisitFact | ObservationFact
+)

@@ -18,10 +18,12 @@ from hl7bridge.affiliation.facts import (
     Fact,
     FillFact,
     InterventionFact,
+    ObservationFact,
     OrderFact,
     PersonFact,
     PrescriptionKey,
     StayFact,
+    VisitFact,
 )
 from hl7bridge.affiliation.fills import Fill, Prescription, fills, order_of, prescriptions
 from hl7bridge.affiliation.medicines import Medicines
@@ -67,7 +69,7 @@ def history(facts: Iterable[Fact], today: date) -> History:
     made: list[InterventionFact] = []
     later: list[date] = []
     for fact in set(facts):
-        if isinstance(fact, PersonFact):
+        if isinstance(fact, PersonFact | VisitFact | ObservationFact):
             continue
         if isinstance(fact, StayFact):
             stays.append(fact)

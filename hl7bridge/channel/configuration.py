@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hl7bridge.affiliation.medicines import Medicines
+from hl7bridge.affiliation.recipient import Recipient
 from hl7bridge.affiliation.withheld import Withheld
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.settings import DestinationSettings, EngineSettings, SourceSettings
@@ -48,6 +49,7 @@ class Configuration:
     channel_plans: Mapping[str, ChannelPlan] = field(repr=False)
     tests: tuple[TestCase, ...] = field(default=(), repr=False)
     medicines: Medicines = field(default_factory=Medicines, repr=False)
+    providers: Mapping[str, Recipient] = field(default_factory=dict, repr=False)
     withheld: Withheld = field(default_factory=Withheld, repr=False)
     privacies: Mapping[str, Privacy] = field(default_factory=dict, repr=False)
 

@@ -33,6 +33,7 @@ from hl7bridge.channel.scope import Scope, Work, runs
 from hl7bridge.channel.supply import days_of, days_of_quantity
 from hl7bridge.channel.text import decoded
 from hl7bridge.channel.times import local_time
+from hl7bridge.channel.visits import visit_facts
 from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters
 from hl7bridge.hl7.identifiers import identifiers
@@ -74,6 +75,9 @@ def facts_of(
         said = _orders(plan, read, received, _Dispense)
     elif type_.startswith("ADT^"):
         said = Facts(tuple(_of_admission(read, type_)), ())
+    if plan.visits:
+        visits, why = visit_facts(plan, read, type_, received)
+        said = Facts((*said.found, *visits), (*said.left_out, *why))
     return said if person is None else Facts((person, *said.found), said.left_out)
 
 

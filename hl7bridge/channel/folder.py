@@ -24,6 +24,7 @@ from hl7bridge.channel.model import (
 )
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.privacy import Withholding
+from hl7bridge.channel.providertable import PROVIDERS, read_providers
 from hl7bridge.channel.record import (
     Field,
     Record,
@@ -173,6 +174,7 @@ class _Loader:
             plans=self._source_plans(by_source),
             channel_plans=self.plans,
             tests=tuple(self._tests(folder)),
+            providers=read_providers(tables.get(PROVIDERS), self.mistakes),
             medicines=medicines,
             withheld=withheld,
             privacies=folder.privacies,

@@ -8,10 +8,12 @@
       filled: counts                  # of a feed that does not know sales: filled medicine counts as taken home
       store: RXD-30.1                 # which store it is; MSH-4 if left out
       discharge: yes                  # its orders are discharge prescriptions
+      visits: yes                     # its ADT and ORU messages tell of visits and results, for visit summaries
+      ended: {PV1-45: present}        # what ends a visit; left out, an ADT^A03 does
       intervention: {code: ZIN-1, table: interventions}   # what the pharmacist did (channel.interventions)
 
 Where several systems send through one feed there is a list of these, each with `when`: the first whose `when` holds speaks of a
-message, and a message of which none speaks says nothing to the programme. `when` means the whole message.
+message, and a message of which none speaks says nothing to the programme. `when` and `ended` mean the whole message.
 
 Paths and conditions mean the order's run (ORC and what belongs to it). Reads YAML into functions once. Raises nothing; mistakes
 are named.
@@ -58,6 +60,8 @@ PROGRAMME = Record(
         ),
         "store": Field(Written(_PATH), "where the store's number stands; MSH-4 if left out"),
         "discharge": Field(Truth(), "its orders are a hospital's discharge prescriptions", False),
+        "visits": Field(Truth(), "its messages tell of visits and their results, for visit summaries", False),
+        "ended": Field(CONDITIONS, "what in a message ends a visit; ADT^A03 if left out"),
         "intervention": Field(
             INTERVENTION, "where it tells what the pharmacist did about an order or a fill"
         ),
@@ -82,6 +86,8 @@ class ProgrammePlan:
     filled_counts: bool = False
     store: First | None = None
     discharge: bool = False
+    visits: bool = False
+    ended: Condition | None = None
     intervention: InterventionPlan | None = None
 
 
@@ -104,9 +110,9 @@ def _programme(values: Values, setting: Setting) -> ProgrammePlan:
     """Compiles one of them; what has mistakes is left out."""
     inside = setting.within(run=True)
 
-    def condition(name: str) -> Condition | None:
+    def condition(name: str, within: Setting = inside) -> Condition | None:
         node = values.nodes.get(name)
-        found = None if node is None else read_condition(node, inside)
+        found = None if node is None else read_condition(node, within)
         return None if isinstance(found, Wrong) else found
 
     store, filled = values.nodes.get("store"), values.nodes.get("filled")
@@ -115,6 +121,10 @@ def _programme(values: Values, setting: Setting) -> ProgrammePlan:
             filled,
             "a feed that says what is sold leaves nothing for filled to say",
             "leave out filled, or sold",
+        )
+    if "ended" in values and not values["visits"]:
+        setting.wrong(
+            values.nodes["ended"], "ended says nothing where visits are not told of", "add visits: yes"
         )
     when = values.nodes.get("when")
     of_which = None if when is None else read_condition(when, setting)
@@ -128,6 +138,8 @@ def _programme(values: Values, setting: Setting) -> ProgrammePlan:
         filled_counts=values["filled"] == "counts",
         store=next(iter(field_paths(store, inside)), None),
         discharge=values["discharge"],
+        visits=values["visits"],
+        ended=condition("ended", setting),
         intervention=None
         if values["intervention"] is None
         else read_intervention(values["intervention"], inside),

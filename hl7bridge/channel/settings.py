@@ -89,6 +89,38 @@ class FileTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class CoverSettings:
+    """Who a cover sheet names as its sender."""
+
+    sender: str
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentsTarget:
+    """An outbox folder. `confirm_within_s` None: a document counts as sent when it is ready."""
+
+    folder: str
+    confirm_within_s: float | None = 259_200.0
+    cover: CoverSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpTarget:
+    """A mail server, and how a document is addressed. `to` is a template of paths, `subject` knows `${id}` alone."""
+
+    host: str
+    port: int
+    tls: str
+    sender: str
+    to: str
+    subject: str
+    ca: str | None = None
+    login: tuple[str, str] | None = field(default=None, repr=False)
+    cover: CoverSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Retry:
     """Back-off: the first wait, what it grows by, the longest, and the age at which a delivery fails.
     Seconds.
@@ -124,11 +156,13 @@ ANSWERS = {"AE": "retry", "AR": "fail", "CE": "retry", "CR": "fail", "none": "re
 
 @dataclass(frozen=True, slots=True)
 class DestinationSettings:
-    """What is sent to, and how: one of `mllp` and `file`. `processing` None means any MSH-11."""
+    """What is sent to, and how: one of `mllp`, `file`, `documents` and `smtp`. `processing` None means any MSH-11."""
 
     name: str
     mllp: MllpTarget | None = None
     file: FileTarget | None = None
+    documents: DocumentsTarget | None = None
+    smtp: SmtpTarget | None = None
     timeout_s: float = 30.0
     connections: int = 1
     order: str = "patient"

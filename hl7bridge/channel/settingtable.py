@@ -24,6 +24,7 @@ from hl7bridge.channel.model import (
     Truth,
     Whole,
 )
+from hl7bridge.channel.outboxtable import DOCUMENTS, SMTP
 from hl7bridge.channel.privacy import PRIVACY_FIELDS
 from hl7bridge.channel.record import (
     Field,
@@ -168,6 +169,7 @@ class _TlsSwitch:
         return OneOf(text=Truth(), pairs=CLIENT_TLS).schema()
 
 
+_TARGETS = ("mllp", "file", "documents", "smtp")
 SEND = Record(
     "send",
     {
@@ -194,10 +196,12 @@ SEND = Record(
             ),
             "as files",
         ),
+        "documents": Field(DOCUMENTS, "as documents in a folder for a fax or mail gateway"),
+        "smtp": Field(SMTP, "as documents by e-mail, to a fax gateway for example"),
         "timeout": Field(Duration(), "how long to wait for an answer", 30.0),
         "connections": Field(Whole(1, 1000), "how many connections at once", 1),
     },
-    exactly_one=("mllp", "file"),
+    exactly_one=_TARGETS,
 )
 
 
@@ -227,7 +231,9 @@ _PROCESSING = OneOf(
 #: The keys that any destination has. Each may have a default in hl7bridge.yaml (`send` only its times).
 DESTINATION_FIELDS: dict[str, Field] = {
     "send": Field(SEND, "where it is sent to", required=True),
-    "order": Field(Choice(("patient", "none", "strict")), "what must stay in order", "patient"),
+    "order": Field(
+        Choice(("patient", "none", "strict")), "what must stay in order; documents: none", "patient"
+    ),
     "retry": Field(RETRY, "when to try again", None),
     "answers": Field(
         Record(
@@ -285,15 +291,20 @@ def _policy(values: Values) -> dict[str, Any]:
 def destination_of(name: str, values: Values) -> DestinationSettings | None:
     """The settings of a destination from what was read; None where a mistake was named."""
     send = values["send"]
-    if send is None or (send["mllp"] is None and send["file"] is None):
+    if send is None or all(send[each] is None for each in _TARGETS):
         return None
+    policy = _policy(values)
+    if "order" not in values and (send["documents"] is not None or send["smtp"] is not None):
+        policy["order"] = "none"  # a document that waits days for its confirmation holds up no other
     return DestinationSettings(
         name=name,
         mllp=send["mllp"],
         file=send["file"],
+        documents=send["documents"],
+        smtp=send["smtp"],
         timeout_s=send["timeout"],
         connections=send["connections"],
-        **_policy(values),
+        **policy,
     )
 
 

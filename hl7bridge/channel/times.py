@@ -1,7 +1,7 @@
 """The day on which an event happened, and times as a source's clock showed them.
 
 Rules: RXD-3 of a dispense; ORC-9, else ORC-15 of an order; OBR-7 of a result; EVN-6, else EVN-2 of an
-admission event; else MSH-7. Without an offset a time is in the zone of its source. More than a day ahead of
+admission event; TXA-4 of a document; else MSH-7. Without an offset a time is in the zone of its source. More than a day ahead of
 its arrival it is not believed. Raises nothing.
 """
 
@@ -20,6 +20,7 @@ _PLACES: Final[dict[str, tuple[tuple[bytes, int], ...]]] = {
     "RDS": ((b"RXD", 3), *_HEADER),
     "RDE": ((b"ORC", 9), (b"ORC", 15), *_HEADER),
     "ORU": ((b"OBR", 7), *_HEADER),
+    "MDM": ((b"TXA", 4), *_HEADER),
     "ADT": ((b"EVN", 6), (b"EVN", 2), *_HEADER),
 }
 _DAY: Final = timedelta(days=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -15,14 +16,17 @@ from twisted.internet.threads import deferToThread
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from hl7bridge.channel.filename import file_name
-from hl7bridge.channel.settings import DestinationSettings, SourceSettings
+from hl7bridge.channel.settings import CoverSettings, DestinationSettings, SourceSettings
 from hl7bridge.connectors import tls
+from hl7bridge.connectors.document_outbox import MOST_WAITING, DocumentOutbox
 from hl7bridge.connectors.file_destination import FileDestination
 from hl7bridge.connectors.mllp_pool import MllpPool
 from hl7bridge.connectors.mllp_source import Feed, MllpListener
+from hl7bridge.connectors.smtp_destination import SmtpDestination
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.deliver import Delivery, Policy
+from hl7bridge.engine.documents import Cover, mail, outgoing
 from hl7bridge.engine.pool import Pool
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message
@@ -46,7 +50,9 @@ def policy_of(settings: DestinationSettings) -> Policy:
 
 
 def ahead_of(settings: DestinationSettings) -> int:
-    """How many claims may be out at once."""
+    """How many claims may be out at once: a document is out until it is confirmed."""
+    if settings.documents is not None:
+        return MOST_WAITING
     return AHEAD * settings.connections
 
 
@@ -127,6 +133,10 @@ class Connector:
         )
         return wrapClientTLS(options, endpoint)
 
+    def wall_s(self) -> float:
+        """The time of day, in seconds since the epoch."""
+        return time.time()
+
     def run_elsewhere(self, function: Callable[..., None], *arguments: Any) -> Any:
         """Runs a blocking call in a thread; gives a Deferred."""
         return deferToThread(function, *arguments)
@@ -143,6 +153,10 @@ class Connector:
                 answered=delivery.answered,
                 ready=delivery.pump,
             )
+        if settings.documents is not None:
+            return self._outbox(settings, delivery)
+        if settings.smtp is not None:
+            return self._mail(settings, delivery)
         backoff = policy_of(settings).backoff
         return MllpPool(
             settings.name,
@@ -155,6 +169,52 @@ class Connector:
             ready=delivery.pump,
             link=delivery.link,
         )
+
+    def _outbox(self, settings: DestinationSettings, delivery: Delivery) -> DocumentOutbox:
+        target = settings.documents
+        assert target is not None
+        return DocumentOutbox(
+            settings.name,
+            self.data / target.folder,
+            lambda entry: str(entry.id),
+            partial(outgoing, _cover(target.cover)),
+            self.run_elsewhere,
+            self.reactor,
+            self.wall_s,
+            confirm_within_s=target.confirm_within_s,
+            connections=settings.connections,
+            answered=delivery.answered,
+            ready=delivery.pump,
+        )
+
+    def _mail(self, settings: DestinationSettings, delivery: Delivery) -> SmtpDestination:
+        target = settings.smtp
+        assert target is not None
+        secure = None
+        if target.tls != "no":
+            secure = tls.client(target.host, self.folder / target.ca if target.ca else None, None, None)
+        return SmtpDestination(
+            settings.name,
+            self.dial(target.host, target.port, secure if target.tls == "tls" else None),
+            partial(mail, target, _cover(target.cover)),
+            self.run_elsewhere,
+            self.reactor,
+            starttls=secure if target.tls == "starttls" else None,
+            login=target.login,
+            timeout_s=settings.timeout_s,
+            connections=settings.connections,
+            answered=delivery.answered,
+            ready=delivery.pump,
+        )
+
+    def dial(self, host: str, port: int, secure: Any) -> IStreamClientEndpoint:
+        """Where a mail server is dialled; `secure` is how it is checked where TLS begins with the first byte."""
+        endpoint = HostnameEndpoint(self.reactor, host, port, timeout=CONNECT_S)
+        return endpoint if secure is None else wrapClientTLS(secure, endpoint)
+
+
+def _cover(settings: CoverSettings | None) -> Cover | None:
+    return None if settings is None else Cover(settings.sender, settings.lines)
 
 
 def _file_name(template: str, destination: str, entry: Entry, payload: bytes) -> str:

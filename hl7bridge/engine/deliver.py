@@ -14,7 +14,7 @@ from twisted.logger import Logger
 
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.delivery.outcome import Next, Outcome, next_step, outcome_of
-from hl7bridge.delivery.queue import DestinationQueue, Entry
+from hl7bridge.delivery.queue import WINDOW, DestinationQueue, Entry
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.about import About, loaded_entry
 from hl7bridge.engine.journal import Journal
@@ -165,6 +165,7 @@ class Delivery:
         self.policy = policy
         self.queue.strict = strict
         self.queue.ahead = ahead
+        self.queue.window = max(WINDOW, ahead)
         self.queue.stopped = self.queue.stopped and strict
         self.pool.retire()
         self.pool = pool

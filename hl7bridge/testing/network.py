@@ -6,7 +6,7 @@ byte. It knows Twisted's interfaces and nothing of HL7.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
 
@@ -94,6 +94,15 @@ class End:
         if self.connected and not self._closing:
             self._closing = True
             self.other._arrive()
+
+    @property
+    def disconnecting(self) -> bool:
+        """Whether it is closed from here; Twisted's line protocols read no further then."""
+        return self._closing
+
+    def writeSequence(self, pieces: Iterable[bytes]) -> None:
+        """Several pieces at once."""
+        self.write(b"".join(pieces))
 
     def abortConnection(self) -> None:
         """Closes now; what is under way is lost."""

@@ -46,6 +46,12 @@ class MemoryConnector(Connector):
     def endpoint(self, settings: Any) -> Any:
         return self.network.endpoint(settings.mllp.port, self.process)
 
+    def dial(self, host: str, port: int, secure: Any) -> Any:
+        return self.network.endpoint(port, self.process)
+
+    def wall_s(self) -> float:
+        return self.process.seconds()
+
     def run_elsewhere(self, function: Callable[..., None], *arguments: Any) -> Any:
         from twisted.internet.defer import maybeDeferred
 

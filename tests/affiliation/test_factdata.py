@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from hl7bridge.affiliation.factdata import packed, unpacked
 from hl7bridge.affiliation.facts import (
+    Clinician,
+    Coded,
     DeathFact,
     Dispensed,
     Fact,
@@ -15,17 +17,26 @@ from hl7bridge.affiliation.facts import (
     FillKey,
     InterventionFact,
     Medicine,
+    ObservationFact,
     Ordered,
     OrderFact,
     PersonFact,
     PrescriptionKey,
     StayFact,
+    VisitEvent,
+    VisitFact,
+    VisitKey,
+    When,
 )
 
 text = st.text(st.characters(codec="utf-8"), max_size=12) | st.just("\ud800")
 medicines = st.builds(Medicine, text, text, text)
 prescriptions = st.builds(PrescriptionKey, text, text)
 days = st.dates()
+visit_keys = st.builds(VisitKey, text, text)
+whens = st.none() | st.builds(When, days, st.sampled_from(["", "09:01"]))
+clinicians = st.none() | st.builds(Clinician, text, text, text, text)
+concepts = st.lists(st.builds(Coded, text, text, text), max_size=2).map(tuple)
 facts: st.SearchStrategy[Fact] = st.one_of(
     st.builds(
         FillFact,
@@ -62,6 +73,40 @@ facts: st.SearchStrategy[Fact] = st.one_of(
         text,
     ),
     st.builds(PersonFact, text, text, st.none() | days, text),
+    st.builds(
+        VisitFact,
+        visit_keys,
+        st.sampled_from(VisitEvent),
+        st.datetimes(),
+        text,
+        text,
+        whens,
+        whens,
+        clinicians,
+        clinicians,
+        concepts,
+        st.lists(concepts, max_size=2).map(tuple),
+        concepts,
+    ),
+    st.builds(
+        ObservationFact,
+        visit_keys,
+        text,
+        concepts,
+        text,
+        st.sampled_from("CDFPW"),
+        st.datetimes(),
+        st.datetimes(),
+        text,
+        st.booleans(),
+        concepts,
+        text,
+        text,
+        text,
+        whens,
+        concepts,
+        concepts,
+    ),
 )
 
 

@@ -229,7 +229,11 @@ def test_a_mistake_in_a_channel(mistakes: Find, body: str, line: str) -> None:
             "destinations/out.yaml:1:14: there is a destination 'out' already",
         ),
         ("d.yaml", b"destination: d\n", "d.yaml:1:1: a destination needs send"),
-        ("d.yaml", b"destination: d\nsend: {}\n", "d.yaml:2:7: send needs exactly one of mllp or file"),
+        (
+            "d.yaml",
+            b"destination: d\nsend: {}\n",
+            "d.yaml:2:7: send needs exactly one of mllp or file or documents or smtp",
+        ),
         (
             "d.yaml",
             b"destination: d\nsend: {mllp: {host: h, port: 0}}\n",

@@ -1,0 +1,71 @@
+"""The site's providers without a connection: `tables/providers.csv`, to whom documents go by fax or in the mail.
+
+    npi,name,fax,street,city,state,zip
+    1234567893,Dr. Ada Okonkwo,+1 555 555 0142,12 Elm St,Springfield,IL,62701
+
+A row needs an NPI of ten digits whose check digit is right (45 CFR 162.406; the Luhn formula over 80840 and the number), a name, and a
+fax number or an address. Who is not there cannot be written to. Raises nothing; mistakes are named.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from hl7bridge.affiliation.recipient import COLUMNS, Recipient, recipient_of_row
+from hl7bridge.channel.mistake import Mistakes, Place, meant
+from hl7bridge.channel.table import Table
+from hl7bridge.channel.yaml import shown
+
+PROVIDERS: Final = "providers"
+_FILE: Final = f"tables/{PROVIDERS}.csv"
+_FAX: Final = re.compile(r"\+?[0-9][0-9 ().-]{5,24}")
+
+
+def read_providers(table: Table | None, mistakes: Mistakes) -> dict[str, Recipient]:
+    """Recipients by NPI; a folder without the table knows nobody."""
+    if table is None:
+        return {}
+    missing = [column for column in COLUMNS if column not in table.columns]
+    for column in missing:
+        hint = meant(column, table.columns, f"its columns are {', '.join(COLUMNS)}")
+        mistakes.add(Place(_FILE, 1, 1), f"there is no column {column}", hint)
+    if not missing and table.columns[0] != "npi":
+        mistakes.add(
+            Place(_FILE, 1, 1), "the first column is not npi", "rows are found by their first column"
+        )
+        missing = ["npi"]
+    if missing:
+        return {}
+    found: dict[str, Recipient] = {}
+    for npi, cells in table.rows.items():
+        recipient = recipient_of_row(dict(zip(table.columns, cells, strict=True)))
+        fault = _fault(recipient)
+        if fault is None:
+            found[npi] = recipient
+        else:
+            mistakes.add(Place(_FILE, table.lines[npi], 1), *fault)
+    return found
+
+
+def is_npi(text: str) -> bool:
+    """Whether a text is a National Provider Identifier with its right check digit."""
+    if not re.fullmatch(r"[12][0-9]{9}", text):
+        return False
+    total = 24  # what the prefix 80840 adds
+    for place, digit in enumerate(reversed(text)):
+        value = int(digit) * (2 if place % 2 else 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+def _fault(recipient: Recipient) -> tuple[str, str] | None:
+    if not is_npi(recipient.npi):
+        return f"{shown(recipient.npi)} is no NPI", "ten digits, of which the last checks the others"
+    if not recipient.name:
+        return "a provider has no name", "a cover sheet names its recipient"
+    if recipient.fax and not _FAX.fullmatch(recipient.fax):
+        return f"{shown(recipient.fax)} is no fax number", "write it like +1 555 555 0142"
+    if recipient.kind is None:
+        return "a provider has neither a fax number nor an address", "give fax, or street and city"
+    return None
