@@ -34,7 +34,8 @@ _TITLES: Final = {
     Kind.INTERACTION: "Interacting medicines",
     Kind.INTERVENTION: "Pharmacist intervention",
 }
-_PLAIN: Final = b"\x00"
+#: The first byte of what is kept of an alert.
+MARK: Final = b"\x00"
 #: NPI's place among the object identifiers.
 _NPI: Final = "&2.16.840.1.113883.4.6&ISO"
 
@@ -146,12 +147,12 @@ def packed_alert(told: AlertTold) -> bytes:
         alert.medicines,
     ]
     text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
-    return _PLAIN + text.encode("utf-8", "surrogatepass")
+    return MARK + text.encode("utf-8", "surrogatepass")
 
 
 def unpacked_alert(data: bytes) -> AlertTold:
     """What `packed_alert` packed. Raises ValueError."""
-    if data[:1] != _PLAIN:
+    if data[:1] != MARK:
         raise ValueError(f"an alert is kept in format {data[0] if data else 'none'}, which is not known")
     v = json.loads(data[1:].decode("utf-8", "surrogatepass"))
     person = unpacked(v[1].encode("utf-8", "surrogatepass"))

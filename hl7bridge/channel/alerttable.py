@@ -1,4 +1,4 @@
-"""The table of keys of an affiliate's `alerts:`, and the thresholds that are made of them.
+"""The tables of keys of an affiliate's `alerts:` and `summaries:`, of `providers:`, and what is made of them.
 
 Raises nothing; mistakes are named.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from hl7bridge.affiliation.adherence import Measures
 from hl7bridge.affiliation.case import Kind, Thresholds
+from hl7bridge.channel.kinds import Day
 from hl7bridge.channel.model import Choice, Reading, Text, Whole
 from hl7bridge.channel.record import Field, ListOf, MapOf, Record, Values
+from hl7bridge.channel.settings import MDM, ORU, ProviderWish, SummaryWish
 
 _DAYS = Whole(1, 366, "a number of days")
 _PERCENT = Whole(1, 100, "a percentage")
@@ -61,3 +63,37 @@ ALERTS = Record(
     },
     _thresholds,
 )
+
+
+def _summaries(values: Values, reading: Reading) -> SummaryWish | None:
+    return SummaryWish(values["from"], values["as"]) if values.complete else None
+
+
+SUMMARIES = Record(
+    "summaries",
+    {
+        "from": Field(Day(), "the first day whose visits it is told of", required=True),
+        "as": Field(Choice((MDM, ORU)), "MDM (T02, T10, T11), or ORU where it takes no documents", MDM),
+    },
+    _summaries,
+)
+
+
+PROVIDER_WISH = Record(
+    "providers",
+    {
+        "from": Field(Day(), "the first day whose visits they are told of", required=True),
+        "withhold": Field(
+            ListOf(Text("a category such as substance-use"), lone=True),
+            "categories of tables/withheld.csv that are never sent to them",
+            (),
+        ),
+    },
+)
+
+
+def provider_wish(values: Values | None) -> ProviderWish | None:
+    """What `providers:` asks for; None where nothing does, or a mistake was named."""
+    if values is None or not values.complete:
+        return None
+    return ProviderWish(values["from"], frozenset(values["withhold"]))

@@ -58,6 +58,14 @@ class Configuration:
         settings = self.sources.get(source)
         return "utf-8" if settings is None else settings.mllp.encoding
 
+    def authorities_but(self, affiliate: str) -> frozenset[str]:
+        """The authorities of the other affiliates' patient numbers, which this one need not see."""
+        return frozenset(
+            settings.affiliate.authority
+            for name, settings in self.destinations.items()
+            if settings.affiliate is not None and settings.affiliate.authority and name != affiliate
+        )
+
     @property
     def affiliates(self) -> dict[str, DestinationSettings]:
         """The destinations that are affiliates."""

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from hl7bridge.channel.alerttable import PROVIDER_WISH, provider_wish
 from hl7bridge.channel.kinds import Path, Zone
-from hl7bridge.channel.model import Duration, Kind, Percent, Size
+from hl7bridge.channel.model import Duration, Kind, Percent, Size, Text
 from hl7bridge.channel.privacy import WITHHOLDING
-from hl7bridge.channel.record import Field, Record, Values
+from hl7bridge.channel.record import Field, ListOf, Record, Values
 from hl7bridge.channel.settings import EngineSettings
 from hl7bridge.channel.settingtable import DESTINATION_FIELDS, SEND, SOURCE_FIELDS
 
@@ -62,6 +63,14 @@ ENGINE = Record(
                         "how long it waits, after a start and after a patient's messages, before it looks",
                         300.0,
                     ),
+                    "letterhead": Field(
+                        ListOf(Text("a line"), lone=True),
+                        "who writes visit summaries: the name, then address and telephone",
+                        (),
+                    ),
+                    "providers": Field(
+                        PROVIDER_WISH, "summaries by fax or mail, for physicians without an affiliation", None
+                    ),
                 },
             ),
             "the affiliation programme: alerts and summaries",
@@ -102,4 +111,8 @@ def engine_of(values: Values) -> EngineSettings:
         given["alert_queue_age_s"] = alerting["queue_age"]
     if (programme := values["programme"]) is not None:
         given |= {"programme_zone": programme["zone"], "settle_s": programme["settle"]}
+        given |= {
+            "letterhead": tuple(programme["letterhead"]),
+            "providers": provider_wish(programme["providers"]),
+        }
     return EngineSettings(**given)

@@ -135,6 +135,7 @@ class _Loader:
         self.defaults: Values | None = None
         self.withheld: str | None = None
         self.withholding: Values | None = None
+        self.providers: Values | None = None
         self.sources: dict[str, SourceSettings] = {}
         self.source_names: set[str] = set()
         self.source_places: dict[str, Place] = {}
@@ -155,6 +156,7 @@ class _Loader:
             self.withheld, self.files.get(self.withheld or "", b""), medicines, tables, self.mistakes
         )
         folder.withholding = Withholding(withheld, self.withholding, self.reading)
+        folder.withholding.check(self.providers)
         self._sources()
         self._destinations(folder)
         for path, values in self.found["channel"]:
@@ -237,6 +239,7 @@ class _Loader:
             self.engine = engine_of(values)
             self.defaults = values["defaults"]
             self.withholding = values["withhold"]
+            self.providers = values["programme"]["providers"] if values["programme"] is not None else None
 
     def _kind_of(self, path: str, node: Node) -> str | None:
         if not isinstance(node, Pairs):

@@ -81,12 +81,16 @@ class Withholding:
                 hint = "write tables/withheld.csv with the columns category, system, code, text"
             self.reading.wrong(node, f"there is no category {shown(node.text)}", hint)
 
-    def privacy(self, values: Values, *, affiliate: bool) -> Privacy | None:
-        """What a destination does not get; None for one that gets everything."""
-        node: Node | None = values.nodes.get("withhold")
+    def check(self, values: Values | None) -> None:
+        """Names the categories under `withhold` that there are not."""
+        node: Node | None = None if values is None else values.nodes.get("withhold")
         for item in node.items if isinstance(node, Items) else [] if node is None else [node]:
             if isinstance(item, Scalar):
                 self._known(item)
+
+    def privacy(self, values: Values, *, affiliate: bool) -> Privacy | None:
+        """What a destination does not get; None for one that gets everything."""
+        self.check(values)
         share: Share | None = USUAL if affiliate else None
         if "allow" in values:
             share = values["allow"]

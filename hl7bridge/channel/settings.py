@@ -133,6 +133,27 @@ class Retry:
     give_up_s: float = 259_200.0
 
 
+#: The two forms in which an affiliate may want visit summaries.
+MDM: Final = "MDM"
+ORU: Final = "ORU"
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryWish:
+    """That an affiliate wants visit summaries: of visits that ended on `begin` or later, as MDM or ORU."""
+
+    begin: date
+    form: str = MDM
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderWish:
+    """That summaries go to providers without an affiliation: of visits since `begin`, without what is in `withhold`."""
+
+    begin: date
+    withhold: frozenset[str] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Affiliate:
     """What makes a destination an affiliate. `agreement` gives the day from which each scope is shared.
@@ -148,6 +169,7 @@ class Affiliate:
     roster: str | None = None
     alerts_from: date | None = None
     thresholds: Thresholds = field(default_factory=Thresholds)
+    summaries: SummaryWish | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -180,7 +202,7 @@ class EngineSettings:
     limit.
 
     `programme_zone` is the calendar by which the programme counts days, None for UTC; `settle_s` how long it waits after a start,
-    and after facts came, for those that belong to them.
+    and after facts came, for those that belong to them. `letterhead`: who writes visit summaries, the name first.
     """
 
     data: str = "data"
@@ -191,3 +213,5 @@ class EngineSettings:
     alert_queue_age_s: float = 900.0
     programme_zone: ZoneInfo | None = None
     settle_s: float = 300.0
+    letterhead: tuple[str, ...] = ()
+    providers: ProviderWish | None = None

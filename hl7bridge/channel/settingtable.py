@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hl7bridge.affiliation.case import Thresholds
-from hl7bridge.channel.alerttable import ALERTS
+from hl7bridge.channel.alerttable import ALERTS, SUMMARIES
 from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, Path, Zone
 from hl7bridge.channel.model import (
     Choice,
@@ -265,6 +265,7 @@ AFFILIATE_FIELDS: dict[str, Field] = {
     ),
     "roster": Field(Path(), "the CSV file of its assigned patients"),
     "alerts_from": Field(Day(), "the day before which history alerts nobody; left out, it is told no alerts"),
+    "summaries": Field(SUMMARIES, "visit summaries; left out, it is sent none"),
     "alerts": Field(ALERTS, "which alerts it is told, and when they are raised"),
     "facility": Field(Text(), "its MSH-6, for ${affiliate.facility}"),
     "application": Field(Text(), "its MSH-5, for ${affiliate.application}"),
@@ -332,6 +333,7 @@ def affiliate_of(name: str, values: Values) -> DestinationSettings | None:
         roster=values["roster"],
         alerts_from=values["alerts_from"],
         thresholds=values["alerts"] or Thresholds(),
+        summaries=values["summaries"],
         settings={key: value for key, value in given.items() if value is not None},
     )
     return replace(made, affiliate=affiliate)

@@ -157,7 +157,7 @@ class Programme:
 
         self._open += 1
         for telling in found.telling:
-            self.teller.tell(found.known, telling, told)
+            self.teller.tell(telling, told)
 
     def _done(self) -> None:
         """The page ends when all that it told is durable: then its patients' next looks are written, and the next page follows."""

@@ -1,36 +1,31 @@
 """What the programme tells of one patient, worked out of the facts and of what was told before, as ordinary messages.
 
-For each affiliate: the alerts that hold by its thresholds, compared with those it was told. What is new enters as a message through
-the source `programme`, in one transaction with the note that it was told; what holds no more is taken back the same way. An alert
-that never left is cancelled instead, so that nobody reads of something that is over. Nothing is told of a patient who has died or
-who is held for a person, nothing that happened before `alerts_from`, and nothing that the affiliate is not entitled to on its day.
+Speakers say what is to be told and make the messages; here these enter through the source `programme`, each in one transaction with
+the note that it was told. What never left is cancelled instead of being taken back, so that nobody reads of something that is over.
+Nothing is told of a patient who is held for a person.
 
 Raises the kinds of StoreError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hl7bridge import shipped
-from hl7bridge.affiliation.agreement import Agreement, entitled_by
-from hl7bridge.affiliation.alertmessage import AlertTold, alert_message, packed_alert, unpacked_alert
-from hl7bridge.affiliation.alerts import Alert, Assessment, assess
-from hl7bridge.affiliation.case import Thresholds
-from hl7bridge.affiliation.history import history
-from hl7bridge.affiliation.interactionlist import Interactions
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
 from hl7bridge.affiliation.known import Known, known_of
-from hl7bridge.affiliation.notices import State, Step, Told, steps
+from hl7bridge.affiliation.notices import Act, State, Told
 from hl7bridge.affiliation.roster import RosterRow
-from hl7bridge.affiliation.withdrawal import why_withdrawn
-from hl7bridge.channel.interactiontable import interactions_of
-from hl7bridge.channel.settings import PROGRAMME, Affiliate
+from hl7bridge.channel.settings import PROGRAMME
+from hl7bridge.engine.alerting import Alerting
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.in_time import decide
 from hl7bridge.engine.journal import Kept
+from hl7bridge.engine.summaries import Summarising
+from hl7bridge.engine.telling import Looked, Speaker, Telling, Words
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import (
     Batch,
@@ -41,13 +36,14 @@ from hl7bridge.store.base import (
     NewMessage,
     NoticeRow,
     StoreError,
+    StoreFault,
 )
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
 
-#: The scope under which alerts are told: they rest on what the pharmacies know.
-SCOPE = "pharmacy"
+log = Logger(namespace="hl7bridge.programme")
+
 WITHDRAWN = "taken back before it left: what it says no longer holds"
 #: What a delivery is that no hospital has accepted, unless it may be one without our knowing.
 _NOT_TAKEN = (DeliveryStatus.QUEUED, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
@@ -63,29 +59,20 @@ class Findings(NamedTuple):
     next_day: date | None
 
 
-@dataclass(frozen=True, slots=True)
-class Telling:
-    """One step for one affiliate. `alert` is what holds, None where something is taken back."""
-
-    recipient: str
-    step: Step
-    alert: Alert | None
-    npi: str | None = None
-
-
 class Teller:
     """For one engine. `told` and `withdrawn` count since the start."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._listed: tuple[str, Interactions] | None = None
+        subject = engine.hashes.subject
+        self._speakers: tuple[Speaker, ...] = (Alerting(subject), Summarising(subject))
         self.told = 0
         self.withdrawn = 0
 
     # -- what is to be told ----------------------------------------------------------------------------------------------
 
     def findings(self, key: int, today: date) -> Findings:
-        """What follows from all that is known of the patient of a key."""
+        """What follows from all that is known of the patient of a key. Raises ValueError for what is kept in no known format."""
         store = self._engine.store
         known = known_of(key, store.aliases, store.facts)
         if known.patient.held is not None:
@@ -97,111 +84,71 @@ class Teller:
         for notice in store.notices(known.patient.keys):
             each = Told(*notice[:4], State(notice.state), *notice[5:])
             told.setdefault(notice.recipient, []).append(each)
-        cases = _Assessments(known, self._engine, today, self._interactions())
-        found: list[Telling] = []
-        for name, affiliate in self._affiliates():
-            mine = rows.get(name, [])
-            if mine or name in told:
-                found += self._for_one(known, name, mine, told.get(name, []), cases.of(affiliate, mine))
-            else:
-                cases.of(affiliate, mine)  # who is enrolled later is told what falls due after that
-        return Findings(known, tuple(found), cases.next_day)
-
-    def _interactions(self) -> Interactions:
-        """The list of the configuration in force, read once."""
-        configuration = self._engine.configuration
-        if self._listed is None or self._listed[0] != configuration.version:
-            found = interactions_of(configuration.files, shipped.interactions())
-            self._listed = configuration.version, found
-        return self._listed[1]
-
-    def _affiliates(self) -> Iterator[tuple[str, Affiliate]]:
-        """Those that are told alerts."""
-        for name, settings in self._engine.configuration.destinations.items():
-            if settings.affiliate is not None and settings.affiliate.alerts_from is not None:
-                yield name, settings.affiliate
-
-    def _for_one(
-        self, known: Known, name: str, rows: list[RosterRow], told: list[Told], assessed: Assessment
-    ) -> Iterator[Telling]:
-        affiliate = self._engine.configuration.destinations[name].affiliate
-        if assessed.dead or affiliate is None:
-            return
-        subject = self._engine.hashes.subject
-        alerts = {subject(alert.subject): alert for alert in assessed.alerts}
-        agreement = Agreement(name, affiliate.agreement)
-        tellable = {
-            key
-            for key, alert in alerts.items()
-            if affiliate.alerts_from is not None
-            and alert.day >= affiliate.alerts_from
-            and not self._withheld(name, known, alert)
-            and entitled_by(agreement, SCOPE, rows, alert.day).entitled
-        }
-        kinds = affiliate.thresholds.kinds
-
-        def judged(each: Told) -> bool:
-            return unpacked_alert(each.data).alert.kind in kinds
-
-        for step in steps(dict.fromkeys(alerts, 0), tellable, told, judged):
-            alert = alerts.get(step.subject)
-            yield Telling(name, step, alert, None if alert is None else _provider(rows, alert.day))
-
-    def _withheld(self, name: str, known: Known, alert: Alert) -> bool:
-        """Whether an alert would give away what is withheld from an affiliate: it is told as a whole, or not at all."""
-        configuration = self._engine.configuration
-        privacy = configuration.privacies.get(name)
-        if privacy is None or not privacy.categories:
-            return False
-        withheld, categories = configuration.withheld, privacy.categories
-        birth = known.person().birth
-        born = "" if birth is None else birth.strftime("%Y%m%d")
-        of_age = withheld.categories_of_age(born, alert.day) if withheld.ages else frozenset()
-        of_medicines = (withheld.categories_of(medicine) for medicine in alert.medicines)
-        return not categories.isdisjoint(of_age.union(*of_medicines))
+        looked = Looked(known, rows, told, today)
+        plans = [speaker.plan(looked, self._engine.configuration) for speaker in self._speakers]
+        days = [plan.next_day for plan in plans if plan.next_day is not None]
+        return Findings(
+            known, tuple(each for plan in plans for each in plan.tellings), min(days, default=None)
+        )
 
     # -- telling it ------------------------------------------------------------------------------------------------------
 
-    def tell(self, known: Known, telling: Telling, done: WhenDone) -> None:
+    def tell(self, telling: Telling, done: WhenDone) -> None:
         """Makes one step; `done` is told when it is durable, perhaps at once."""
-        if telling.alert is not None:
-            self._tell(known, telling, telling.alert, done)
-            return
         told = telling.step.told
+        if telling.step.act is not Act.WITHDRAW:
+            self._say(telling, done)
+            return
         assert told is not None
         waiting = self._unsent(told)
         if waiting is None:
-            self._withdraw(known, told, done)
+            self._unsay(telling, told, done)
         else:
-            self._cancel(known, told, waiting, done)
+            self._cancel(telling, told, waiting, done)
 
-    def _tell(self, known: Known, telling: Telling, alert: Alert, done: WhenDone) -> None:
+    def _say(self, telling: Telling, done: WhenDone) -> None:
         before = telling.step.told
         number = 1 if before is None else before.number + 1
-        patient = known.key_of(alert.fills) if before is None else before.patient
-        name = self._engine.hashes.subject(f"{patient}\x00{telling.recipient}\x00{alert.subject}")
-        id_ = f"{name & (1 << 64) - 1:016x}" + (f"-{number}" if number > 1 else "")
-        hidden = {
-            settings.affiliate.authority
-            for other, settings in self._engine.configuration.destinations.items()
-            if settings.affiliate is not None and settings.affiliate.authority and other != telling.recipient
-        }
-        words = AlertTold(id_, known.person({each for each in hidden if each}), telling.npi, alert)
-        notice = Told(
-            patient, telling.recipient, telling.step.subject, number, State.TOLD, 0, 0, packed_alert(words)
-        )
-        self.told += 1
-        self.enter(alert_message(words, telling.recipient, id_ + "F", self._now()), notice, done)
 
-    def _withdraw(self, known: Known, told: Told, done: WhenDone) -> None:
-        words = unpacked_alert(told.data)
-        why = why_withdrawn(words.alert, history(known.facts, date.max))
-        self.withdrawn += 1
-        self.enter(
-            alert_message(words, told.recipient, words.id + "C", self._now(), why),
-            told._replace(state=State.WITHDRAWN),
-            done,
+        def made(words: Words) -> None:
+            self.told += 1
+            notice = Told(
+                words.patient,
+                telling.recipient,
+                telling.step.subject,
+                number,
+                State.TOLD,
+                words.content,
+                0,
+                words.data,
+            )
+            self.enter(words.raw, notice, done)
+
+        work = telling.speaker.say, telling, number, self._engine.configuration, self._now()
+        self._make(telling, work, made, done)
+
+    def _unsay(self, telling: Telling, told: Told, done: WhenDone) -> None:
+        def made(raw: bytes) -> None:
+            self.withdrawn += 1
+            self.enter(raw, told._replace(state=State.WITHDRAWN), done)
+
+        self._make(
+            telling, (telling.speaker.unsay, telling, self._engine.configuration, self._now()), made, done
         )
+
+    def _make(
+        self, telling: Telling, work: tuple[Any, ...], made: Callable[[Any], None], done: WhenDone
+    ) -> None:
+        """Makes a message, in a thread where that takes long; a fault of ours keeps this patient's look from being over."""
+        run = self._engine.connector.run_elsewhere if telling.speaker.slow else maybeDeferred
+        making: Deferred[Any] = run(*work)
+
+        def failed(failure: Any) -> None:
+            log.failure("what follows of a patient's facts could not be said", failure)
+            done(StoreFault("its message could not be made"))
+
+        making.addCallbacks(made, failed)
+        making.addErrback(lambda failure: log.failure("the programme", failure))
 
     def enter(self, raw: bytes, notice: Told | None, done: WhenDone) -> None:
         """A message's way into the engine, as any other's from its frame on; nobody waits for an answer. What it tells is `notice`."""
@@ -256,7 +203,7 @@ class Teller:
                 return None
         return detail.deliveries
 
-    def _cancel(self, known: Known, told: Told, before: list[DeliveryRow], done: WhenDone) -> None:
+    def _cancel(self, telling: Telling, told: Told, before: list[DeliveryRow], done: WhenDone) -> None:
         engine = self._engine
         cancelled: list[DeliveryRow] = []
 
@@ -276,7 +223,7 @@ class Teller:
         def kept(_: object, error: StoreError | None) -> None:
             if error is not None or (before and not cancelled and self._unsent(told) is None):
                 # It left meanwhile: then it is taken back like any other.
-                done(error) if error is not None else self._withdraw(known, told, done)
+                done(error) if error is not None else self._unsay(telling, told, done)
                 return
             for row in cancelled:
                 delivery = engine.deliveries.get(row.destination)
@@ -292,41 +239,3 @@ class Teller:
 
 def _row(told: Told) -> NoticeRow:
     return NoticeRow(*told[:4], int(told.state), *told[5:])
-
-
-class _Assessments:
-    """Assessments of one patient, each made once; affiliates often have the same thresholds."""
-
-    def __init__(self, known: Known, engine: Engine, today: date, listed: Interactions) -> None:
-        self._facts = known.facts
-        self._medicines = engine.configuration.medicines
-        self._listed = listed
-        self._today = today
-        self._made: list[tuple[Thresholds, date | None, Assessment]] = []
-
-    def of(self, affiliate: Affiliate, rows: list[RosterRow]) -> Assessment:
-        """By an affiliate's thresholds; adherence is measured no longer than the patient is on its roster."""
-        ends = [row.valid_through for row in rows]
-        through = None if None in ends else max((end for end in ends if end is not None), default=None)
-        for thresholds, until, assessed in self._made:
-            if thresholds == affiliate.thresholds and until == through:
-                return assessed
-        assessed = assess(
-            self._facts, self._medicines, affiliate.thresholds, self._today, through, self._listed
-        )
-        self._made.append((affiliate.thresholds, through, assessed))
-        return assessed
-
-    @property
-    def next_day(self) -> date | None:
-        """The first day on which any of them may change by itself."""
-        return min((made.next_day for _, _, made in self._made if made.next_day is not None), default=None)
-
-
-def _provider(rows: list[RosterRow], on: date) -> str | None:
-    """The primary care provider on the roster of a day."""
-    for row in rows:
-        begun = row.valid_from is None or row.valid_from <= on
-        if row.npi and begun and (row.valid_through is None or on <= row.valid_through):
-            return row.npi
-    return None

@@ -1,0 +1,152 @@
+"""Alerts, for affiliates: which hold by each one's thresholds, and which of them it may be told.
+
+Nothing is told of a patient who has died, nor taken back; nothing that happened before `alerts_from`; nothing that the affiliate is
+not entitled to on its day; and no alert that names or rests on a medicine that is withheld from it. Refuses to know stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, datetime
+
+from hl7bridge import shipped
+from hl7bridge.affiliation.agreement import Agreement, entitled_by
+from hl7bridge.affiliation.alertmessage import MARK, AlertTold, alert_message, packed_alert, unpacked_alert
+from hl7bridge.affiliation.alerts import Alert, Assessment, assess
+from hl7bridge.affiliation.case import Thresholds
+from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.interactionlist import Interactions
+from hl7bridge.affiliation.known import Known
+from hl7bridge.affiliation.notices import Told, steps
+from hl7bridge.affiliation.roster import RosterRow, provider_on
+from hl7bridge.affiliation.withdrawal import why_withdrawn
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.interactiontable import interactions_of
+from hl7bridge.channel.settings import Affiliate
+from hl7bridge.engine.telling import Looked, Plan, Telling, Words
+
+#: The scope under which alerts are told: they rest on what the pharmacies know.
+SCOPE = "pharmacy"
+
+
+class Alerting:
+    """The speaker of alerts. `subject` gives the key of a subject's words."""
+
+    slow = False
+
+    def __init__(self, subject: Callable[[str], int]) -> None:
+        self._subject = subject
+        self._listed: tuple[str, Interactions] | None = None
+
+    def plan(self, looked: Looked, configuration: Configuration) -> Plan:
+        """The steps for every affiliate that is told alerts."""
+        cases = _Assessments(looked, configuration, self._interactions(configuration))
+        found: list[Telling] = []
+        for name, settings in configuration.affiliates.items():
+            affiliate = settings.affiliate
+            if affiliate is None or affiliate.alerts_from is None:
+                continue
+            rows = looked.rows.get(name, ())
+            # Who is enrolled later is told what falls due after that, so the days are asked for in any case.
+            assessed = cases.of(affiliate, rows)
+            if rows or name in looked.told:
+                found += self._for_one(looked, name, affiliate, assessed, configuration)
+        return Plan(found, cases.next_day)
+
+    def _interactions(self, configuration: Configuration) -> Interactions:
+        """The list of the configuration in force, read once."""
+        if self._listed is None or self._listed[0] != configuration.version:
+            found = interactions_of(configuration.files, shipped.interactions())
+            self._listed = configuration.version, found
+        return self._listed[1]
+
+    def _for_one(
+        self,
+        looked: Looked,
+        name: str,
+        affiliate: Affiliate,
+        assessed: Assessment,
+        configuration: Configuration,
+    ) -> Iterator[Telling]:
+        if assessed.dead:
+            return
+        alerts = {self._subject(alert.subject): alert for alert in assessed.alerts}
+        agreement, rows = Agreement(name, affiliate.agreement), looked.rows.get(name, ())
+        tellable = {
+            key
+            for key, alert in alerts.items()
+            if affiliate.alerts_from is not None
+            and alert.day >= affiliate.alerts_from
+            and not _withheld(name, looked.known, alert, configuration)
+            and entitled_by(agreement, SCOPE, rows, alert.day).entitled
+        }
+        kinds = affiliate.thresholds.kinds
+
+        def judged(each: Told) -> bool:
+            return unpacked_alert(each.data).alert.kind in kinds
+
+        for step in steps(dict.fromkeys(alerts, 0), tellable, looked.told_by(MARK, name), judged):
+            alert = alerts.get(step.subject)
+            npi = None if alert is None else provider_on(rows, alert.day)
+            yield Telling(name, step, self, looked.known, (alert, npi))
+
+    def say(self, telling: Telling, number: int, configuration: Configuration, at: datetime) -> Words:
+        """The alert as ORU^R01, under every number of the patient but those of other affiliates."""
+        alert, npi = telling.about
+        before, known = telling.step.told, telling.known
+        patient = known.key_of(alert.fills) if before is None else before.patient
+        name = self._subject(f"{patient}\x00{telling.recipient}\x00{alert.subject}")
+        id_ = f"{name & (1 << 64) - 1:016x}" + (f"-{number}" if number > 1 else "")
+        person = known.person(configuration.authorities_but(telling.recipient))
+        words = AlertTold(id_, person, npi, alert)
+        return Words(alert_message(words, telling.recipient, id_ + "F", at), packed_alert(words), 0, patient)
+
+    def unsay(self, telling: Telling, configuration: Configuration, at: datetime) -> bytes:
+        """What takes an alert back, for the same numbers of the patient as it was told."""
+        told = telling.step.told
+        assert told is not None
+        words = unpacked_alert(told.data)
+        why = why_withdrawn(words.alert, history(telling.known.facts, date.max))
+        return alert_message(words, told.recipient, words.id + "C", at, why)
+
+
+def _withheld(name: str, known: Known, alert: Alert, configuration: Configuration) -> bool:
+    """Whether an alert would give away what is withheld from an affiliate: it is told as a whole, or not at all."""
+    privacy = configuration.privacies.get(name)
+    if privacy is None or not privacy.categories:
+        return False
+    withheld, categories = configuration.withheld, privacy.categories
+    birth = known.person().birth
+    born = "" if birth is None else birth.strftime("%Y%m%d")
+    of_age = withheld.categories_of_age(born, alert.day) if withheld.ages else frozenset()
+    of_medicines = (withheld.categories_of(medicine) for medicine in alert.medicines)
+    return not categories.isdisjoint(of_age.union(*of_medicines))
+
+
+class _Assessments:
+    """Assessments of one patient, each made once; affiliates often have the same thresholds."""
+
+    def __init__(self, looked: Looked, configuration: Configuration, listed: Interactions) -> None:
+        self._facts = looked.known.facts
+        self._medicines = configuration.medicines
+        self._listed = listed
+        self._today = looked.today
+        self._made: list[tuple[Thresholds, date | None, Assessment]] = []
+
+    def of(self, affiliate: Affiliate, rows: Sequence[RosterRow]) -> Assessment:
+        """By an affiliate's thresholds; adherence is measured no longer than the patient is on its roster."""
+        ends = [row.valid_through for row in rows]
+        through = None if None in ends else max((end for end in ends if end is not None), default=None)
+        for thresholds, until, assessed in self._made:
+            if thresholds == affiliate.thresholds and until == through:
+                return assessed
+        assessed = assess(
+            self._facts, self._medicines, affiliate.thresholds, self._today, through, self._listed
+        )
+        self._made.append((affiliate.thresholds, through, assessed))
+        return assessed
+
+    @property
+    def next_day(self) -> date | None:
+        """The first day on which any of them may change by itself."""
+        return min((made.next_day for _, _, made in self._made if made.next_day is not None), default=None)

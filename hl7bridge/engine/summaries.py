@@ -1,0 +1,356 @@
+"""Visit summaries: to the affiliates of a patient as documents, and by fax or in the mail to a physician whom none of them reaches.
+
+An affiliate that asks for them (`summaries:`) is told of each visit that has ended, is not withheld, and falls under its agreement for
+the clinics on that day; medicines are in it where the agreement covers the pharmacies too. Where no affiliate is told of a visit, and
+the visit names a primary care provider whom tables/providers.csv says how to reach, that one is (`programme: providers`). What comes
+late makes a new version that replaces the one before; a visit that is withdrawn withdraws it.
+
+Knows documents, messages and the configuration; refuses to know stores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final
+
+from hl7bridge.affiliation.agreement import Agreement, entitled_by
+from hl7bridge.affiliation.factdata import packed, unpacked
+from hl7bridge.affiliation.facts import Clinician, Coded, Medicine, PersonFact, VisitFact, VisitKey, When
+from hl7bridge.affiliation.known import Known
+from hl7bridge.affiliation.notices import Act, Told, steps
+from hl7bridge.affiliation.recipient import Recipient
+from hl7bridge.affiliation.roster import provider_on
+from hl7bridge.affiliation.summary import Summary, Visit, is_withheld, next_end, summary, visits
+from hl7bridge.affiliation.summarymessage import (
+    Envelope,
+    Patient,
+    document_number,
+    result_message,
+    result_withdrawal_message,
+    summary_message,
+    withdrawal_message,
+)
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.settings import ORU
+from hl7bridge.engine.telling import Looked, Plan, Telling, Words
+
+if TYPE_CHECKING:
+    from hl7bridge.documents.page import Letterhead
+
+#: The first byte of what is kept of a summary.
+MARK: Final = b"\x01"
+CLINIC: Final = "clinic"
+PHARMACY: Final = "pharmacy"
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """What is kept of a summary that was sent: enough to replace it or to take it back. `first` is OBR-3 of an ORU."""
+
+    number: str
+    first: str
+    sent: datetime
+    key: VisitKey
+    day: date
+    person: PersonFact
+    as_oru: bool
+    reader: Recipient | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A summary that somebody is to have."""
+
+    summary: Summary
+    copy_to: Clinician | None
+    as_oru: bool
+    reader: Recipient | None
+
+
+class Summarising:
+    """The speaker of visit summaries. `subject` gives the key of a subject's words."""
+
+    slow = True
+
+    def __init__(self, subject: Callable[[str], int]) -> None:
+        self._subject = subject
+
+    def plan(self, looked: Looked, configuration: Configuration) -> Plan:
+        """The steps for every affiliate, and for providers whom none reaches."""
+        facts = looked.known.facts
+        if not any(isinstance(fact, VisitFact) for fact in facts):
+            return Plan()
+        ended = visits(facts, looked.today)
+        found: list[Telling] = []
+        reached: set[VisitKey] = set()
+        for name, settings in configuration.affiliates.items():
+            wanted = settings.affiliate is not None and settings.affiliate.summaries is not None
+            if wanted and (looked.rows.get(name) or name in looked.told):
+                found += self._for_affiliate(looked, name, ended, reached, configuration)
+        found += self._for_providers(looked, ended, reached, configuration)
+        return Plan(found, next_end(facts, looked.today))
+
+    def _for_affiliate(
+        self,
+        looked: Looked,
+        name: str,
+        ended: Sequence[Visit],
+        reached: set[VisitKey],
+        configuration: Configuration,
+    ) -> Iterator[Telling]:
+        affiliate = configuration.destinations[name].affiliate
+        assert affiliate is not None
+        wish = affiliate.summaries
+        assert wish is not None
+        agreement, rows = Agreement(name, affiliate.agreement), looked.rows.get(name, ())
+        privacy = configuration.privacies.get(name)
+        categories = frozenset() if privacy is None else privacy.categories
+        wanted: dict[int, _Wanted] = {}
+        tellable: set[int] = set()
+        for visit in ended:
+            on = visit.ended.day
+            made = summary(
+                visit,
+                looked.known.facts,
+                medicines=entitled_by(agreement, PHARMACY, rows, on).entitled,
+                withheld=_withheld(configuration, categories),
+            )
+            subject = self._subject(made.subject)
+            npi = provider_on(rows, on)
+            wanted[subject] = _Wanted(made, _clinician(visit, npi), wish.form == ORU, None)
+            if on >= wish.begin and entitled_by(agreement, CLINIC, rows, on).entitled:
+                if not _hidden(visit, looked.known, categories, configuration):
+                    tellable.add(subject)
+                reached.add(visit.key)
+        yield from self._steps(looked, name, wanted, tellable)
+
+    def _for_providers(
+        self, looked: Looked, ended: Sequence[Visit], reached: set[VisitKey], configuration: Configuration
+    ) -> Iterator[Telling]:
+        """By fax or mail. One who was told before goes on being told, so that no correction is lost."""
+        providers = configuration.engine.providers
+        by_npi: dict[str, dict[int, _Wanted]] = {}
+        tellable: set[int] = set()
+        for visit in ended:
+            physician = visit.primary_care
+            reader = None if physician is None else configuration.providers.get(physician.npi)
+            if reader is None or reader.kind is None:
+                continue
+            made = summary(
+                visit,
+                looked.known.facts,
+                withheld=_withheld(configuration, frozenset() if providers is None else providers.withhold),
+            )
+            subject = self._subject(made.subject)
+            by_npi.setdefault(reader.npi, {})[subject] = _Wanted(made, physician, False, reader)
+            if providers is None or visit.ended.day < providers.begin or visit.key in reached:
+                continue
+            if not _hidden(visit, looked.known, providers.withhold, configuration):
+                tellable.add(subject)
+        known = {name.partition("/")[2] for name in looked.told if name.startswith("provider/")}
+        everyone = {subject: wanted for mine in by_npi.values() for subject, wanted in mine.items()}
+        for npi in sorted(known | by_npi.keys()):
+            # A visit that now names another physician is not withdrawn from the one who has its summary.
+            mine = by_npi.get(npi, {})
+            yield from self._steps(looked, f"provider/{npi}", everyone | mine, tellable & mine.keys())
+
+    def _steps(
+        self, looked: Looked, name: str, wanted: dict[int, _Wanted], tellable: set[int]
+    ) -> Iterator[Telling]:
+        holds = {subject: _digest(each.summary) for subject, each in wanted.items()}
+        told = looked.told_by(MARK, name)
+        for step in steps(holds, tellable, told, lambda _: True):
+            yield Telling(name, step, self, looked.known, wanted.get(step.subject))
+
+    # -- messages ----------------------------------------------------------------------------------------------------------
+
+    def say(self, telling: Telling, number: int, configuration: Configuration, at: datetime) -> Words:
+        """A summary that is new (T02), or replaces the one before (T10)."""
+        from hl7bridge.documents.visit import Replaced, summary_pages
+
+        wanted: _Wanted = telling.about
+        before = telling.step.told if telling.step.act is Act.REPLACE else None
+        replaced = None if before is None else _unpacked(before.data)
+        made, known = wanted.summary, telling.known
+        person = known.person(configuration.authorities_but(telling.recipient))
+        patient = Patient(person.numbers, person)
+        document = document_number(telling.recipient, made.subject, made.digest, number)
+        pdf = summary_pages(
+            made,
+            patient,
+            _letterhead(configuration),
+            document,
+            made=at,
+            replaces=None if replaced is None else Replaced(replaced.number, replaced.sent),
+        )
+        envelope = Envelope(
+            document[:18] + ("F" if replaced is None else "R"),
+            at,
+            _addressed(telling.recipient, wanted.reader),
+        )
+        if wanted.as_oru:
+            first = document if replaced is None else replaced.first
+            raw = result_message(
+                made, patient, pdf, envelope, first, corrects=replaced is not None, copy_to=wanted.copy_to
+            )
+        else:
+            first = document
+            raw = summary_message(
+                made,
+                patient,
+                pdf,
+                envelope,
+                document,
+                replaces=None if replaced is None else replaced.number,
+                copy_to=wanted.copy_to,
+                recipient=wanted.reader,
+            )
+        sent = _Sent(document, first, at, made.visit.key, made.day, person, wanted.as_oru, wanted.reader)
+        told = telling.step.told
+        patient_key = _key_of(known, made.visit.key) if told is None else told.patient
+        return Words(raw, _packed(sent), _digest(made), patient_key)
+
+    def unsay(self, telling: Telling, configuration: Configuration, at: datetime) -> bytes:
+        """What takes a summary back: T11, an ORU that says so, or for a person a page."""
+        told = telling.step.told
+        assert told is not None
+        sent = _unpacked(told.data)
+        patient = Patient(sent.person.numbers, sent.person)
+        envelope = Envelope(sent.number[:18] + "C", at, _addressed(told.recipient, sent.reader))
+        if sent.as_oru:
+            return result_withdrawal_message(sent.key, patient, envelope, sent.first)
+        if sent.reader is None:
+            return withdrawal_message(sent.key, patient, envelope, sent.number, on=sent.day)
+        return self._withdrawal_page(sent, patient, envelope, told, configuration)
+
+    def _withdrawal_page(
+        self, sent: _Sent, patient: Patient, envelope: Envelope, told: Told, configuration: Configuration
+    ) -> bytes:
+        """A fax machine takes no T11: the one who has the page gets another that says so."""
+        from hl7bridge.documents.visit import Replaced, withdrawal_pages
+
+        number = document_number(told.recipient, sent.number, "withdrawn", told.number)
+        pdf = withdrawal_pages(
+            sent.key,
+            patient,
+            _letterhead(configuration),
+            number,
+            made=envelope.at,
+            withdrawn=Replaced(sent.number, sent.sent),
+        )
+        nothing = Summary(
+            subject="",
+            day=sent.day,
+            person=sent.person,
+            other_names=(),
+            visit=_bare(sent),
+            results=(),
+            medicines=(),
+            unknown=(),
+            notices=(),
+            digest="",
+        )
+        return summary_message(
+            nothing, patient, pdf, envelope, number, replaces=sent.number, recipient=sent.reader
+        )
+
+
+def _letterhead(configuration: Configuration) -> Letterhead:
+    from hl7bridge.documents.page import Letterhead
+
+    name, *lines = configuration.engine.letterhead or ("Clinic",)
+    return Letterhead(name, tuple(lines))
+
+
+def _bare(sent: _Sent) -> Visit:
+    return Visit(sent.key, When(sent.day, ""), sent.sent, None, "", "", None, None, (), ())
+
+
+def _addressed(recipient: str, reader: Recipient | None) -> str:
+    """MSH-6: the affiliate's name, or FAX or MAIL, so that a route can tell them apart."""
+    return recipient if reader is None else reader.kind or ""
+
+
+def _digest(made: Summary) -> int:
+    return int.from_bytes(bytes.fromhex(made.digest)[:8], "big", signed=True)
+
+
+def _clinician(visit: Visit, npi: str | None) -> Clinician | None:
+    """The provider on the roster, by name where the visit names the same one."""
+    if npi is None:
+        return visit.primary_care
+    named = visit.primary_care
+    return named if named is not None and named.npi == npi else Clinician(npi, "")
+
+
+def _withheld(
+    configuration: Configuration, categories: frozenset[str]
+) -> Callable[[Sequence[Coded | Medicine]], bool] | None:
+    if not categories:
+        return None
+
+    def holds(codes: Sequence[Coded | Medicine]) -> bool:
+        pairs = ((each.system, each.code) for each in codes)
+        return configuration.withheld.touches(pairs, categories) is not None
+
+    return holds
+
+
+def _hidden(visit: Visit, known: Known, categories: frozenset[str], configuration: Configuration) -> bool:
+    """Whether nothing of a visit may be told: by where it took place, how it is protected, or the patient's age."""
+    holds = _withheld(configuration, categories)
+    if holds is None:
+        return False
+    if is_withheld(visit, holds):
+        return True
+    withheld = configuration.withheld
+    birth = known.person().birth
+    born = "" if birth is None else birth.strftime("%Y%m%d")
+    return withheld.ages and not categories.isdisjoint(withheld.categories_of_age(born, visit.ended.day))
+
+
+def _key_of(known: Known, key: VisitKey) -> int:
+    """Where the visit's facts are kept: the summary stays with them if numbers are parted again."""
+    for each in known.said:
+        if isinstance(each.fact, VisitFact) and each.fact.visit == key:
+            return each.key
+    return known.patient.keys[0]
+
+
+def _packed(sent: _Sent) -> bytes:
+    values = [
+        sent.number,
+        sent.first,
+        sent.sent.isoformat(),
+        *sent.key,
+        sent.day.isoformat(),
+        packed(sent.person).decode("utf-8", "surrogatepass"),
+        int(sent.as_oru),
+        None if sent.reader is None else astuple(sent.reader),
+    ]
+    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+    return MARK + text.encode("utf-8", "surrogatepass")
+
+
+def _unpacked(data: bytes) -> _Sent:
+    """Raises ValueError for bytes in no known format."""
+    if data[:1] != MARK:
+        raise ValueError("this is no summary")
+    v = json.loads(data[1:].decode("utf-8", "surrogatepass"))
+    person = unpacked(v[6].encode("utf-8", "surrogatepass"))
+    if not isinstance(person, PersonFact):
+        raise ValueError("a summary is kept without its patient")
+    reader = None if v[8] is None else Recipient(*v[8])
+    return _Sent(
+        v[0],
+        v[1],
+        datetime.fromisoformat(v[2]).astimezone(UTC),
+        VisitKey(v[3], v[4]),
+        date.fromisoformat(v[5]),
+        person,
+        bool(v[7]),
+        reader,
+    )

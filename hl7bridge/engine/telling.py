@@ -1,0 +1,74 @@
+"""What the programme's speakers have in common: the patient they speak of, one thing to be told, and what a speaker can do.
+
+A speaker works out what recipients are to be told of a patient, and makes the messages: alerts (`alerting`), visit summaries
+(`summaries`). What one tells begins, where it is kept, with a byte of its own. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple, Protocol
+
+from hl7bridge.affiliation.known import Known
+from hl7bridge.affiliation.notices import Step, Told
+from hl7bridge.affiliation.roster import RosterRow
+from hl7bridge.channel.configuration import Configuration
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A patient as one look finds it: what is known, the roster rows by affiliate, and what was told by recipient."""
+
+    known: Known
+    rows: Mapping[str, Sequence[RosterRow]]
+    told: Mapping[str, Sequence[Told]]
+    today: date
+
+    def told_by(self, mark: bytes, recipient: str) -> list[Told]:
+        """What a recipient was told by the speaker whose data begins with this byte."""
+        return [each for each in self.told.get(recipient, ()) if each.data[:1] == mark]
+
+
+class Words(NamedTuple):
+    """A message as it enters, what is kept of it, a digest of what it says, and the key under which it is kept."""
+
+    raw: bytes
+    data: bytes
+    content: int
+    patient: int
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One step for one recipient, and whose it is; `about` is what the speaker needs to make it."""
+
+    recipient: str
+    step: Step
+    speaker: Speaker
+    known: Known
+    about: Any = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a speaker would tell of a patient, and the day on which it must be asked again, None for never."""
+
+    tellings: list[Telling] = field(default_factory=list)
+    next_day: date | None = None
+
+
+class Speaker(Protocol):
+    """Makes messages of one kind. `slow`: making one takes tens of milliseconds, and is done in a thread."""
+
+    slow: bool
+
+    def plan(self, looked: Looked, configuration: Configuration) -> Plan:
+        """What is to be told now."""
+
+    def say(self, telling: Telling, number: int, configuration: Configuration, at: datetime) -> Words:
+        """What a TELL or REPLACE step says, as the `number`-th version of its subject."""
+
+    def unsay(self, telling: Telling, configuration: Configuration, at: datetime) -> bytes:
+        """The message of a WITHDRAW step."""
