@@ -196,7 +196,7 @@ def prescriptions(
             says.setdefault(fact.fill.prescription.store, set()).add(fact.knows_sold)
     back = {fill.key for fill in as_they_stand if fill.standing is Dispensed.RETURNED}
     return tuple(
-        _prescription(key, ordered.get(key, []), filled.get(key, []), back, says.get(key.store) == {True})
+        _prescription(key, ordered.get(key, []), filled.get(key, []), back, says.get(key.store, set()))
         for key in sorted(ordered.keys() | filled.keys())
     )
 
@@ -206,7 +206,7 @@ def _prescription(
     orders: list[OrderFact],
     fill_facts: list[FillFact],
     back: set[FillKey],
-    knows_sold: bool,
+    says: set[bool],
 ) -> Prescription:
     orders.sort(key=_order_order)
     fill_facts.sort(key=_fill_order)
@@ -231,6 +231,7 @@ def _prescription(
         if fact.refills is not None and (fact.event is Dispensed.RETURNED or fact.fill not in back)
     ]
     told: list[FillFact | OrderFact] = [*orders, *fill_facts]
+    discharge = any(order.discharge for order in orders)
     prescribers = [(fact.on, fact.prescriber_npi) for fact in told if fact.prescriber_npi]
     return Prescription(
         key=key,
@@ -244,6 +245,7 @@ def _prescription(
         resumed=resumed,
         refills=-max(left)[1] if left else None,
         prescriber_npi=max(prescribers)[1] if prescribers else None,
-        discharge=any(order.discharge for order in orders),
-        knows_sold=knows_sold,
+        discharge=discharge,
+        # A hospital's own number of a prescription is of no store's: what any store dispensed of it counts.
+        knows_sold=says == {True} or (discharge and not says),
     )

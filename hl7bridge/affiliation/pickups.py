@@ -1,4 +1,4 @@
-"""Two rules about medicine that did not reach the patient: a fill not picked up, a new prescription never dispensed.
+"""Rules about medicine that did not reach the patient: a fill not picked up, a new prescription never dispensed.
 
 Both rest on knowing what is sold: fills and prescriptions of a feed that does not say so raise neither. Refuses to know messages,
 affiliates and clocks. Raises nothing.
@@ -12,7 +12,7 @@ from datetime import date
 from hl7bridge.affiliation.case import ELSEWHERE, Alert, Case, Kind, subject, subject_of_fill
 from hl7bridge.affiliation.facts import Dispensed, PrescriptionKey
 from hl7bridge.affiliation.fills import Fill, Prescription
-from hl7bridge.affiliation.history import Dose
+from hl7bridge.affiliation.history import Dose, lay_out
 from hl7bridge.affiliation.stays import LAST_DAY
 
 
@@ -20,8 +20,10 @@ def not_picked_up(case: Case) -> Iterator[Alert]:
     """Fills that were ready for `thresholds.ready` days, or went back to stock (the earlier day counts).
 
     Not of a prescription that was cancelled by then, and no longer once the same medicine is sold, be it by another fill, on the day
-    it was filled or later. A return alone says nothing: it waits for its fill.
+    it was filled or later. A return alone says nothing: it waits for its fill. Prescriptions of a discharge count too
+    (`_discharge_not_picked_up`).
     """
+    yield from _discharge_not_picked_up(case)
     ended = {each.key: each.ended for each in case.known.prescriptions}
     for fill in case.known.fills:
         if not fill.knows_sold or fill.filled is None or fill.standing is Dispensed.SOLD:
@@ -42,6 +44,41 @@ def not_picked_up(case: Case) -> Iterator[Alert]:
             medicine=fill.medicine,
             prescription=fill.key.prescription,
             medicines=case.concerned((fill.key,)),
+        )
+
+
+def _discharge_not_picked_up(case: Case) -> Iterator[Alert]:
+    """Prescriptions for the time after a stay of which nothing was picked up for `thresholds.ready` days at home.
+
+    The hospital sends them to the chain, which may have filled nothing yet. The days begin after the prescription was written, and
+    those in hospital do not count, so that the discharge starts them. Not where a store has a prescription or a fill of the medicine
+    or its class since: that one has its own clock.
+    """
+    for each in case.known.prescriptions:
+        ingredients = case.ingredients[each.key]
+        if not each.discharge or each.since is None or each.held or not (each.knows_sold and ingredients):
+            continue
+        begin = each.since.toordinal()
+        due = lay_out(begin + 1, case.thresholds.ready, case.known.stays)[-1].end
+        if due > LAST_DAY or (each.ended is not None and each.ended.toordinal() <= due):
+            continue
+        ordered = [(other.since, other.key) for other in case.known.prescriptions if not other.discharge]
+        dispensed = [(fill.filled or fill.sold, fill.key.prescription) for fill in case.known.fills]
+        if any(
+            day is not None and day.toordinal() >= begin and case.related(case.ingredients[key], ingredients)
+            for day, key in (*ordered, *dispensed)
+        ):
+            continue
+        yield Alert(
+            Kind.NOT_PICKED_UP,
+            subject(Kind.NOT_PICKED_UP, *each.key),
+            date.fromordinal(due),
+            (),
+            f"Prescribed at discharge on {each.since}; neither it nor another medicine of its class was picked up here within "
+            f"{case.thresholds.ready} days at home. {ELSEWHERE}",
+            medicine=each.medicine,
+            prescription=each.key,
+            medicines=case.concerned((), (each.key,)),
         )
 
 
@@ -75,12 +112,12 @@ def primary_non_adherence(case: Case) -> Iterator[Alert]:
     Newly: nothing that shares an ingredient was dispensed in the `thresholds.new` days before. Dispensed: taken home, or perhaps so;
     of the prescription itself, of its ingredients, or of its class (an appropriate alternative). It became true on the day after the
     last of those days, and stays so. Not of an order that was cancelled by that last day or is on hold, and not where
-    the site's table does not hold the medicine: an alternative could not be told.
+    the site's table does not hold the medicine: an alternative could not be told. Not of a discharge, which has a clock of its own.
     """
     for each in case.known.prescriptions:
         since = each.since
         ingredients = case.ingredients[each.key]
-        if since is None or not (each.new and each.knows_sold and ingredients) or each.held:
+        if since is None or not (each.new and each.knows_sold and ingredients) or each.held or each.discharge:
             continue
         begin = since.toordinal()
         due = begin + case.thresholds.primary + 1

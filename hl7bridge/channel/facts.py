@@ -281,6 +281,10 @@ class _Order(_Run):
 
     medicine_at = b"RXE"
 
+    def _number(self) -> str:
+        """As of any order; a hospital's own number (ORC-2) of a prescription that no store has numbered yet."""
+        return super()._number() or (self.read.first(self.orc, 2) if self.plan.discharge else "")
+
     def fill(self) -> FillKey | None:
         """An order is none."""
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -50,14 +51,35 @@ _LINE_EVERY_S = 5.0
     "--seed", default=1, show_default=True, help="Another seed makes other patients, stores and messages."
 )
 @click.option("--keep", is_flag=True, help="Keep the data folder, and say how to look into it.")
+@click.option(
+    "--only",
+    type=click.Choice(["story", "traffic"]),
+    help="The story alone, or the traffic alone; both if left out.",
+)
 @json_option
-def demo(messages: int, seconds: float, seed: int, keep: bool, as_json: bool) -> None:
-    """Run everything once: feeds, the engine with channels/ as it is, and hospitals that misbehave.
+def demo(messages: int, seconds: float, seed: int, keep: bool, only: str | None, as_json: bool) -> None:
+    """Run everything once: the engine with channels/ as it is, made-up patients, and hospitals that misbehave.
 
-    Pharmacies, clinics and a hospital send made-up messages; four health systems receive them: one is slow,
-    one refuses some, one goes down for a while, one is quick. At the end the engine's store is compared with
-    what the hospitals counted themselves. Exit status 0 only if nothing is missing.
+    First the story: one patient's three weeks pass in seconds, told with the messages that were really sent. She does not pick up
+    her metformin, and her physician is alerted; she does, and the alert is taken back; a visit far from home reaches her own
+    health system; another physician's fax lies in the outbox.
+
+    Then the traffic: pharmacies, clinics and a hospital send; four health systems receive: one is slow, one refuses some, one
+    goes down for a while, one is quick. At the end the engine's store is compared with what the hospitals counted
+    themselves. Exit status 0 only if nothing is missing. With --json the traffic alone.
     """
+    if only == "story":
+        from hl7bridge.cli import demo_story
+
+        demo_story.show(_checkout()[0], keep=keep)
+        return
+    if only is None and not as_json:
+        # In a process of its own: each has a reactor and its ports.
+        story = [sys.executable, "-m", "hl7bridge", "demo", "--only", "story", *(["--keep"] if keep else [])]
+        ran = subprocess.run(story, check=False)
+        if ran.returncode:
+            raise SystemExit(ran.returncode)
+        click.echo()
     from hl7bridge.engine import steady
 
     reactor = steady.install()
@@ -96,13 +118,8 @@ def demo(messages: int, seconds: float, seed: int, keep: bool, as_json: bool) ->
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _site(data: Path, messages: int, seconds: float, seed: int, reactor: Any) -> Site:
-    """The site of this checkout's channels/ and samples/, with traffic of today."""
-    from hl7bridge.channel.folder import load
-    from hl7bridge.engine.folder import read_folder, read_secret
-    from hl7bridge.testing import people, traffic
-    from hl7bridge.testing.site import Site
-
+def _checkout() -> tuple[Path, Path]:
+    """channels/ and samples/ of this checkout."""
     folder, samples = TOP / "channels", TOP / "samples"
     for needed in (folder, samples):
         if not needed.is_dir():
@@ -112,6 +129,17 @@ def _site(data: Path, messages: int, seconds: float, seed: int, reactor: Any) ->
                 place=str(needed),
                 hint="run bin/hl7bridge demo from a checkout",
             )
+    return folder, samples
+
+
+def _site(data: Path, messages: int, seconds: float, seed: int, reactor: Any) -> Site:
+    """The site of this checkout's channels/ and samples/, with traffic of today."""
+    from hl7bridge.channel.folder import load
+    from hl7bridge.engine.folder import read_folder, read_secret
+    from hl7bridge.testing import people, traffic
+    from hl7bridge.testing.site import Site
+
+    folder, samples = _checkout()
     configuration = load(read_folder(folder), lambda reference: read_secret(folder, reference))
     rosters = people.rosters(folder, configuration)
     random = Random(seed)

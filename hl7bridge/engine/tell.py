@@ -186,7 +186,8 @@ class Teller:
         engine.acceptor.accept(new, decision, kept)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._engine.wall_us() / 1e6, UTC)
+        zone = self._engine.configuration.engine.programme_zone or UTC
+        return datetime.fromtimestamp(self._engine.wall_us() / 1e6, zone)
 
     # -- what never left -------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
@@ -587,3 +588,50 @@ def test_adherence_is_said_to_fall_exactly_where_the_figure_is_low(facts: list[F
             day = said[class_].day
             assert adherence(known, MEDICINES, class_, BEGIN, day).percent == said[class_].value
             assert not adherence(known, MEDICINES, class_, BEGIN, day - timedelta(1)).low
+
+
+# -- a discharge -------------------------------------------------------------------------------------------------------------
+
+AT_DISCHARGE = OrderFact(
+    PrescriptionKey("MEDSTAR", "661"),
+    Ordered.NEW,
+    on(3, 10),
+    Medicine(SIMVASTATIN, "NDC", SIMVASTATIN),
+    discharge=True,
+)
+STAY = [StayFact("V", on(3, 5), None), StayFact("V", None, on(3, 12))]
+
+
+def test_a_discharge_starts_the_clock_of_its_prescriptions() -> None:
+    facts = [AT_DISCHARGE, *STAY]
+    assert not alerts(facts, on(3, 25), Kind.NOT_PICKED_UP)
+    (alert,) = alerts(facts, on(3, 26), Kind.NOT_PICKED_UP)
+    assert (alert.day, alert.fills, alert.prescription) == (on(3, 26), (), AT_DISCHARGE.prescription)
+    assert alert.medicines == (AT_DISCHARGE.medicine,)
+    assert "Prescribed at discharge on 2026-03-10" in alert.reason
+    assert "14 days at home" in alert.reason
+    assert not alerts(facts, on(12, 31), Kind.PRIMARY), "it has one clock"
+
+
+def test_one_who_is_still_in_hospital_is_not_late() -> None:
+    assert not alerts([AT_DISCHARGE, STAY[0]], on(5, 1), Kind.NOT_PICKED_UP)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        fill(S, on(3, 20)),
+        fill(F, on(3, 20)),
+        replace(AT_DISCHARGE, prescription=rx("9"), on=on(3, 13), discharge=False, knows_sold=True),
+        replace(AT_DISCHARGE, event=Ordered.CANCELLED, on=on(3, 14)),
+    ],
+    ids=["dispensed", "ready", "a store has it", "cancelled"],
+)
+def test_what_ends_the_clock_of_a_discharge(more: Fact) -> None:
+    facts = [AT_DISCHARGE, *STAY, more]
+    of_it = [
+        alert
+        for alert in alerts(facts, on(4, 30), Kind.NOT_PICKED_UP)
+        if alert.prescription == AT_DISCHARGE.prescription
+    ]
+    assert not of_it

@@ -289,7 +289,9 @@ def test_the_shipped_channels_take_them_without_an_error() -> None:
             assert outgoing.error is None, (outgoing.destination, outgoing.error)
             reached[outgoing.destination] += outgoing.refused is None
     assert set(statuses) == {"RECEIVED"}
-    assert set(reached) == set(configuration().destinations)
+    assert set(reached) == set(configuration().destinations) - {"fax", "mail"}, (
+        "only the programme writes those"
+    )
     assert min(reached.values()) > 5
 
 
