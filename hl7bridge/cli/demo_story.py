@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from hl7bridge.cli.tables import console
-from hl7bridge.errors import HL7BridgeError
 
 if TYPE_CHECKING:
     from hl7bridge.testing.story import Scene
@@ -38,16 +37,13 @@ def show(channels: Path, *, keep: bool) -> None:
     out.print(
         f"A story of {DAYS} days, told in seconds: real engine, real sockets, made-up people.\n", style="bold"
     )
-    ends: list[HL7BridgeError | None] = []
+    ends: list[BaseException | None] = []
     try:
         story = Story(channels, folder, reactor, lambda scene: _print(scene, out))
 
         def ended(failure: object) -> None:
-            fault = getattr(failure, "value", None)
-            if fault is not None and not isinstance(fault, HL7BridgeError):
-                raise fault
-            ends.append(fault)
-            reactor.stop()
+            ends.append(getattr(failure, "value", None))
+            reactor.callLater(0, reactor.stop)
 
         reactor.callWhenRunning(lambda: story.run().addBoth(ended))
         reactor.run()

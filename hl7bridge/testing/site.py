@@ -82,7 +82,7 @@ class Receiver:
         try:
             self._listening = self._clock.listenTCP(self._port, self.hospital, interface="127.0.0.1")
         except CannotListenError:
-            raise _taken(self._port, self.name) from None
+            raise port_taken(self._port, self.name) from None
         self.down = False
 
     def hang(self) -> None:
@@ -173,7 +173,7 @@ class Site:
     def prepare(self) -> None:
         """Opens the hospitals' ports and starts the engine. Raises HL7BridgeError."""
         for source in self.configuration.sources.values():
-            _must_be_free(source.mllp.host, source.mllp.port, source.name)
+            must_be_free(source.mllp.host, source.mllp.port, source.name)
         for receiver in self.receivers.values():
             receiver.listen()
         self.engine.start()
@@ -332,16 +332,18 @@ def _must_be_here(settings: DestinationSettings) -> None:
     )
 
 
-def _must_be_free(host: str, port: int, name: str) -> None:
+def must_be_free(host: str, port: int, name: str) -> None:
+    """Raises PortTaken where somebody listens already."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError:
-            raise _taken(port, name) from None
+            raise port_taken(port, name) from None
 
 
-def _taken(port: int, name: str) -> PortTaken:
+def port_taken(port: int, name: str) -> PortTaken:
+    """What to say of a port that somebody has."""
     return PortTaken(
         f"port {port}, which {name} needs, is in use",
         code="port-taken",

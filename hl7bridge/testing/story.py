@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 
 from hl7bridge.engine import steady
@@ -32,6 +33,7 @@ from hl7bridge.store.separate import SeparateStore
 from hl7bridge.testing import storymessages as say
 from hl7bridge.testing.feed import Feed
 from hl7bridge.testing.hospital import Hospital, Script
+from hl7bridge.testing.site import must_be_free, port_taken
 
 #: Days that the story takes, and seconds that something may take to happen.
 DAYS = 22
@@ -74,7 +76,14 @@ class Story:
     @inlineCallbacks
     def run(self) -> Generator[Deferred[Any], Any, None]:
         """The whole of it."""
-        engine = self._open()
+        store = SeparateStore(self._data / STORE)
+        writer = Separately(store, self._reactor)
+        try:
+            engine = self._open(store, writer)
+        except BaseException:
+            writer.stop()
+            store.close()
+            raise
         try:
             yield from self._discharge()
             yield from self._not_picked_up()
@@ -186,8 +195,7 @@ class Story:
 
     # -- the site ----------------------------------------------------------------------------------------------------------
 
-    def _open(self) -> Engine:
-        store = SeparateStore(self._data / STORE)
+    def _open(self, store: SeparateStore, writer: Separately) -> Engine:
         engine = self._engine = Engine(
             self._config,
             store,
@@ -195,13 +203,18 @@ class Story:
             wall_us=self._wall_us,
             chance=Random(1).random,
             fatal=self._fatal,
-            writer=Separately(store, self._reactor),
+            writer=writer,
         )
         for name, settings in engine.configuration.destinations.items():
             if settings.mllp is not None:
                 inbox = self._got[name] = []
                 hospital = Hospital(self._reactor, Script(_filed(inbox)))
-                self._reactor.listenTCP(settings.mllp.port, hospital, interface="127.0.0.1")
+                try:
+                    self._reactor.listenTCP(settings.mllp.port, hospital, interface="127.0.0.1")
+                except CannotListenError:
+                    raise port_taken(settings.mllp.port, name) from None
+        for source in engine.configuration.sources.values():
+            must_be_free(source.mllp.host, source.mllp.port, source.name)
         engine.start()
         return engine
 

@@ -37,10 +37,34 @@ def test_a_small_demo_misses_nothing(tmp_path: Path) -> None:
     assert result["problems"] == []
     assert sum(feed["sent"] for feed in result["feeds"]) >= 400
     by_name = {each["name"]: each for each in result["destinations"]}
-    assert set(by_name) == {"medstar", "rush", "tucson", "lakeview", "careteam", "archive"}
+    assert set(by_name) == {"medstar", "rush", "tucson", "lakeview", "careteam", "archive", "fax", "mail"}
+    assert not any(by_name.pop(name)["decided"] for name in ("fax", "mail")), (
+        "only the programme writes those"
+    )
     assert all(each["got"] == each["sent"] > 0 for each in by_name.values())
     assert by_name["rush"]["refused"] == by_name["rush"]["got_refused"] > 0
     assert "tucson is back" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_story_goes_as_it_is_told(tmp_path: Path) -> None:
+    ran = demo(tmp_path, "--only", "story")
+    assert ran.returncode == 0, ran.stderr
+    told = ran.stdout
+    at = [
+        told.index(each)
+        for each in (
+            "|RDE^O11^RDE_O11|",
+            "|RDS^O13^RDS_O13|",
+            "Not picked up here: filled on",
+            "Withdrawn: what was said of",
+            "|MDM^T02^MDM_T02|",
+            "^application^pdf^Base64^",
+            ".ready/document.pdf",
+            "fax/done/",
+        )
+    ]
+    assert at == sorted(at)
     assert list(tmp_path.iterdir()) == []
 
 
