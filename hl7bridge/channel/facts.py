@@ -165,7 +165,7 @@ def _person_of(
         text(sex).upper(),
         tuple([PatientNumber(*map(plain, each)) for each in identifiers(numbers, delimiters)]),
     )
-    return found if found.family or found.birth else None
+    return found if found.family or found.birth or found.numbers else None
 
 
 def _orders(

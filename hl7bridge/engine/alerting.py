@@ -68,7 +68,7 @@ class Alerting:
         assessed: Assessment,
         configuration: Configuration,
     ) -> Iterator[Telling]:
-        if assessed.dead:
+        if assessed.dead or not looked.known.person(configuration.authorities_but(name)).numbers:
             return
         alerts = {self._subject(alert.subject): alert for alert in assessed.alerts}
         agreement, rows = Agreement(name, affiliate.agreement), looked.rows.get(name, ())

@@ -157,7 +157,10 @@ class Programme:
 
         self._open += 1
         for telling in found.telling:
-            self.teller.tell(telling, told)
+            try:
+                self.teller.tell(telling, told)
+            except StoreError as error:
+                told(error)
 
     def _done(self) -> None:
         """The page ends when all that it told is durable: then its patients' next looks are written, and the next page follows."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from hl7bridge.affiliation.agreement import Agreement, entitled_by
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: The first byte of what is kept of a summary.
 MARK: Final = b"\x01"
+#: What becomes known of a visit that is older than this is not told any more: its summary stays as it is.
+CORRECTED_FOR: Final = timedelta(days=366)
 CLINIC: Final = "clinic"
 PHARMACY: Final = "pharmacy"
 
@@ -83,7 +85,8 @@ class Summarising:
         facts = looked.known.facts
         if not any(isinstance(fact, VisitFact) for fact in facts):
             return Plan()
-        ended = visits(facts, looked.today)
+        settled = looked.today - CORRECTED_FOR
+        ended = [visit for visit in visits(facts, looked.today) if visit.ended.day >= settled]
         found: list[Telling] = []
         reached: set[VisitKey] = set()
         for name, settings in configuration.affiliates.items():
@@ -162,7 +165,12 @@ class Summarising:
     ) -> Iterator[Telling]:
         holds = {subject: _digest(each.summary) for subject, each in wanted.items()}
         told = looked.told_by(MARK, name)
-        for step in steps(holds, tellable, told, lambda _: True):
+        settled = looked.today - CORRECTED_FOR
+
+        def judged(each: Told) -> bool:
+            return _unpacked(each.data).day >= settled
+
+        for step in steps(holds, tellable, told, judged):
             yield Telling(name, step, self, looked.known, wanted.get(step.subject))
 
     # -- messages ----------------------------------------------------------------------------------------------------------

@@ -147,8 +147,7 @@ class Teller:
             log.failure("what follows of a patient's facts could not be said", failure)
             done(StoreFault("its message could not be made"))
 
-        making.addCallbacks(made, failed)
-        making.addErrback(lambda failure: log.failure("the programme", failure))
+        making.addCallback(made).addErrback(failed)
 
     def enter(self, raw: bytes, notice: Told | None, done: WhenDone) -> None:
         """A message's way into the engine, as any other's from its frame on; nobody waits for an answer. What it tells is `notice`."""

@@ -288,6 +288,22 @@ def test_nobody_is_told_what_is_not_theirs(programme: Site, change: dict[str, st
     assert [row.source for row in world.store.messages(MessageQuery(source="programme"))] == []
 
 
+def test_a_fault_of_the_channel_costs_one_message_and_is_not_tried_again_and_again(programme: Site) -> None:
+    broken = ALERTS.replace("  - MSH-5: EPIC\n", "  - MSH-5: {from: ZZZ-1, else: error}\n")
+    world = programme(alerts=broken, roster=ROSTER + "8,RETAIL,PI,2026-01-01,,1234567893\n")
+    send(world, dispense(1, days_ago(15)), dispense(2, days_ago(15), patient="8^^^RETAIL^PI"))
+    world.run(600)
+    rows = world.store.messages(MessageQuery(source="programme"))
+    assert [row.status.name for row in rows] == ["ERROR", "ERROR"]
+
+
+def test_a_patient_without_a_name_has_numbers(programme: Site) -> None:
+    world = programme()
+    send(world, dispense(1, days_ago(15)).replace(b"||DOE^JANE||19480203|F", b""))
+    world.run(300)
+    assert told(world)[0].all(b"PID")[0].field(3).startswith(b"7^^^RETAIL^PI")
+
+
 WITHHELD = MEDSTAR + "withhold: [metabolic]\n"
 
 
