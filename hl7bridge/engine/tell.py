@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from hl7bridge import shipped
-from hl7bridge.affiliation.agreement import Agreement, entitled_by
+from hl7bridge.affiliation.agreement import Agreement, enrolled_through, entitled_by, provider_on
 from hl7bridge.affiliation.alertmessage import AlertTold, alert_message, packed_alert, unpacked_alert
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
@@ -145,7 +145,7 @@ class Teller:
 
         for step in steps(dict.fromkeys(alerts, 0), tellable, told, judged):
             alert = alerts.get(step.subject)
-            yield Telling(name, step, alert, None if alert is None else _provider(rows, alert.day))
+            yield Telling(name, step, alert, None if alert is None else provider_on(rows, alert.day))
 
     def _withheld(self, name: str, known: Known, alert: Alert) -> bool:
         """Whether an alert would give away what is withheld from an affiliate: it is told as a whole, or not at all."""
@@ -153,12 +153,8 @@ class Teller:
         privacy = configuration.privacies.get(name)
         if privacy is None or not privacy.categories:
             return False
-        withheld, categories = configuration.withheld, privacy.categories
-        birth = known.person().birth
-        born = "" if birth is None else birth.strftime("%Y%m%d")
-        of_age = withheld.categories_of_age(born, alert.day) if withheld.ages else frozenset()
-        of_medicines = (withheld.categories_of(medicine) for medicine in alert.medicines)
-        return not categories.isdisjoint(of_age.union(*of_medicines))
+        found = configuration.withheld.categories_about(alert.medicines, known.person().birth, alert.day)
+        return not privacy.categories.isdisjoint(found)
 
     # -- telling it ------------------------------------------------------------------------------------------------------
 
@@ -306,8 +302,7 @@ class _Assessments:
 
     def of(self, affiliate: Affiliate, rows: list[RosterRow]) -> Assessment:
         """By an affiliate's thresholds; adherence is measured no longer than the patient is on its roster."""
-        ends = [row.valid_through for row in rows]
-        through = None if None in ends else max((end for end in ends if end is not None), default=None)
+        through = enrolled_through(rows)
         for thresholds, until, assessed in self._made:
             if thresholds == affiliate.thresholds and until == through:
                 return assessed
@@ -321,12 +316,3 @@ class _Assessments:
     def next_day(self) -> date | None:
         """The first day on which any of them may change by itself."""
         return min((made.next_day for _, _, made in self._made if made.next_day is not None), default=None)
-
-
-def _provider(rows: list[RosterRow], on: date) -> str | None:
-    """The primary care provider on the roster of a day."""
-    for row in rows:
-        begun = row.valid_from is None or row.valid_from <= on
-        if row.npi and begun and (row.valid_through is None or on <= row.valid_through):
-            return row.npi
-    return None
