@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
-from reportlab.platypus import KeepTogether, Spacer
+from reportlab.platypus import KeepTogether, PageBreak, Spacer
 
 from hl7bridge.affiliation.adherence import FILL_DAYS, PERIOD_DAYS
 from hl7bridge.affiliation.alertmessage import title
@@ -97,6 +97,7 @@ def _whole(content: Content, letterhead: Letterhead, number: str, made: datetime
     yield from _alerts(content.figures)
     yield from _classes(content.figures)
     yield from _reading(content)
+    yield PageBreak()
     for kind in content.figures.kinds:
         yield from _section(content, kind)
     if Kind.ADHERENCE in content.figures.kinds:
@@ -229,10 +230,8 @@ def _reading(content: Content) -> Iterator[Any]:
             f"{content.figures.unmapped:,} fills of the period are of medicines that the chain's table does not hold: neither "
             "measured nor screened."
         )
-    lines = [
-        text(each, SMALL, 600)
-        for each in (*said, f"Only this chain's pharmacies are seen. {ELSEWHERE}", _WITHHELD)
-    ]
+    rest = f"Only this chain's pharmacies are seen. {ELSEWHERE} {_WITHHELD}"
+    lines = [text(words, SMALL, 2000) for words in (" ".join(said), rest)]
     yield KeepTogether([text("How to read this", HEADING), *lines])
 
 

@@ -26,10 +26,11 @@ from typing import Final
 from hl7bridge.affiliation.agreement import covered
 from hl7bridge.affiliation.case import Kind
 from hl7bridge.affiliation.interactionlist import Interactions
-from hl7bridge.affiliation.report import SCOPE, Period
+from hl7bridge.affiliation.report import SCOPE, Period, Terms
 from hl7bridge.affiliation.reportfigures import Figures
 from hl7bridge.affiliation.reportrows import COLUMNS, DAYS_COVERED, csv_text, figure_files, rows_of
 from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.settings import Affiliate
 from hl7bridge.documents.page import Letterhead
 from hl7bridge.documents.report import MOST_LINES, Content, report_pages
 from hl7bridge.errors import HL7BridgeError
@@ -76,27 +77,7 @@ def report(
     made: datetime,
 ) -> Report:
     """Makes the report of an affiliate's period in the folder `to`, which is new or empty. A period that has not ended ends today."""
-    settings = configuration.affiliates.get(affiliate)
-    if settings is None or settings.affiliate is None:
-        raise HL7BridgeError(
-            f"there is no affiliate {affiliate}",
-            code="unknown-affiliate",
-            hint=f"there are {', '.join(sorted(configuration.affiliates)) or 'none'}",
-        )
-    today = made.astimezone(configuration.engine.programme_zone or UTC).date()
-    period = Period(period.begin, min(period.through, today))
-    if period.begin > period.through:
-        raise HL7BridgeError(
-            "the period has not begun, or ends before it begins",
-            code="period-to-come",
-            hint="--from and --through are both inclusive",
-        )
-    terms = terms_of(configuration, affiliate, settings.affiliate)
-    answer = covered(terms.agreement, SCOPE, period.through)
-    if not answer.entitled:
-        raise HL7BridgeError(
-            f"{affiliate} may have no report of this period: {answer.reason}", code="not-covered"
-        )
+    settings, terms, period = _allowed(configuration, affiliate, period, made)
     figures = Figures(period, terms.thresholds.kinds)
     with _folder(to) as folder, Aside(folder) as rows:
         for patient in patients(reader, configuration, interactions, terms, period):
@@ -108,7 +89,7 @@ def report(
             for name, table in figure_files(figures).items():
                 _write(folder / f"{name}.csv", [csv_text(table).encode("utf-8", "replace")])
         if pdf:
-            full_name = settings.affiliate.full_name or affiliate
+            full_name = settings.full_name or affiliate
             content = Content(
                 full_name,
                 terms.authority,
@@ -133,6 +114,35 @@ def report(
         files,
         str(to),
     )
+
+
+def _allowed(
+    configuration: Configuration, affiliate: str, period: Period, made: datetime
+) -> tuple[Affiliate, Terms, Period]:
+    """The affiliate, what holds for it, and the period as far as it has come. Raises HL7BridgeError where there may be no report."""
+    found = configuration.affiliates.get(affiliate)
+    settings = None if found is None else found.affiliate
+    if settings is None:
+        raise HL7BridgeError(
+            f"there is no affiliate {affiliate}",
+            code="unknown-affiliate",
+            hint=f"there are {', '.join(sorted(configuration.affiliates)) or 'none'}",
+        )
+    today = made.astimezone(configuration.engine.programme_zone or UTC).date()
+    period = Period(period.begin, min(period.through, today))
+    if period.begin > period.through:
+        raise HL7BridgeError(
+            "the period has not begun, or ends before it begins",
+            code="period-to-come",
+            hint="--from and --through are both inclusive",
+        )
+    terms = terms_of(configuration, affiliate, settings)
+    answer = covered(terms.agreement, SCOPE, period.through)
+    if not answer.entitled:
+        raise HL7BridgeError(
+            f"{affiliate} may have no report of this period: {answer.reason}", code="not-covered"
+        )
+    return settings, terms, period
 
 
 def _sections(folder: Path, rows: Aside, figures: Figures, *, csv: bool) -> dict[str, list[tuple[str, ...]]]:
