@@ -210,8 +210,11 @@ class _Patient:
         if not since <= alert.day <= self._period.through:
             return
         of = () if alert.prescription is None else (alert.prescription,)
+        fills = set(alert.fills)
+        if standing is Standing.TAKEN_BACK:  # why it was may rest on any fill of the prescription
+            fills.update(fill.key for fill in self._case.known.fills if fill.key.prescription in of)
         # What was told long ago may rest on more than was known then.
-        behind = {*alert.medicines, *self._case.concerned(alert.fills, of)}
+        behind = {*alert.medicines, *self._case.concerned(fills, of)}
         if self._may(behind, alert.day):
             yield Line(self._named, provider_on(self._rows, alert.day), alert, standing, reason, reference)
 

@@ -1,8 +1,10 @@
 """A report's lines as rows of text: the columns of its files, the order of its rows, and CSV.
 
-Days are in ISO form; rows are sorted by patient and day, adherence first by who is under the threshold. CSV is that of RFC 4180, in
-UTF-8, with a header. A cell that begins with = + - @ (or a tab or line end) gets an apostrophe before it, since a spreadsheet would
-take it for a formula, and a name comes from whoever wrote it; a program that reads the file takes that apostrophe away again.
+Days are in ISO form; rows are sorted by patient and day, adherence by result (those under the threshold first), class and patient.
+
+CSV is that of RFC 4180, in UTF-8, with a header. A cell that begins with = + - @ (or a tab or line end) gets an apostrophe before it,
+since a spreadsheet would take it for a formula, and a name comes from whoever wrote it; a program that reads the file takes that
+apostrophe away again.
 
 Refuses to know files. Raises nothing.
 """
@@ -111,7 +113,7 @@ def _of_figure(measured: Measured) -> Row:
         str(figure.threshold),
         figure.reason,
     )
-    return Row(DAYS_COVERED, (figure.class_, _ORDER[result], *_key(measured.patient)), cells)
+    return Row(DAYS_COVERED, (_ORDER[result], figure.class_, *_key(measured.patient)), cells)
 
 
 def result_of(figure: Adherence) -> str:

@@ -309,7 +309,7 @@ def _days_covered(content: Content) -> Iterator[Any]:
     rows: list[list[Any]] = [[text(each, LABEL) for each in names]]
     for cells in found:
         row = dict(zip(COLUMNS[DAYS_COVERED], cells, strict=True))
-        counted = row["result"] != NOT_COUNTED
+        under = row["result"] == UNDER
         covered = f"{row['days_covered']} of {row['days']}" if row["first_fill"] else "not known"
         spent = f"{row['days_in_hospital']} in hospital" if row["days_in_hospital"] != "0" else ""
         rows.append(
@@ -319,11 +319,16 @@ def _days_covered(content: Content) -> Iterator[Any]:
                 text(row["class"]),
                 text(_day(row["first_fill"])),
                 [text(covered), *([text(spent, SMALL)] if spent else [])],
-                text(f"{row['percent']} %" if row["percent"] else "", STRONG if counted else BODY),
-                [
-                    text(row["result"], STRONG if row["result"] == UNDER else BODY),
-                    text(row["why_not_counted"] if not counted else f"{row['threshold']} %", SMALL),
-                ],
+                text(f"{row['percent']} %" if row["percent"] else "", STRONG if under else BODY),
+                _result(row),
             ]
         )
     yield grid(rows, [WIDTH * share for share in (0.265, 0.12, 0.13, 0.12, 0.12, 0.095, 0.15)])
+
+
+def _result(row: Mapping[str, str]) -> list[Any]:
+    if row["result"] == NOT_COUNTED:
+        return [text(NOT_COUNTED), text(row["why_not_counted"], SMALL)]
+    if row["result"] == UNDER:
+        return [text(f"under {row['threshold']} %", STRONG)]
+    return [text(f"{row['threshold']} % reached")]

@@ -29,6 +29,7 @@ from hl7bridge.affiliation.facts import (
     PersonFact,
     PrescriptionKey,
 )
+from hl7bridge.affiliation.history import history
 from hl7bridge.affiliation.interactionlist import Group, Interactions
 from hl7bridge.affiliation.known import Known, Saying
 from hl7bridge.affiliation.people import Patient
@@ -37,6 +38,7 @@ from hl7bridge.affiliation.reportfigures import Figures, parts_of
 from hl7bridge.affiliation.reportrows import COLUMNS, csv_text, figure_files, rows_of, safe
 from hl7bridge.affiliation.roster import RosterRow
 from tests.affiliation.made import medicines
+from tests.affiliation.test_alert_medicines import FACTS
 
 F, S, R = Dispensed.FILLED, Dispensed.SOLD, Dispensed.RETURNED
 MEDICINES = medicines(
@@ -262,7 +264,9 @@ def test_days_covered_are_those_of_the_year_to_the_period_s_end_and_say_why_they
 
 def hiding(*names: str) -> Terms:
     """Terms that withhold these medicines."""
-    return replace(TERMS, hides=lambda about, birth, on: any(each.code in names for each in about))
+    return replace(
+        TERMS, hides=lambda about, birth, on: any(name in each.code for each in about for name in names)
+    )
 
 
 def test_a_withheld_medicine_leaves_no_trace_in_lines_figures_or_totals() -> None:
@@ -292,10 +296,29 @@ def test_a_withheld_medicine_leaves_no_trace_in_lines_figures_or_totals() -> Non
     assert lines(report(BOTH, hiding("clarithromycin"))) == []
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(FACTS, max_size=12), st.sampled_from(["simvastatin", "atorvastatin", "unmapped"]))
+def test_whatever_happened_nothing_names_what_is_withheld(facts: list[Fact], hidden: str) -> None:
+    """Nor does a figure rest on it: every class that is measured has no fill of it."""
+    known = medicines({"simvastatin": {"36567": "statins"}, "atorvastatin": {"83367": "statins"}})
+    said = tuple(Saying(5, number, fact) for number, fact in enumerate([NAMES, *facts], 1))
+    year = Period(date(2026, 1, 1), date(2026, 12, 31))
+    found = report_of(Known(Patient((5,), None), said), [ROW], (), known, LIST, hiding(hidden), year)
+    assert hidden not in repr((found.lines, found.figures))
+    behind = {each.key for each in history(facts, year.through).fills if each.medicine.code == hidden}
+    for each in found.figures:
+        assert behind.isdisjoint(each.figure.fills)
+    for line in found.lines:
+        assert behind.isdisjoint(line.alert.fills)
+
+
 def test_what_is_withheld_today_takes_away_what_was_told_before_it_was() -> None:
     told = told_of(NOT_PICKED_UP, Kind.NOT_PICKED_UP, date(2026, 4, 16))
     sold = [*NOT_PICKED_UP, fill(S, date(2026, 4, 25), "metformin")]
     assert report(sold, hiding("metformin"), told=[told]).lines == ()
+    other = [*NOT_PICKED_UP, fill(S, date(2026, 4, 25), "simvastatin", "1.2")]
+    assert len(report(other, told=[told]).lines) == 1
+    assert report(other, hiding("simvastatin"), told=[told]).lines == (), "why it was taken back would tell"
     bare = replace(told, alert=replace(told.alert, medicines=()))
     assert report(sold, hiding("metformin"), told=[bare]).lines == ()
 

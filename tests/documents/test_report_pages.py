@@ -74,7 +74,7 @@ def test_the_pages_say_all_of_it() -> None:
         "Picked up on 2026-04-25.",
         "DOE, JANE E1, born Feb 3, 1948 primary care NPI 1234567893 metformin Rx 1, store 0412",
         "statins threshold 80 % 1 1 1 100.0 %",
-        "under threshold 80 %",
+        "51.72 % under 80 %",
         "Not counted: fills on fewer than two days (2)",
         "screened by list, version 1; it is not complete",
         "It may have been filled elsewhere.",
