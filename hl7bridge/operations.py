@@ -10,11 +10,11 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hl7bridge import shipped
 from hl7bridge.affiliation.chart import Chart, chart_of
@@ -22,6 +22,8 @@ from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import known_of
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.people import Patient
+from hl7bridge.affiliation.report import Period
+from hl7bridge.channel.folder import load
 from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.medicinetable import medicines_of
 from hl7bridge.errors import HL7BridgeError
@@ -37,6 +39,9 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.hashes import Hashes
 from hl7bridge.store.sqlite_reader import SqliteReader
+
+if TYPE_CHECKING:
+    from hl7bridge.reporting.make import Report
 
 PAGE = 500
 #: Seconds without a word after which an engine counts as stuck.
@@ -109,10 +114,36 @@ class Operations:
         medicines, listed = self._tables()
         return known.patient, chart_of(known.facts, known.patient.held, medicines, on, listed)
 
-    def _tables(self) -> tuple[Medicines, Interactions]:
+    def report(
+        self, affiliate: str, begin: date, through: date, to: Path, *, csv: bool = True, pdf: bool = True
+    ) -> Report:
+        """Makes the periodic report of an affiliate in the folder `to`, by the newest configuration. Both days are inclusive.
+
+        It is a disclosure: what it returns is what the audit trail has to say of it. Raises HL7BridgeError (see reporting.make).
+        """
+        from hl7bridge.reporting.make import report  # loads what draws pages
+
+        files = self._files()
+        return report(
+            self.reader,
+            load(files, lambda _: "", kept=True),
+            interactions_of(files, shipped.interactions()),
+            affiliate,
+            Period(begin, through),
+            to,
+            csv=csv,
+            pdf=pdf,
+            made=datetime.now(UTC),
+        )
+
+    def _files(self) -> Mapping[str, bytes]:
+        """Those of the newest configuration, by path."""
         versions = self.reader.versions()
         kept = self.reader.configuration(versions[-1][0]) if versions else None
-        files = {} if kept is None else kept.files
+        return {} if kept is None else kept.files
+
+    def _tables(self) -> tuple[Medicines, Interactions]:
+        files = self._files()
         return medicines_of(files), interactions_of(files, shipped.interactions())
 
     def messages(

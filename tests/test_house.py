@@ -36,7 +36,8 @@ MAY = {
         "connectors",
     },
     "observe": {"errors"},
-    "operations": {"errors", "places", "shipped", "affiliation", "channel", "store"},
+    "reporting": {"errors", "hl7", "affiliation", "channel", "documents", "store"},
+    "operations": {"errors", "places", "shipped", "affiliation", "channel", "store", "reporting"},
     "testing": {
         "errors",
         "places",

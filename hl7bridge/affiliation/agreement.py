@@ -67,3 +67,18 @@ def entitled_by(agreement: Agreement, scope: str, rows: Iterable[RosterRow], on:
             return Entitlement(False, "the patient has opted out")
         active = True
     return _YES if active else Entitlement(False, "not on the roster on the event's date")
+
+
+def enrolled_through(rows: Iterable[RosterRow]) -> date | None:
+    """The last day that any of an affiliate's rows of a patient names, None where one has no end."""
+    ends = [row.valid_through for row in rows]
+    return None if None in ends else max((end for end in ends if end is not None), default=None)
+
+
+def provider_on(rows: Iterable[RosterRow], on: date) -> str | None:
+    """The primary care provider (NPI) that an affiliate's rows of a patient name on a day."""
+    for row in rows:
+        begun = row.valid_from is None or row.valid_from <= on
+        if row.npi and begun and (row.valid_through is None or on <= row.valid_through):
+            return row.npi
+    return None

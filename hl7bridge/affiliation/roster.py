@@ -39,15 +39,6 @@ class RosterRow(NamedTuple):
     opt_out: bool
 
 
-def provider_on(rows: Iterable[RosterRow], on: date) -> str | None:
-    """The primary care provider's NPI on a roster of a day."""
-    for row in rows:
-        begun = row.valid_from is None or row.valid_from <= on
-        if row.npi and begun and (row.valid_through is None or on <= row.valid_through):
-            return row.npi
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class RosterEntry:
     """One row of a roster file; `line` is where it stands. `type` is b"" where the file does not give it."""

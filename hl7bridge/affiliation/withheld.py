@@ -163,6 +163,12 @@ class Withheld:
             return frozenset(self._ages)
         return frozenset(name for name, years in self._ages.items() if _age(latest, on) < years)
 
+    def categories_about(self, medicines: Iterable[Medicine], birth: date | None, on: date) -> frozenset[str]:
+        """The categories of something said of these medicines and of somebody born then, on a day."""
+        born = "" if birth is None else birth.strftime("%Y%m%d")
+        of_age = self.categories_of_age(born, on) if self._ages else _NOTHING
+        return of_age.union(*(self.categories_of(medicine) for medicine in medicines))
+
 
 def _age(born: date, on: date) -> int:
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))

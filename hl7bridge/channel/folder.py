@@ -84,13 +84,13 @@ def no_secrets(name: str) -> str:
     raise LookupError(name)
 
 
-def load(files: Files, secrets: Secrets = no_secrets) -> Configuration:
-    """The configuration that a folder holds.
+def load(files: Files, secrets: Secrets = no_secrets, *, kept: bool = False) -> Configuration:
+    """The configuration that a folder holds; `kept`: that a store has kept, which keeps no rosters beside it.
 
     `files` maps relative paths with '/' to contents; `secrets` gives the text of `env.NAME` and `file./path`,
     or raises LookupError or OSError. Raises `ConfigurationErrors` with every mistake in the folder.
     """
-    loader = _Loader(files, secrets)
+    loader = _Loader(files, secrets, kept)
     configuration = loader.configuration()
     if len(loader.mistakes):
         raise ConfigurationErrors(loader.mistakes.sorted())
@@ -127,8 +127,9 @@ def decides(path: str) -> bool:
 class _Loader:
     """Reads one folder."""
 
-    def __init__(self, files: Files, secrets: Secrets) -> None:
+    def __init__(self, files: Files, secrets: Secrets, kept: bool = False) -> None:
         self.files = files
+        self.kept = kept
         self.mistakes = Mistakes()
         self.reading = Reading(self.mistakes, secrets)
         self.engine = EngineSettings()
@@ -321,7 +322,7 @@ class _Loader:
                     folder.destinations[name] = made
                 if (overlay := values.nodes.get("map")) is not None:
                     folder.overlays[name] = overlay
-                if kind == "affiliate":
+                if kind == "affiliate" and not self.kept:
                     self._roster_file(values)
 
     def _roster_file(self, values: Values) -> None:

@@ -23,6 +23,7 @@ COMMANDS = {
     "show": "find",
     "stats": "find",
     "patient": "patient",
+    "report": "report",
     "queue": "queue",
     "replay": "replay",
     "send": "wire",

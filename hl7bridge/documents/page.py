@@ -38,7 +38,7 @@ CONFIDENTIAL: Final = (
     "Confidential health information, protected by federal and state law. If it is not meant for you, "
     "destroy it and tell the sender."
 )
-_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 BODY: Final = ParagraphStyle("body", fontName=REGULAR, fontSize=9.5, leading=12.5)
 STRONG: Final = ParagraphStyle("strong", BODY, fontName=BOLD)
@@ -59,7 +59,7 @@ class Letterhead:
 
 def day(value: date | None) -> str:
     """A day in words that no country reads differently: `Nov 19, 2026`."""
-    return "" if value is None else f"{_MONTHS[value.month - 1]} {value.day}, {value.year}"
+    return "" if value is None else f"{MONTHS[value.month - 1]} {value.day}, {value.year}"
 
 
 def when(value: When | None) -> str:

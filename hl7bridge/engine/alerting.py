@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime
 
 from hl7bridge import shipped
-from hl7bridge.affiliation.agreement import Agreement, entitled_by
+from hl7bridge.affiliation.agreement import Agreement, enrolled_through, entitled_by, provider_on
 from hl7bridge.affiliation.alertmessage import MARK, AlertTold, alert_message, packed_alert, unpacked_alert
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
@@ -18,7 +18,7 @@ from hl7bridge.affiliation.history import history
 from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Told, steps
-from hl7bridge.affiliation.roster import RosterRow, provider_on
+from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.affiliation.withdrawal import why_withdrawn
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.interactiontable import interactions_of
@@ -115,12 +115,8 @@ def _withheld(name: str, known: Known, alert: Alert, configuration: Configuratio
     privacy = configuration.privacies.get(name)
     if privacy is None or not privacy.categories:
         return False
-    withheld, categories = configuration.withheld, privacy.categories
-    birth = known.person().birth
-    born = "" if birth is None else birth.strftime("%Y%m%d")
-    of_age = withheld.categories_of_age(born, alert.day) if withheld.ages else frozenset()
-    of_medicines = (withheld.categories_of(medicine) for medicine in alert.medicines)
-    return not categories.isdisjoint(of_age.union(*of_medicines))
+    found = configuration.withheld.categories_about(alert.medicines, known.person().birth, alert.day)
+    return not privacy.categories.isdisjoint(found)
 
 
 class _Assessments:
@@ -135,8 +131,7 @@ class _Assessments:
 
     def of(self, affiliate: Affiliate, rows: Sequence[RosterRow]) -> Assessment:
         """By an affiliate's thresholds; adherence is measured no longer than the patient is on its roster."""
-        ends = [row.valid_through for row in rows]
-        through = None if None in ends else max((end for end in ends if end is not None), default=None)
+        through = enrolled_through(rows)
         for thresholds, until, assessed in self._made:
             if thresholds == affiliate.thresholds and until == through:
                 return assessed

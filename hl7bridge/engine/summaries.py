@@ -16,13 +16,12 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from hl7bridge.affiliation.agreement import Agreement, entitled_by
+from hl7bridge.affiliation.agreement import Agreement, entitled_by, provider_on
 from hl7bridge.affiliation.factdata import packed, unpacked
 from hl7bridge.affiliation.facts import Clinician, Coded, Medicine, PersonFact, VisitFact, VisitKey, When
 from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Act, Told, steps
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.roster import provider_on
 from hl7bridge.affiliation.summary import Summary, Visit, is_withheld, next_end, summary, visits
 from hl7bridge.affiliation.summarymessage import (
     Envelope,
@@ -314,10 +313,8 @@ def _hidden(visit: Visit, known: Known, categories: frozenset[str], configuratio
         return False
     if is_withheld(visit, holds):
         return True
-    withheld = configuration.withheld
-    birth = known.person().birth
-    born = "" if birth is None else birth.strftime("%Y%m%d")
-    return withheld.ages and not categories.isdisjoint(withheld.categories_of_age(born, visit.ended.day))
+    found = configuration.withheld.categories_about((), known.person().birth, visit.ended.day)
+    return not categories.isdisjoint(found)
 
 
 def _key_of(known: Known, key: VisitKey) -> int:

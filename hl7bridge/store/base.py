@@ -223,6 +223,9 @@ class StoreReader(Protocol):
     def roster_rows(self, keys: Sequence[int]) -> list[RosterMatch]:
         """The published rows of these patients, of all affiliates."""
 
+    def roster_patients(self, affiliate: str, from_key: int = -(1 << 63), limit: int = 100) -> list[int]:
+        """A page of the patients on an affiliate's published roster, each once, in ascending order from (and with) `from_key`."""
+
     def roster_generation(self) -> int:
         """Changes whenever a roster is published."""
 

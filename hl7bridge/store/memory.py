@@ -379,6 +379,10 @@ class MemoryStore(ProgrammeReads):
         """Published rows of these patients."""
         return self._state.rosters.rows(keys)
 
+    def roster_patients(self, affiliate: str, from_key: int = -(1 << 63), limit: int = 100) -> list[int]:
+        """A page of an affiliate's patients."""
+        return self._state.rosters.patients(affiliate, from_key, limit)
+
     def roster_generation(self) -> int:
         """How many lists were published."""
         return self._state.rosters.generation

@@ -100,6 +100,11 @@ class MemoryRosters:
             if e.key == key
         ]
 
+    def patients(self, affiliate: str, from_key: int, limit: int) -> list[int]:
+        """A page of an affiliate's patients."""
+        keys = {entry.key for entry in self._published.get(affiliate, {}).values() if entry.key >= from_key}
+        return sorted(keys)[:limit]
+
 
 def _compared(staged: _Staged, before: _Rows) -> RosterReport:
     both = staged.rows.keys() & before.keys()

@@ -239,6 +239,16 @@ class SqliteReader:
         return found
 
     @said
+    def roster_patients(self, affiliate: str, from_key: int = -(1 << 63), limit: int = 100) -> list[int]:
+        """A page of an affiliate's patients."""
+        number = self._number_of(affiliate)
+        if number is None:
+            return []
+        return [
+            row[0] for row in self._conn.execute(_ROSTER["patients"], (number, from_key, limit)).fetchall()
+        ]
+
+    @said
     def roster_generation(self) -> int:
         """How many rosters were published."""
         return int(self._conn.execute(_ROSTER["generation"]).fetchone()[0])

@@ -43,6 +43,17 @@ WHERE affiliate = ?1 AND (key, valid_from, recorded_from) > (?2, ?3, ?4)
     )
 ORDER BY key, valid_from, recorded_from LIMIT ?5;
 
+-- name: patients
+-- A run of an affiliate's patients in the order of their keys, by published rows.
+SELECT DISTINCT key FROM roster INDEXED BY roster_affiliate
+WHERE affiliate = ?1 AND key >= ?2
+    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    AND (
+        recorded_through IS NULL
+        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
+    )
+ORDER BY key LIMIT ?3;
+
 -- name: insert_row
 -- A row that a list brings; the last word of the list counts.
 INSERT OR REPLACE INTO roster (

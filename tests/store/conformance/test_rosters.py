@@ -171,3 +171,27 @@ def test_any_lists_give_the_rows_that_the_model_gives(kit: Any, seed: int) -> No
         assert sorted(kit.store.roster_rows(range(6)), key=str) == order
         assert sorted(kit.reader().roster_rows(range(6)), key=str) == order
         assert kit.store.roster_generation() == model.roster_generation()
+
+
+def test_the_patients_of_a_roster_come_in_pages_each_once(store: Store) -> None:
+    least, most = -(1 << 63), (1 << 63) - 1
+    rows = [
+        *entries(least, 5, 7, most),
+        RosterEntry(5, 20260101),
+        RosterEntry(6, 20250101, 20251231, None, True),
+    ]
+    published(store, "rush", rows)
+    published(store, "medstar", entries(8))
+    assert store.roster_patients("rush") == [least, 5, 6, 7, most]
+    assert store.roster_patients("rush", limit=2) == [least, 5]
+    assert store.roster_patients("rush", 6, 2) == [6, 7]
+    assert store.roster_patients("rush", most) == [most]
+    assert store.roster_patients("nobody") == []
+
+
+def test_only_published_rows_make_patients_of_a_roster(store: Store) -> None:
+    published(store, "rush", entries(1, 2))
+    load = staged(store, "rush", entries(2, 3)).load
+    assert store.roster_patients("rush") == [1, 2]
+    store.publish_rosters([load], 3)
+    assert store.roster_patients("rush") == [2, 3]
