@@ -1,0 +1,303 @@
+"""The audit trail's records: what a store writes of disclosures, refusals, views and acts, and how its rows are chained.
+
+One row holds the records of one transaction, so that a message costs no row of its own. A row's hash is
+
+    SHA-256(hash of the row before || sequence, 8 bytes || time, 8 bytes || data)
+
+with both numbers big-endian and signed, and 32 zero bytes before the first row: anybody can check it with nothing but this line. The
+data is the byte `1`, which names the format, and JSON (RFC 8259, UTF-8): `[words, records]`. Each record begins with its kind and the
+microseconds between it and the row's time; words stand as their places in the list:
+
+    [kind, us, delivery, message, destination, scope, type, event date, version, attempts, answer or reason, marks, patient key ...]
+    ["view", us, operator, command, message, patient key ...]
+    ["act", us, operator, verb, detail]
+    ["begin", us, last delivery]             in the first row: those up to that one may have been sent before there was a trail
+    ["cut", us, sequence, hash]              retention took the rows up to that one away
+
+No record holds a name, a number of a patient or text of a message: patients are keyed hashes, reasons are words of the configuration.
+Refuses to know where rows are kept. Raises ValueError for data that is not written so.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from hl7bridge.store.rows import Act, DeliveryChange, DeliveryStatus, NewMessage
+from hl7bridge.store.view_row import View
+
+#: Before the first row.
+GENESIS: Final = bytes(32)
+FORMAT: Final = b"1"
+#: Records of one row; a transaction with more makes several.
+MOST_RECORDS: Final = 1_000
+#: Of the marks of a delivery's record: it may have been received before; it is a replay.
+DOUBTFUL, REPLAYED = 1, 2
+
+#: It was accepted. It may have been received: no answer came, or the engine stopped before one did. It was received, and answered with
+#: an error or a rejection. It was kept back.
+SENT, MAYBE, ANSWERED, REFUSED = "sent", "maybe", "answered", "refused"
+VIEW, ACT, BEGIN, CUT = "view", "act", "begin", "cut"
+#: Every kind, in the order in which lists name them; the first three are disclosures.
+DISCLOSURES: Final = (SENT, MAYBE, ANSWERED)
+KINDS: Final = (*DISCLOSURES, REFUSED, VIEW, ACT, BEGIN, CUT)
+
+_NUMBERS = struct.Struct(">qq")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_CANCELLED, _SENT = int(DeliveryStatus.CANCELLED), int(DeliveryStatus.SENT)
+
+#: What a delivery's record says of its message: id, type, event date, version, patient keys, marks.
+About = tuple[int, str, "int | None", "str | None", tuple[int, ...], int]
+#: And of the delivery itself: destination, scope, and the message.
+Place = tuple[str, "str | None", About]
+
+
+class AuditHead(NamedTuple):
+    """A place in the chain: a row's sequence, time and hash. Sequence 0 is before the first row."""
+
+    sequence: int
+    at_us: int
+    hash: bytes
+
+
+class AuditRow(NamedTuple):
+    """A row of the chain."""
+
+    sequence: int
+    at_us: int
+    data: bytes
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One record, read back; `sequence` names the row that holds it. What its kind does not have is None or empty.
+
+    `code` is a hospital's answer, `reason` why a delivery was refused. `detail` is an act's, or a cut's sequence and hash; for a
+    beginning `delivery` is the last one that may have been sent before.
+    """
+
+    sequence: int
+    at_us: int
+    kind: str
+    delivery: int | None = None
+    message: int | None = None
+    destination: str | None = None
+    scope: str | None = None
+    type: str | None = None
+    event_date: int | None = None
+    version: str | None = None
+    attempts: int = 0
+    code: str | None = None
+    reason: str | None = None
+    possible_duplicate: bool = False
+    replayed: bool = False
+    patients: tuple[int, ...] = ()
+    operator: str | None = None
+    verb: str | None = None
+    detail: str | None = None
+
+
+def link(before: bytes, sequence: int, at_us: int, data: bytes) -> bytes:
+    """The hash of a row behind one whose hash is `before`.
+
+    >>> link(GENESIS, 1, 0, b"1[[],[]]").hex()[:12]
+    '400499f4fc60'
+    """
+    return sha256(before + _NUMBERS.pack(sequence, at_us) + data).digest()
+
+
+def about_of(message: NewMessage) -> About:
+    """What records say of a message."""
+    marks = 0 if message.operator is None else REPLAYED
+    return message.id, message.type, message.event_date, message.version, message.patient_keys, marks
+
+
+def kind_of(change: DeliveryChange, code_before: str | None) -> str | None:
+    """What a change of a delivery is to the trail, or None. `code_before` is the answer to the attempt before.
+
+    An attempt that ended without acceptance is told when it is the first that ended so: that a hospital which answers AE for three
+    days has got the message is one disclosure, and not one for each of its answers. What is queued without an attempt (taken back,
+    resent) is none.
+    """
+    if change.status == _SENT:
+        return SENT
+    if change.status == _CANCELLED:
+        return REFUSED
+    code = change.code
+    if code is None or code == code_before:
+        return None
+    return MAYBE if code == "none" else ANSWERED
+
+
+class Gathering:
+    """Collects the records of one transaction. `begin` (a new trail's last delivery) goes before the first."""
+
+    __slots__ = ("_begin", "_times", "_words", "keys", "records")
+
+    def __init__(self, begin: int | None = None) -> None:
+        self._begin = begin
+        self._words: dict[str | None, int] = {}
+        self._times: list[int] = []
+        self.records: list[list[Any]] = []
+        self.keys: list[tuple[int, ...]] = []
+
+    def delivery(
+        self,
+        kind: str,
+        at_us: int,
+        delivery: int,
+        place: Place,
+        attempts: int,
+        said: str | None,
+        doubtful: bool,
+    ) -> None:
+        """A disclosure or a refusal; `said` is the answer's code, or the refusal's reason."""
+        destination, scope, (message, type_, event_date, version, patients, marks) = place
+        word, words = self._words.setdefault, self._words
+        self.records.append(
+            [
+                kind,
+                0,
+                delivery,
+                message,
+                word(destination, len(words)),
+                word(scope, len(words)),
+                word(type_, len(words)),
+                event_date,
+                word(version, len(words)),
+                attempts,
+                word(said, len(words)),
+                marks | DOUBTFUL if doubtful else marks,
+                *patients,
+            ]
+        )
+        self._times.append(at_us)
+        self.keys.append(patients)
+
+    def born(self, message: NewMessage, about: About | None = None) -> None:
+        """The deliveries of a message that were refused, or sent, when it was accepted."""
+        for d in message.deliveries:
+            if d.status >= _SENT and d.status in (_SENT, _CANCELLED):
+                kind = SENT if d.status == _SENT else REFUSED
+                place = (d.destination, d.scope, about or about_of(message))
+                self.delivery(kind, message.received_us, d.id, place, 0, d.reason, False)
+
+    def changed(self, change: DeliveryChange, place: Place, code_before: str | None) -> None:
+        """A change of a delivery, if it is anything to the trail."""
+        kind = kind_of(change, code_before)
+        if kind is not None:
+            said = change.reason if kind is REFUSED else change.code
+            self.delivery(
+                kind, change.at_us, change.id, place, change.attempts, said, bool(change.possible_duplicate)
+            )
+
+    def interrupted(
+        self, delivery: int, place: Place, attempts: int, code_before: str | None, at_us: int
+    ) -> None:
+        """A delivery that was being sent when the engine stopped: it may have been received."""
+        if code_before != "none":
+            self.delivery(MAYBE, at_us, delivery, place, attempts, None, True)
+
+    def acts(self, acts: Iterable[Act]) -> None:
+        """What operators did."""
+        for act in acts:
+            self._add(act.at_us, [ACT, 0, self._word(act.operator), self._word(act.verb), act.detail])
+
+    def views(self, views: Iterable[View]) -> None:
+        """What operators looked at."""
+        for view in views:
+            record = [VIEW, 0, self._word(view.operator), self._word(view.command), view.message]
+            self._add(view.at_us, [*record, *view.patients], view.patients)
+
+    def cut(self, last: AuditHead, at_us: int) -> None:
+        """Retention takes the rows up to this one away."""
+        self._add(at_us, [CUT, 0, last.sequence, last.hash.hex()])
+
+    def _add(self, at_us: int, record: list[Any], keys: tuple[int, ...] = ()) -> None:
+        self.records.append(record)
+        self._times.append(at_us)
+        self.keys.append(keys)
+
+    def _word(self, word: str | None) -> int:
+        return self._words.setdefault(word, len(self._words))
+
+    def rows(self, head: AuditHead) -> list[tuple[AuditRow, set[int]]]:
+        """The rows behind `head`, each with the keys of the patients that it tells of."""
+        if self._begin is not None:
+            self._times.insert(0, min(self._times))
+            self.records.insert(0, [BEGIN, 0, self._begin])
+            self.keys.insert(0, ())
+        words = list(self._words)
+        made: list[tuple[AuditRow, set[int]]] = []
+        for start in range(0, len(self.records), MOST_RECORDS):
+            end = start + MOST_RECORDS
+            records, times = self.records[start:end], self._times[start:end]
+            at_us = max(times)
+            for record, time_us in zip(records, times, strict=True):
+                record[1] = at_us - time_us
+            data = FORMAT + _encode([words, records]).encode()
+            sequence, hash_ = head.sequence + 1, link(head.hash, head.sequence + 1, at_us, data)
+            made.append((AuditRow(sequence, at_us, data, hash_), set().union(*self.keys[start:end])))
+            head = AuditHead(sequence, at_us, hash_)
+        return made
+
+
+def records_of(row: AuditRow) -> list[AuditRecord]:
+    """The records of a row, in the order in which they were written. Raises ValueError for data in no known form."""
+    if row.data[:1] != FORMAT:
+        raise ValueError("a row of the audit trail has a format that this program does not know")
+    try:
+        words, records = json.loads(row.data[1:])
+        return [_record(row, words, record) for record in records]
+    except (TypeError, LookupError, ValueError, RecursionError):
+        raise ValueError("a row of the audit trail cannot be read") from None
+
+
+def _record(row: AuditRow, words: Sequence[str | None], record: Sequence[Any]) -> AuditRecord:
+    kind, at_us = record[0], row.at_us - record[1]
+    if kind == VIEW:
+        operator, command, message = record[2:5]
+        return AuditRecord(
+            row.sequence,
+            at_us,
+            kind,
+            message=message,
+            patients=tuple(record[5:]),
+            operator=words[operator],
+            verb=words[command],
+        )
+    if kind == ACT:
+        operator, verb, detail = record[2:]
+        return AuditRecord(
+            row.sequence, at_us, kind, operator=words[operator], verb=words[verb], detail=detail
+        )
+    if kind == BEGIN:
+        return AuditRecord(row.sequence, at_us, kind, delivery=record[2])
+    if kind == CUT:
+        return AuditRecord(row.sequence, at_us, kind, detail=f"{record[2]}:{record[3]}")
+    delivery, message, destination, scope, type_, date, version, attempts, said, marks = record[2:12]
+    if kind not in KINDS:
+        raise ValueError("a record of an unknown kind")
+    return AuditRecord(
+        row.sequence,
+        at_us,
+        kind,
+        delivery=delivery,
+        message=message,
+        destination=words[destination],
+        scope=words[scope],
+        type=words[type_],
+        event_date=date,
+        version=words[version],
+        attempts=attempts,
+        code=None if kind == REFUSED else words[said],
+        reason=words[said] if kind == REFUSED else None,
+        possible_duplicate=bool(marks & DOUBTFUL),
+        replayed=bool(marks & REPLAYED),
+        patients=tuple(record[12:]),
+    )

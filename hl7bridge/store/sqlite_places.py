@@ -1,0 +1,92 @@
+"""What a writer knows of deliveries before they change: where they go, whether they are open, and what the audit trail says of them.
+
+Deliveries that were accepted of late and have not changed since are remembered, since nearly all change next; others are looked up.
+Refuses to write. Raises StoreFault for a delivery that is not there, sqlite3.Error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from hl7bridge.store.audit_rows import REPLAYED, Place
+from hl7bridge.store.base import DeliveryChange, StoreFault
+from hl7bridge.store.names import Words
+from hl7bridge.store.sqlite_rows import NO_CODE, unpacked_keys
+
+#: Deliveries looked up in one statement.
+MANY = 200
+#: Deliveries that are remembered.
+REMEMBERED = 20_000
+_COLUMNS = """SELECT d.id, d.destination, d.status, d.code, d.attempts, d.scope,
+    m.id, m.type, m.event_date, m.version, m.patient_keys, m.operator FROM delivery d"""
+_JOINED = "CROSS JOIN message m ON m.id = d.message_id WHERE"
+_OF_THESE = f"{_COLUMNS} NOT INDEXED {_JOINED} d.id IN ("
+_SENDING = f"{_COLUMNS} INDEXED BY delivery_sending {_JOINED} d.status = 1"
+
+
+class Standing(NamedTuple):
+    """A delivery before it changes; `destination` is a word's number, `code` the answer to its last attempt."""
+
+    destination: int
+    is_open: bool
+    place: Place
+    code: str | None
+    attempts: int
+
+
+class Places:
+    """For one writer's connection."""
+
+    def __init__(self, conn: sqlite3.Connection, words: Words, file: str) -> None:
+        self._conn = conn
+        self._words = words
+        self._file = file
+        self._known: dict[int, Standing] = {}
+
+    def settle(self, accepted: Iterable[tuple[int, int, Place]], changes: Iterable[DeliveryChange]) -> None:
+        """These were accepted open, those changed, durably."""
+        known = self._known
+        if len(known) > REMEMBERED:
+            known.clear()
+        for delivery_id, destination, place in accepted:
+            known[delivery_id] = Standing(destination, True, place, None, 0)
+        for change in changes:
+            known.pop(change.id, None)
+
+    def before(self, changes: list[DeliveryChange]) -> dict[int, Standing]:
+        """How deliveries stand before these changes. Raises StoreFault for one that is not there."""
+        known = self._known
+        found: dict[int, Standing] = {}
+        unknown: list[int] = []
+        for c in changes:
+            standing = known.get(c.id)
+            if standing is None:
+                unknown.append(c.id)
+            else:
+                found[c.id] = standing
+        for start in range(0, len(unknown), MANY):
+            some = unknown[start : start + MANY]
+            question = _OF_THESE + ",".join("?" * len(some)) + ")"
+            found.update(self._read(question, some))
+        if unknown and not found.keys() >= set(unknown):
+            raise StoreFault("a delivery was changed that is not in the store", place=self._file)
+        return found
+
+    def sending(self) -> list[tuple[int, Standing]]:
+        """The deliveries that are being sent."""
+        return list(self._read(_SENDING, ()))
+
+    def _read(self, question: str, values: Any) -> Iterator[tuple[int, Standing]]:
+        words = self._words
+        for row in self._conn.execute(question, values).fetchall():
+            delivery_id, destination, status, code, attempts, scope = row[:6]
+            message_id, type_, event_date, version, keys, operator = row[6:]
+            marks = 0 if operator is None else REPLAYED
+            about = (message_id, type_, event_date, words[version], unpacked_keys(keys), marks)
+            place = (words[destination], words[scope], about)
+            yield (
+                delivery_id,
+                Standing(destination, status < 2, place, None if code == NO_CODE else code, attempts),
+            )
