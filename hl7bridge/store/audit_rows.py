@@ -12,7 +12,7 @@ microseconds between it and the row's time; words stand as their places in the l
     ["view", us, operator, command, message, patient key ...]
     ["act", us, operator, verb, detail]
     ["begin", us, last delivery]             in the first row: those up to that one may have been sent before there was a trail
-    ["cut", us, sequence, hash]              retention took the rows up to that one away
+    ["cut", us, row]                         retention took the rows up to that one away: "sequence:its time:its hash"
 
 No record holds a name, a number of a patient or text of a message: patients are keyed hashes, reasons are words of the configuration.
 Refuses to know where rows are kept. Raises ValueError for data that is not written so.
@@ -77,7 +77,7 @@ class AuditRow(NamedTuple):
 class AuditRecord:
     """One record, read back; `sequence` names the row that holds it. What its kind does not have is None or empty.
 
-    `code` is a hospital's answer, `reason` why a delivery was refused. `detail` is an act's, or a cut's sequence and hash; for a
+    `code` is a hospital's answer, `reason` why a delivery was refused. `detail` is an act's, or a cut's row (see `cut_of`); for a
     beginning `delivery` is the last one that may have been sent before.
     """
 
@@ -109,6 +109,11 @@ def link(before: bytes, sequence: int, at_us: int, data: bytes) -> bytes:
     '400499f4fc60'
     """
     return sha256(before + _NUMBERS.pack(sequence, at_us) + data).digest()
+
+
+def cut_of(last: AuditHead) -> str:
+    """How a cut names the last row that it took."""
+    return f"{last.sequence}:{last.at_us}:{last.hash.hex()}"
 
 
 def about_of(message: NewMessage) -> About:
@@ -216,7 +221,13 @@ class Gathering:
 
     def cut(self, last: AuditHead, at_us: int) -> None:
         """Retention takes the rows up to this one away."""
-        self._add(at_us, [CUT, 0, last.sequence, last.hash.hex()])
+        self._add(at_us, [CUT, 0, cut_of(last)])
+
+    def start(self, at_us: int) -> None:
+        """The trail begins now, if it has not."""
+        if self._begin is not None:
+            self._add(at_us, [BEGIN, 0, self._begin])
+            self._begin = None
 
     def _add(self, at_us: int, record: list[Any], keys: tuple[int, ...] = ()) -> None:
         self.records.append(record)
@@ -279,7 +290,7 @@ def _record(row: AuditRow, words: Sequence[str | None], record: Sequence[Any]) -
     if kind == BEGIN:
         return AuditRecord(row.sequence, at_us, kind, delivery=record[2])
     if kind == CUT:
-        return AuditRecord(row.sequence, at_us, kind, detail=f"{record[2]}:{record[3]}")
+        return AuditRecord(row.sequence, at_us, kind, detail=record[2])
     delivery, message, destination, scope, type_, date, version, attempts, said, marks = record[2:12]
     if kind not in KINDS:
         raise ValueError("a record of an unknown kind")

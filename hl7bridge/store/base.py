@@ -329,7 +329,7 @@ class Store(StoreReader, Protocol):
 
     def expire_audit(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
         """One bounded step of the audit trail's retention: rows from the lower end, up to the first that is not older than
-        `before_us`, and never the newest. What was taken away is told in the trail, at `at_us`, and the rest is verified from there (the anchor).
+        `before_us`, and never the newest. What was taken away is told in the trail, at `at_us`, and the rest is verified from there.
         `Removed.messages` counts rows.
         """
 

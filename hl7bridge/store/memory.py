@@ -111,7 +111,8 @@ class MemoryStore(ProgrammeReads, AuditTrail):
         self._usable()
         counts: dict[str, int] = {}
         gathered = self._state.gathering()
-        for row in list(self._state.deliveries.values()):
+        gathered.start(at_us)
+        for _, row in sorted(self._state.deliveries.items()):
             if row.status == DeliveryStatus.SENDING:
                 counts[row.destination] = counts.get(row.destination, 0) + 1
                 gathered.interrupted(row.id, self._state.place(row, {}), row.attempts, row.code, at_us)

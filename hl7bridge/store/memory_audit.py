@@ -44,7 +44,7 @@ class AuditTrail:
         """One step of retention."""
         state = self._state
         gone = 0
-        while gone < min(limit, len(state.audit) - 1) and state.audit[gone].at_us < before_us:
+        while gone < min(limit, len(state.audit) - 1) and state.audit[gone].at_us < min(before_us, at_us):
             gone += 1
         if gone:
             last = state.audit[gone - 1]

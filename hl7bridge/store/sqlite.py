@@ -95,7 +95,7 @@ class SqliteStore(SqliteReader):
         self._ask(conn)
         self._names = Names(conn)
         self._open = open_counts(conn)
-        self._places = Places(conn, self._words, self.place)
+        self._places = Places(conn, self._names, self._words, self.place)
         self._trail = Trail(conn)
         self._control = ControlIndex(conn)
         if overdue := self._control.overdue():
@@ -321,6 +321,7 @@ class SqliteStore(SqliteReader):
     def _recover(self, at_us: int) -> list[tuple[int, int]]:
         counts: list[tuple[int, int]] = self._conn.execute(_READ["sending_by_destination"]).fetchall()
         gathered = self._trail.gathering()
+        gathered.start(at_us)
         for delivery_id, was in self._places.sending():
             gathered.interrupted(delivery_id, was.place, was.attempts, was.code, at_us)
         self._trail.keep(gathered)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from hl7bridge.store.audit_rows import REPLAYED, Place
 from hl7bridge.store.base import DeliveryChange, StoreFault
-from hl7bridge.store.names import Words
+from hl7bridge.store.names import Names, Words
 from hl7bridge.store.sqlite_rows import NO_CODE, unpacked_keys
 
 #: Deliveries looked up in one statement.
@@ -39,8 +39,9 @@ class Standing(NamedTuple):
 class Places:
     """For one writer's connection."""
 
-    def __init__(self, conn: sqlite3.Connection, words: Words, file: str) -> None:
+    def __init__(self, conn: sqlite3.Connection, names: Names, words: Words, file: str) -> None:
         self._conn = conn
+        self._names = names
         self._words = words
         self._file = file
         self._known: dict[int, Standing] = {}
@@ -75,17 +76,22 @@ class Places:
         return found
 
     def sending(self) -> list[tuple[int, Standing]]:
-        """The deliveries that are being sent."""
-        return list(self._read(_SENDING, ()))
+        """The deliveries that are being sent, by their identifiers."""
+        return sorted(self._read(_SENDING, ()))
 
     def _read(self, question: str, values: Any) -> Iterator[tuple[int, Standing]]:
-        words = self._words
+        # Words that are new in this transaction are not in their table yet.
+        new, known = dict[int | None, str](self._names.pending), self._words
+
+        def word(number: int | None) -> Any:
+            return new[number] if number in new else known[number]
+
         for row in self._conn.execute(question, values).fetchall():
             delivery_id, destination, status, code, attempts, scope = row[:6]
             message_id, type_, event_date, version, keys, operator = row[6:]
             marks = 0 if operator is None else REPLAYED
-            about = (message_id, type_, event_date, words[version], unpacked_keys(keys), marks)
-            place = (words[destination], words[scope], about)
+            about = (message_id, type_, event_date, word(version), unpacked_keys(keys), marks)
+            place = (word(destination), word(scope), about)
             yield (
                 delivery_id,
                 Standing(destination, status < 2, place, None if code == NO_CODE else code, attempts),

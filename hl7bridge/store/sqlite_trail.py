@@ -107,7 +107,7 @@ class Trail:
         rows = [AuditHead(*row) for row in self._conn.execute(_AUDIT["oldest"], (limit + 1,)).fetchall()]
         gone: list[AuditHead] = []
         for row in rows[:limit]:
-            if row.at_us >= before_us or row.sequence >= self._next.sequence:
+            if row.at_us >= min(before_us, at_us) or row.sequence >= self._next.sequence:
                 break
             gone.append(row)
         if gone:

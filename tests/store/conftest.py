@@ -127,7 +127,6 @@ class NarrowSqliteKit(SqliteKit):
         sqlite_places: {"MANY": 2, "REMEMBERED": 1},
         sqlite_trail: {"RUN_ENTRIES": 12, "_PER_BUCKET": 1, "_PAGE": 2, "_ENTRIES": 1},
         sqlite_audit: {"_PAGE": 2},
-        sqlite_trail: {"RUN_ENTRIES": 20, "BUCKET_BITS": 8},
         bodies: {"SHARED_BYTES": 30},
         names: {"MOST": 12},
     }
