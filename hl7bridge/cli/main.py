@@ -23,6 +23,8 @@ COMMANDS = {
     "show": "find",
     "stats": "find",
     "patient": "patient",
+    "disclosures": "audit",
+    "audit": "audit",
     "queue": "queue",
     "replay": "replay",
     "send": "wire",

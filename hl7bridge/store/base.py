@@ -20,7 +20,15 @@ from hashlib import blake2b
 from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.store.audit_rows import AuditHead, AuditRecord, AuditRow, records_of
+from hl7bridge.store.audit_rows import (
+    DISCLOSURES,
+    KINDS,
+    REFUSED,
+    AuditHead,
+    AuditRecord,
+    AuditRow,
+    records_of,
+)
 from hl7bridge.store.programme_rows import DueLook, FactRow, Look, NoticeRow
 from hl7bridge.store.rows import (
     ACCEPTANCES,
@@ -61,9 +69,12 @@ __all__ = [
     "ACCEPTANCES",
     "BODY_BITS",
     "COUNTER_BITS",
+    "DISCLOSURES",
+    "KINDS",
     "MAX_NODE",
     "MAX_PAYLOADS",
     "RAW_BODY",
+    "REFUSED",
     "REUSED_CONTROL_ID",
     "STORE_LOST",
     "Act",

@@ -125,7 +125,7 @@ class NarrowSqliteKit(SqliteKit):
         sqlite_control: {"WAITING": 8, "_AT_ONCE": 2, "_LONGEST": 6},
         sqlite_upkeep: {"DUE_PAGES": 20, "OVERDUE_PAGES": 40, "MOST_HOLES": 2, "_SLICES": 2, "_ENTRIES": 1},
         sqlite_places: {"MANY": 2, "REMEMBERED": 1},
-        sqlite_trail: {"RUN_ENTRIES": 12, "_PER_BUCKET": 1, "_PAGE": 2, "_ENTRIES": 1},
+        sqlite_trail: {"RUN_ENTRIES": 12, "_BUCKETS": 4, "_SHIFT": 62, "_PAGE": 2, "_ENTRIES": 1},
         sqlite_audit: {"_PAGE": 2},
         bodies: {"SHARED_BYTES": 30},
         names: {"MOST": 12},

@@ -1,6 +1,6 @@
 -- name: head
 -- The newest row of the chain.
-SELECT sequence, at_us, hash FROM audit ORDER BY sequence DESC LIMIT 1;
+SELECT sequence, at_us, hash FROM audit WHERE sequence > 0 ORDER BY sequence DESC LIMIT 1;
 
 -- name: anchor
 -- The last row that retention took away.
@@ -24,7 +24,7 @@ SELECT sequence, at_us, data, hash FROM audit WHERE sequence = ?;
 
 -- name: oldest
 -- The oldest rows, without their data.
-SELECT sequence, at_us, hash FROM audit ORDER BY sequence LIMIT ?;
+SELECT sequence, at_us, hash FROM audit WHERE sequence > 0 ORDER BY sequence LIMIT ?;
 
 -- name: delete
 -- The rows up to one.
