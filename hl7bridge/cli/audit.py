@@ -184,7 +184,9 @@ def _read(trail: Iterable[AuditRecord]) -> Iterator[AuditRecord]:
 def _remark(record: AuditRecord) -> str:
     words = [record.reason or record.detail or ""]
     if record.kind == "begin":
-        words.append(f"deliveries up to {record.delivery} may have been sent before")
+        words.append("the trail begins")
+        if record.delivery:
+            words.append(f"deliveries up to {record.delivery} may have been sent before")
     if record.possible_duplicate:
         words.append("possible duplicate")
     if record.replayed:
@@ -285,7 +287,7 @@ def _show(found: list[Disclosed], identifiers: int) -> None:
         click.echo(f"nothing was disclosed of this patient ({count})")
         return
     table(
-        ["when", "to", "received", "type", "of", "message", "under", "remark"],
+        ["when", "to", "received", "type", "event date", "message", "under", "remark"],
         [
             [
                 local(each.record.at_us),

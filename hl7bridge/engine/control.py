@@ -213,7 +213,7 @@ def _described(**given: Any) -> str:
     return " ".join(
         name if each is True else f"{name}={','.join(map(str, each)) if isinstance(each, list) else each}"
         for name, each in given.items()
-        if each not in (None, False)
+        if each is not None and each is not False
     )
 
 
