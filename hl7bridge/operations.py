@@ -53,6 +53,8 @@ PAGE = 500
 PATIENCE_S = 600.0
 #: The same where somebody waits to look at something.
 VIEW_S = 10.0
+#: How far the times of the audit trail's rows may be out of order, in microseconds.
+SLACK_US = 86_400_000_000
 
 
 class NotRunning(HL7BridgeError):
@@ -238,13 +240,37 @@ class Operations:
         finally:
             store.close()
 
-    def trail(self) -> Iterator[AuditRecord]:
-        """The records of the audit trail, oldest first. Raises ValueError at a row that cannot be read."""
-        after = 0
+    def trail(self, since_us: int | None = None, until_us: int | None = None) -> Iterator[AuditRecord]:
+        """The records of the audit trail from a time (inclusive) to another (exclusive), oldest first. Raises ValueError at a row that
+        cannot be read.
+        """
+        for record in self._trail(since_us, until_us):
+            if (since_us is None or record.at_us >= since_us) and (
+                until_us is None or record.at_us < until_us
+            ):
+                yield record
+
+    def _trail(self, since_us: int | None, until_us: int | None) -> Iterator[AuditRecord]:
+        """The same with some more at both ends."""
+        after = 0 if since_us is None else self._before(since_us)
         while page := self.reader.audit_rows(after, PAGE):
             for row in page:
                 yield from records_of(row)
             after = page[-1].sequence
+            if until_us is not None and page[-1].at_us > until_us + SLACK_US:
+                return
+
+    def _before(self, since_us: int) -> int:
+        """A row before all that are from this time on; clocks that were set back by less than a day are allowed for."""
+        low, high = self.reader.audit_anchor().sequence, self.reader.audit_head().sequence
+        while low < high:
+            middle = (low + high) // 2
+            page = self.reader.audit_rows(middle, 1)
+            if page and page[0].at_us < since_us - SLACK_US:
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
     def head(self) -> AuditHead:
         """The newest row of the audit trail."""
@@ -258,16 +284,21 @@ class Operations:
         """All identifiers of a patient, named as in `patient_key`, those joined by merges among them."""
         return known_of(self.patient_key(patient), self.reader.aliases, self.reader.facts).patient
 
-    def disclosures(self, patients: Sequence[int]) -> list[Disclosed]:
-        """What was disclosed of these patients, and what was refused, in the order of time."""
-        after, keys = 0, set(patients)
+    def disclosures(
+        self, patients: Sequence[int], since_us: int | None = None, until_us: int | None = None
+    ) -> list[Disclosed]:
+        """What was disclosed of these patients from a time to another, and what was refused, in the order of time."""
+        after, keys = 0 if since_us is None else self._before(since_us), set(patients)
         found: list[AuditRecord] = []
         while page := self.reader.audit_of(patients, after, PAGE):
             found += [
                 record
                 for row in page
                 for record in records_of(row)
-                if record.delivery is not None and not keys.isdisjoint(record.patients)
+                if record.delivery is not None
+                and not keys.isdisjoint(record.patients)
+                and (since_us is None or record.at_us >= since_us)
+                and (until_us is None or record.at_us < until_us)
             ]
             after = page[-1].sequence
         found.sort(key=lambda record: (record.at_us, record.sequence))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -140,17 +141,14 @@ def list_(
     with Operations(data) as operations:
         found = (
             record
-            for record in _read(operations.trail())
-            if _between(record, since_us, until_us)
-            and (operator is None or record.operator == operator)
-            and (not kinds or record.kind in kinds)
+            for record in _read(operations.trail(since_us, until_us))
+            if (operator is None or record.operator == operator) and (not kinds or record.kind in kinds)
         )
         if as_json:
             for record in found:
                 echo_json(record)
             return
-        rows = list(found)
-    shown = rows[-limit:] if limit else rows
+        shown = deque(found, limit or None)
     table(
         ["row", "when", "kind", "operator", "what", "message", "delivery", "to", "remark"],
         [
@@ -168,8 +166,8 @@ def list_(
             for each in shown
         ],
     )
-    if len(shown) < len(rows):
-        click.echo(f"the newest {limit} of {len(rows):,}; --limit 0 shows all", err=True)
+    if limit and len(shown) == limit:
+        click.echo(f"the newest {limit}; --limit 0 shows all", err=True)
 
 
 def _read(trail: Iterable[AuditRecord]) -> Iterator[AuditRecord]:
@@ -196,10 +194,6 @@ def _remark(record: AuditRecord) -> str:
 
 def _number(number: int | None) -> str:
     return "" if number is None else str(number)
-
-
-def _between(record: AuditRecord, since_us: int | None, until_us: int | None) -> bool:
-    return (since_us is None or record.at_us >= since_us) and (until_us is None or record.at_us < until_us)
 
 
 @click.command()
@@ -232,9 +226,7 @@ def disclosures(
         tell_view(operations, "disclosures", patients=person.keys, unrecorded=unrecorded)
         kinds = (*DISCLOSURES, REFUSED) if refused else DISCLOSURES
         found = [
-            each
-            for each in _told(operations, person.keys)
-            if each.record.kind in kinds and _between(each.record, since_us, until_us)
+            each for each in _told(operations, person.keys, since_us, until_us) if each.record.kind in kinds
         ]
     if person.held is not None:
         click.echo(
@@ -251,9 +243,11 @@ def disclosures(
         _show(found, len(person.keys))
 
 
-def _told(operations: Operations, keys: Iterable[int]) -> list[Disclosed]:
+def _told(
+    operations: Operations, keys: Sequence[int], since_us: int | None, until_us: int | None
+) -> list[Disclosed]:
     try:
-        return operations.disclosures(tuple(keys))
+        return operations.disclosures(keys, since_us, until_us)
     except ValueError as error:
         raise HL7BridgeError(
             str(error), code="bad-trail", hint="`hl7bridge audit verify` says which row it is"

@@ -5,14 +5,15 @@ One row holds the records of one transaction, so that a message costs no row of 
     SHA-256(hash of the row before || sequence, 8 bytes || time, 8 bytes || data)
 
 with both numbers big-endian and signed, and 32 zero bytes before the first row: anybody can check it with nothing but this line. The
-data is the byte `1`, which names the format, and JSON (RFC 8259, UTF-8): `[words, records]`. Each record begins with its kind and the
-microseconds between it and the row's time; words stand as their places in the list:
+data is the byte `1`, which names the format, and JSON (RFC 8259, UTF-8): `[subjects, records]`. A record begins with the place of its
+subject in that list and with its time, in microseconds after the row's (or before it, below zero). By the subject's first word:
 
-    [kind, us, delivery, message, destination, scope, type, event date, version, attempts, answer or reason, marks, patient key ...]
-    ["view", us, operator, command, message, patient key ...]
-    ["act", us, operator, verb, detail]
-    ["begin", us, last delivery]             in the first row: those up to that one may have been sent before there was a trail
-    ["cut", us, row]                         retention took the rows up to that one away: "sequence:its time:its hash"
+    ["sent" | "maybe" | "answered" | "refused", destination, scope, type, version, answer or reason]
+        [subject, us, delivery, message, event date, attempts, marks, patient key ...]
+    ["view", operator, command]     [subject, us, message, patient key ...]
+    ["act", operator, verb]         [subject, us, detail]
+    ["begin"]                       [subject, us, delivery]     in the first row: deliveries up to this one may have been sent before
+    ["cut"]                         [subject, us, row]          retention took the rows up to "sequence:time:hash" away
 
 No record holds a name, a number of a patient or text of a message: patients are keyed hashes, reasons are words of the configuration.
 Refuses to know where rows are kept. Raises ValueError for data that is not written so.
@@ -142,14 +143,14 @@ def kind_of(change: DeliveryChange, code_before: str | None) -> str | None:
 class Gathering:
     """Collects the records of one transaction. `begin` (a new trail's last delivery) goes before the first."""
 
-    __slots__ = ("_begin", "_times", "_words", "keys", "records")
+    __slots__ = ("_at_us", "_begin", "_keys", "_records", "_subjects")
 
     def __init__(self, begin: int | None = None) -> None:
         self._begin = begin
-        self._words: dict[str | None, int] = {}
-        self._times: list[int] = []
-        self.records: list[list[Any]] = []
-        self.keys: list[tuple[int, ...]] = []
+        self._at_us: int | None = None
+        self._subjects: dict[tuple[str | None, ...], int] = {}
+        self._records: list[list[Any]] = []
+        self._keys: list[tuple[int, ...]] = []
 
     def delivery(
         self,
@@ -163,26 +164,10 @@ class Gathering:
     ) -> None:
         """A disclosure or a refusal; `said` is the answer's code, or the refusal's reason."""
         destination, scope, (message, type_, event_date, version, patients, marks) = place
-        word, words = self._words.setdefault, self._words
-        self.records.append(
-            [
-                kind,
-                0,
-                delivery,
-                message,
-                word(destination, len(words)),
-                word(scope, len(words)),
-                word(type_, len(words)),
-                event_date,
-                word(version, len(words)),
-                attempts,
-                word(said, len(words)),
-                marks | DOUBTFUL if doubtful else marks,
-                *patients,
-            ]
-        )
-        self._times.append(at_us)
-        self.keys.append(patients)
+        if doubtful:
+            marks |= DOUBTFUL
+        subject = (kind, destination, scope, type_, version, said)
+        self._add(subject, at_us, [delivery, message, event_date, attempts, marks, *patients], patients)
 
     def born(self, message: NewMessage, about: About | None = None) -> None:
         """The deliveries of a message that were refused, or sent, when it was accepted."""
@@ -194,8 +179,17 @@ class Gathering:
 
     def changed(self, change: DeliveryChange, place: Place, code_before: str | None) -> None:
         """A change of a delivery, if it is anything to the trail."""
-        kind = kind_of(change, code_before)
-        if kind is not None:
+        if change.status == _SENT:
+            self.delivery(
+                SENT,
+                change.at_us,
+                change.id,
+                place,
+                change.attempts,
+                change.code,
+                bool(change.possible_duplicate),
+            )
+        elif (kind := kind_of(change, code_before)) is not None:
             said = change.reason if kind is REFUSED else change.code
             self.delivery(
                 kind, change.at_us, change.id, place, change.attempts, said, bool(change.possible_duplicate)
@@ -211,50 +205,55 @@ class Gathering:
     def acts(self, acts: Iterable[Act]) -> None:
         """What operators did."""
         for act in acts:
-            self._add(act.at_us, [ACT, 0, self._word(act.operator), self._word(act.verb), act.detail])
+            self._add((ACT, act.operator, act.verb), act.at_us, [act.detail])
 
     def views(self, views: Iterable[View]) -> None:
         """What operators looked at."""
         for view in views:
-            record = [VIEW, 0, self._word(view.operator), self._word(view.command), view.message]
-            self._add(view.at_us, [*record, *view.patients], view.patients)
+            self._add(
+                (VIEW, view.operator, view.command),
+                view.at_us,
+                [view.message, *view.patients],
+                view.patients,
+            )
 
     def cut(self, last: AuditHead, at_us: int) -> None:
         """Retention takes the rows up to this one away."""
-        self._add(at_us, [CUT, 0, cut_of(last)])
+        self._add((CUT,), at_us, [cut_of(last)])
 
     def start(self, at_us: int) -> None:
         """The trail begins now, if it has not."""
         if self._begin is not None:
-            self._add(at_us, [BEGIN, 0, self._begin])
-            self._begin = None
+            begin, self._begin = self._begin, None
+            self._add((BEGIN,), at_us, [begin])
 
-    def _add(self, at_us: int, record: list[Any], keys: tuple[int, ...] = ()) -> None:
-        self.records.append(record)
-        self._times.append(at_us)
-        self.keys.append(keys)
-
-    def _word(self, word: str | None) -> int:
-        return self._words.setdefault(word, len(self._words))
+    def _add(
+        self, subject: tuple[str | None, ...], at_us: int, rest: list[Any], keys: tuple[int, ...] = ()
+    ) -> None:
+        if self._begin is not None:
+            self.start(at_us)
+        subjects = self._subjects
+        place = subjects.get(subject)
+        if place is None:
+            place = subjects[subject] = len(subjects)
+        if self._at_us is None:
+            self._at_us = at_us
+        self._records.append([place, at_us - self._at_us, *rest])
+        self._keys.append(keys)
 
     def rows(self, head: AuditHead) -> list[tuple[AuditRow, set[int]]]:
         """The rows behind `head`, each with the keys of the patients that it tells of."""
-        if self._begin is not None:
-            self._times.insert(0, min(self._times))
-            self.records.insert(0, [BEGIN, 0, self._begin])
-            self.keys.insert(0, ())
-        words = list(self._words)
+        if self._at_us is None:
+            return []
+        subjects, at_us, records = list(self._subjects), self._at_us, self._records
         made: list[tuple[AuditRow, set[int]]] = []
-        for start in range(0, len(self.records), MOST_RECORDS):
-            end = start + MOST_RECORDS
-            records, times = self.records[start:end], self._times[start:end]
-            at_us = max(times)
-            for record, time_us in zip(records, times, strict=True):
-                record[1] = at_us - time_us
-            data = FORMAT + _encode([words, records]).encode()
-            sequence, hash_ = head.sequence + 1, link(head.hash, head.sequence + 1, at_us, data)
-            made.append((AuditRow(sequence, at_us, data, hash_), set().union(*self.keys[start:end])))
-            head = AuditHead(sequence, at_us, hash_)
+        for start in range(0, len(records), MOST_RECORDS):
+            some = records if len(records) <= MOST_RECORDS else records[start : start + MOST_RECORDS]
+            data = FORMAT + _encode([subjects, some]).encode()
+            sequence = head.sequence + 1
+            head = AuditHead(sequence, at_us, link(head.hash, sequence, at_us, data))
+            keys = set().union(*self._keys[start : start + MOST_RECORDS])
+            made.append((AuditRow(sequence, at_us, data, head.hash), keys))
         return made
 
 
@@ -263,52 +262,43 @@ def records_of(row: AuditRow) -> list[AuditRecord]:
     if row.data[:1] != FORMAT:
         raise ValueError("a row of the audit trail has a format that this program does not know")
     try:
-        words, records = json.loads(row.data[1:])
-        return [_record(row, words, record) for record in records]
+        subjects, records = json.loads(row.data[1:])
+        return [_record(row, subjects[record[0]], record) for record in records]
     except (TypeError, LookupError, ValueError, RecursionError):
         raise ValueError("a row of the audit trail cannot be read") from None
 
 
-def _record(row: AuditRow, words: Sequence[str | None], record: Sequence[Any]) -> AuditRecord:
-    kind, at_us = record[0], row.at_us - record[1]
+def _record(row: AuditRow, subject: Sequence[Any], record: Sequence[Any]) -> AuditRecord:
+    kind, *words = subject
+    begin = row.sequence, row.at_us + record[1], kind
     if kind == VIEW:
-        operator, command, message = record[2:5]
-        return AuditRecord(
-            row.sequence,
-            at_us,
-            kind,
-            message=message,
-            patients=tuple(record[5:]),
-            operator=words[operator],
-            verb=words[command],
-        )
+        operator, command = words
+        patients = tuple(record[3:])
+        return AuditRecord(*begin, message=record[2], patients=patients, operator=operator, verb=command)
     if kind == ACT:
-        operator, verb, detail = record[2:]
-        return AuditRecord(
-            row.sequence, at_us, kind, operator=words[operator], verb=words[verb], detail=detail
-        )
+        operator, verb = words
+        return AuditRecord(*begin, operator=operator, verb=verb, detail=record[2])
     if kind == BEGIN:
-        return AuditRecord(row.sequence, at_us, kind, delivery=record[2])
+        return AuditRecord(*begin, delivery=record[2])
     if kind == CUT:
-        return AuditRecord(row.sequence, at_us, kind, detail=record[2])
-    delivery, message, destination, scope, type_, date, version, attempts, said, marks = record[2:12]
+        return AuditRecord(*begin, detail=record[2])
     if kind not in KINDS:
         raise ValueError("a record of an unknown kind")
+    destination, scope, type_, version, said = words
+    delivery, message, date, attempts, marks = record[2:7]
     return AuditRecord(
-        row.sequence,
-        at_us,
-        kind,
+        *begin,
         delivery=delivery,
         message=message,
-        destination=words[destination],
-        scope=words[scope],
-        type=words[type_],
+        destination=destination,
+        scope=scope,
+        type=type_,
         event_date=date,
-        version=words[version],
+        version=version,
         attempts=attempts,
-        code=None if kind == REFUSED else words[said],
-        reason=words[said] if kind == REFUSED else None,
+        code=None if kind == REFUSED else said,
+        reason=said if kind == REFUSED else None,
         possible_duplicate=bool(marks & DOUBTFUL),
         replayed=bool(marks & REPLAYED),
-        patients=tuple(record[12:]),
+        patients=tuple(record[7:]),
     )

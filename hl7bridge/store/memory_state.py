@@ -98,8 +98,7 @@ class State:
 
     def chain(self, gathered: Gathering) -> None:
         """Puts what was gathered into the audit trail."""
-        if gathered.records:
-            self.audit += [row for row, _ in gathered.rows(self.head)]
+        self.audit += [row for row, _ in gathered.rows(self.head)]
 
 
 class Pending:

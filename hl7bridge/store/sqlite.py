@@ -45,7 +45,7 @@ from hl7bridge.store.checks import WRONG, is_plain_acceptance, once, wrong_shape
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
 from hl7bridge.store.sqlite_control import ControlIndex
-from hl7bridge.store.sqlite_places import Places, Standing
+from hl7bridge.store.sqlite_places import Places
 from hl7bridge.store.sqlite_programme import learn, look_again, tell
 from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
@@ -263,7 +263,7 @@ class SqliteStore(SqliteReader):
             if was_open != (after < 2):
                 opened[destination] = opened.get(destination, 0) + (-1 if was_open else 1)
             if not each_once:
-                before[c.id] = Standing(destination, after < 2, place, c.code, c.attempts)
+                before[c.id] = destination, after < 2, place, c.code, c.attempts
             if each_once and is_plain_acceptance(c):
                 accepted.append((c.at_us, c.code, c.id))
                 continue
@@ -323,7 +323,8 @@ class SqliteStore(SqliteReader):
         gathered = self._trail.gathering()
         gathered.start(at_us)
         for delivery_id, was in self._places.sending():
-            gathered.interrupted(delivery_id, was.place, was.attempts, was.code, at_us)
+            _, _, place, code, attempts = was
+            gathered.interrupted(delivery_id, place, attempts, code, at_us)
         self._trail.keep(gathered)
         self._conn.execute(_COMMIT["recover"], (at_us,))
         return counts

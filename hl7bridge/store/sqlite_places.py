@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from hl7bridge.store.audit_rows import REPLAYED, Place
+from hl7bridge.store.audit_rows import REPLAYED
 from hl7bridge.store.base import DeliveryChange, StoreFault
 from hl7bridge.store.names import Names, Words
-from hl7bridge.store.sqlite_rows import NO_CODE, unpacked_keys
+from hl7bridge.store.sqlite_rows import NO_CODE, Standing, unpacked_keys
 
 #: Deliveries looked up in one statement.
 MANY = 200
@@ -26,16 +26,6 @@ _OF_THESE = f"{_COLUMNS} NOT INDEXED {_JOINED} d.id IN ("
 _SENDING = f"{_COLUMNS} INDEXED BY delivery_sending {_JOINED} d.status = 1"
 
 
-class Standing(NamedTuple):
-    """A delivery before it changes; `destination` is a word's number, `code` the answer to its last attempt."""
-
-    destination: int
-    is_open: bool
-    place: Place
-    code: str | None
-    attempts: int
-
-
 class Places:
     """For one writer's connection."""
 
@@ -46,13 +36,12 @@ class Places:
         self._file = file
         self._known: dict[int, Standing] = {}
 
-    def settle(self, accepted: Iterable[tuple[int, int, Place]], changes: Iterable[DeliveryChange]) -> None:
+    def settle(self, accepted: Iterable[tuple[int, Standing]], changes: Iterable[DeliveryChange]) -> None:
         """These were accepted open, those changed, durably."""
         known = self._known
         if len(known) > REMEMBERED:
             known.clear()
-        for delivery_id, destination, place in accepted:
-            known[delivery_id] = Standing(destination, True, place, None, 0)
+        known.update(accepted)
         for change in changes:
             known.pop(change.id, None)
 
@@ -94,5 +83,5 @@ class Places:
             place = (word(destination), word(scope), about)
             yield (
                 delivery_id,
-                Standing(destination, status < 2, place, None if code == NO_CODE else code, attempts),
+                (destination, status < 2, place, None if code == NO_CODE else code, attempts),
             )

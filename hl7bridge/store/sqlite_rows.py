@@ -60,6 +60,11 @@ def control_id_key(control_id: str) -> int:
     return crc32(control_id.encode()) | CONTROL_ID_BIT
 
 
+#: A delivery before it changes: its destination's number, whether it is open, what the audit trail says of it, the answer to its last
+#: attempt, and how many there were.
+Standing = tuple[int, bool, Place, "str | None", int]
+
+
 @dataclass(slots=True)
 class MessageRows:
     """The rows of a batch's messages, by table, what they add to the open deliveries of each destination, and the messages that have
@@ -73,7 +78,7 @@ class MessageRows:
     search: dict[int, list[list[int]]] = field(default_factory=dict)
     slices: dict[int, list[int]] = field(default_factory=dict)
     opened: dict[int, int] = field(default_factory=dict)
-    places: list[tuple[int, int, Place]] = field(default_factory=list)
+    places: list[tuple[int, Standing]] = field(default_factory=list)
     ended: list[tuple[NewMessage, About]] = field(default_factory=list)
     size: int = 0
 
@@ -200,7 +205,7 @@ def _add_deliveries(
         )
         if status < 2:
             opened[destination] = opened.get(destination, 0) + 1
-            rows.places.append((delivery_id, destination, (d.destination, d.scope, about)))
+            rows.places.append((delivery_id, (destination, True, (d.destination, d.scope, about), None, 0)))
         else:
             ended = True
         if delivery_id < first:

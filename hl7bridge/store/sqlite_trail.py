@@ -76,12 +76,11 @@ class Trail:
     def keep(self, gathered: Gathering) -> int:
         """Chains what was gathered, and carries the index on. Gives the bytes written, about."""
         size = 0
-        if gathered.records:
-            for row, keys in gathered.rows(self._next):
-                self._conn.execute(_AUDIT["insert"], row)
-                self._next = AuditHead(row.sequence, row.at_us, row.hash)
-                self._added.append((row.sequence, keys))
-                size += len(row.data) + 60
+        for row, keys in gathered.rows(self._next):
+            self._conn.execute(_AUDIT["insert"], row)
+            self._next = AuditHead(row.sequence, row.at_us, row.hash)
+            self._added.append((row.sequence, keys))
+            size += len(row.data) + 60
         if self._bucket < _BUCKETS:
             size += self._carry(1 + sum(len(keys) for _, keys in self._added) // _PER_BUCKET)
         return size

@@ -151,6 +151,9 @@ def test_views_are_told_with_and_without_an_engine_and_a_replay_is_an_act(site: 
     [_, again] = site.rows("disclosures", "--patient", "7^RETAIL")
     assert again["replay"]
     assert site.rows("audit", "list", "--operator", "nobody") == []
+    assert site.rows("audit", "list", "--since", "1d")[0]["kind"] == "begin"
+    assert site.rows("audit", "list", "--until", "1d") == []
+    assert site.rows("audit", "list", "--since", "2100-01-01") == []
     assert "follow one another" in site.run("audit", "verify").stdout
 
 
@@ -168,6 +171,30 @@ def test_what_cannot_be_told_is_not_shown_unless_somebody_answers_for_it(site: S
         assert "not in the audit trail" in ran.stderr
     site.run("show", "1", "--unrecorded")
     assert len(site.rows("audit", "list", "--kind", "view")) == 1, "what can be told is told"
+
+
+def test_what_was_on_its_way_when_the_engine_was_killed_may_have_been_received(site: Site) -> None:
+    """A hospital that takes everything and answers nothing."""
+    hospital = socket.create_server(("127.0.0.1", 0))
+    folder = site.engine.config
+    send = f"{{mllp: {{host: 127.0.0.1, port: {hospital.getsockname()[1]}}}}}"
+    text = AFFILIATE.format("live").replace("{file: {folder: out}}", send)
+    (folder / "affiliates/lakeview.yaml").write_text(text)
+    site.run("reload")
+    site.say(dispense("A", "7^^^RETAIL^PI"))
+    connection, _ = hospital.accept()
+    connection.settimeout(20)
+    assert connection.recv(65536)
+    site.engine.kill()
+    assert site.rows("disclosures", "--patient", "7^RETAIL") == []
+    connection.close()
+    hospital.close()
+    site.engine.start()
+    [told] = site.rows("disclosures", "--patient", "7^RETAIL")
+    assert told["received"] == "may have been received"
+    assert told["possible_duplicate"]
+    assert "possible duplicate" in site.run("disclosures", "--patient", "7^RETAIL").stdout
+    site.run("audit", "verify")
 
 
 def test_tampering_is_found_at_the_row_and_a_chain_written_anew_by_a_kept_head(site: Site) -> None:

@@ -52,7 +52,7 @@ def tampered(path: Path, *statements: str) -> list[str]:
     "what",
     [
         "at_us = at_us + 1",
-        "data = CAST(replace(CAST(data AS TEXT), '[[', '[[ ') AS BLOB)",
+        "data = CAST(replace(CAST(data AS TEXT), '[[', '[ [') AS BLOB)",
         "hash = zeroblob(32)",
         "hash = x'00'",
         "data = x''",
