@@ -47,6 +47,10 @@ VIEW, ACT, BEGIN, CUT = "view", "act", "begin", "cut"
 DISCLOSURES: Final = (SENT, MAYBE, ANSWERED)
 KINDS: Final = (*DISCLOSURES, REFUSED, VIEW, ACT, BEGIN, CUT)
 
+#: Where a record's patients begin.
+_FIRST_PATIENT: Final = {SENT: 7, MAYBE: 7, ANSWERED: 7, REFUSED: 7, VIEW: 3}
+_NONE: Final = 1 << 30
+_HALF: Final = 1 << 63
 _NUMBERS = struct.Struct(">qq")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _CANCELLED, _SENT = int(DeliveryStatus.CANCELLED), int(DeliveryStatus.SENT)
@@ -266,6 +270,21 @@ def records_of(row: AuditRow) -> list[AuditRecord]:
         return [_record(row, subjects[record[0]], record) for record in records]
     except (TypeError, LookupError, ValueError, RecursionError):
         raise ValueError("a row of the audit trail cannot be read") from None
+
+
+def patients_of(row: AuditRow) -> set[int]:
+    """The keys of a row's patients; none for a row that cannot be read, of which a check of the chain tells."""
+    if row.data[:1] != FORMAT:
+        return set()
+    try:
+        subjects, records = json.loads(row.data[1:])
+        starts = [_FIRST_PATIENT.get(subject[0], _NONE) for subject in subjects]
+        found: set[int] = set()
+        for record in records:
+            found.update(record[starts[record[0]] :])
+    except (TypeError, LookupError, ValueError, RecursionError):
+        return set()
+    return {key for key in found if isinstance(key, int) and -_HALF <= key < _HALF}
 
 
 def _record(row: AuditRow, subject: Sequence[Any], record: Sequence[Any]) -> AuditRecord:

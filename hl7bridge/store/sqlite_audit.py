@@ -7,10 +7,10 @@ to judge the chain. Raises sqlite3.Error.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from hl7bridge.store import sql
-from hl7bridge.store.audit_rows import GENESIS, AuditHead, AuditRow, records_of
+from hl7bridge.store.audit_rows import GENESIS, AuditHead, AuditRow, patients_of
 
 _AUDIT = sql.load("audit.sql")
 #: Rows read at a time.
@@ -56,24 +56,12 @@ def rows_of(conn: sqlite3.Connection, patients: Iterable[int], after: int, limit
     after = max(after, last)
     while page := rows_after(conn, after, _PAGE):
         for each in page:
-            if any(word in each.data for word in words) and _tells_of(each, keys):
+            if any(word in each.data for word in words) and not patients_of(each).isdisjoint(keys):
                 found.append(each)
                 if len(found) == limit:
                     return found
         after = page[-1].sequence
     return found
-
-
-def _tells_of(row: AuditRow, keys: Sequence[int]) -> bool:
-    return not patients_of(row).isdisjoint(keys)
-
-
-def patients_of(row: AuditRow) -> set[int]:
-    """The keys of a row's patients; none for a row that cannot be read, of which a check of the chain tells."""
-    try:
-        return {key for record in records_of(row) for key in record.patients}
-    except ValueError:
-        return set()
 
 
 def unfound(conn: sqlite3.Connection) -> int | None:

@@ -17,8 +17,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from hl7bridge.store import sql
-from hl7bridge.store.audit_rows import AuditHead, AuditRow, Gathering
-from hl7bridge.store.sqlite_audit import anchor_of, head_of, patients_of
+from hl7bridge.store.audit_rows import AuditHead, AuditRow, Gathering, patients_of
+from hl7bridge.store.sqlite_audit import anchor_of, head_of
 
 _AUDIT = sql.load("audit.sql")
 #: Entries after which those that wait become a run.

@@ -132,10 +132,27 @@ def test_an_index_that_hides_somebody_is_found(trail: Path, statement: str) -> N
     assert "the index by patient does not agree" in fault
 
 
-def test_a_trail_that_was_tampered_with_keeps_nobody_from_working(trail: Path, rows: Any) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\x00",
+        b"2[[],[]]",
+        b"1",
+        b"1[]",
+        b"1[[[[]]],[[0,0]]]",
+        b"1[[],[[0]]]",
+        b'1[[["view","a","b"]],[[0,0,1,"x",null,[1]]]]',
+        b'1[[["view","a","b"]],[[0,0,1,99999999999999999999]]]',
+        b'1[[["view"]],[[0,0,1]]]',
+        b'1[[["gossip",1,2]],[[0,0,1]]]',
+        b"1" + b"[" * 100_000,
+    ],
+)
+def test_a_trail_that_was_tampered_with_keeps_nobody_from_working(trail: Path, data: bytes) -> None:
     conn = sqlite3.connect(trail)
     with conn:
-        conn.execute("UPDATE audit SET data = x'00' WHERE sequence > 30")
+        conn.execute("UPDATE audit SET data = ? WHERE sequence > 30", (data,))
     conn.close()
     store = SqliteStore(trail)
     store.commit(Batch(views=[View(1, "sue", "show", None, (7,))]))

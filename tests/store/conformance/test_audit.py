@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hl7bridge.store.audit_check import check
-from hl7bridge.store.audit_rows import DISCLOSURES, AuditHead
+from hl7bridge.store.audit_rows import DISCLOSURES, MOST_RECORDS, AuditHead
 from hl7bridge.store.base import (
     Act,
     AuditRecord,
@@ -142,6 +142,19 @@ def test_patients_are_found_under_each_number_in_old_and_new_rows(kit: Any, rows
         assert [row.sequence for row in each.audit_of([-9, -60, -30], 30, 2)] == [60]
         assert each.audit_of([4444]) == []
         assert each.audit_unfound() is None
+
+
+def test_a_transaction_with_many_records_makes_several_rows(kit: Any, rows: Any) -> None:
+    many = 2 * MOST_RECORDS + 1
+    deliveries = [rows.delivery(status=SENDING) for _ in range(many)]
+    kit.store.commit(rows.batch(*[rows.message(each) for each in deliveries]))
+    kit.store.commit(Batch(changes=[rows.sent(each.id, at_us=each.id) for each in deliveries]))
+    for store in (kit.store, kit.reader(), kit.crash()):
+        assert [record.delivery for record in told(store)] == [each.id for each in deliveries]
+        assert [record.at_us for record in told(store)] == [each.id for each in deliveries]
+        assert [row.sequence for row in store.audit_of([many])] == [3]
+        assert [row.sequence for row in store.audit_of([1, MOST_RECORDS + 5])] == [1, 2]
+        assert check(store).faults == []
 
 
 def test_what_is_not_kept_is_not_told(store: Store, rows: Any) -> None:
