@@ -1,7 +1,8 @@
 """What an operator may ask and do, for every face (command line, console): search, show, count; and acts on a running engine.
 
 Reading opens the store beside the engine, read only. Acting goes through the engine's control socket. Faces know neither SQL nor
-sockets. Raises HL7BridgeError, with what to do, for a data folder without a store or an engine that does not run.
+sockets. What shows patients' data is told to the audit trail first (`view`). Raises HL7BridgeError, with what to do, for a data
+folder without a store or an engine that does not run.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import getpass
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,12 +26,17 @@ from hl7bridge.affiliation.known import known_of
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.people import Patient
 from hl7bridge.affiliation.report import Period
+from hl7bridge.channel.contract import Contract, contracts_of
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.medicinetable import medicines_of
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE, socket_path
+from hl7bridge.store.audit_check import Verdict, check
 from hl7bridge.store.base import (
+    AuditHead,
+    AuditRecord,
+    Batch,
     DeliveryQuery,
     DeliveryRow,
     MessageDetail,
@@ -36,6 +44,8 @@ from hl7bridge.store.base import (
     MessageRow,
     Stats,
     StoreReader,
+    View,
+    records_of,
 )
 from hl7bridge.store.hashes import Hashes
 from hl7bridge.store.sqlite_reader import SqliteReader
@@ -46,10 +56,29 @@ if TYPE_CHECKING:
 PAGE = 500
 #: Seconds without a word after which an engine counts as stuck.
 PATIENCE_S = 600.0
+#: The same where somebody waits to look at something.
+VIEW_S = 10.0
+#: How far the times of the audit trail's rows may be out of order, in microseconds.
+SLACK_US = 86_400_000_000
 
 
 class NotRunning(HL7BridgeError):
     """No engine runs on this data folder. Code: `not-running`."""
+
+
+class Unrecorded(HL7BridgeError):
+    """A view that the audit trail cannot be told of now. Code: `unrecorded`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosed:
+    """A disclosure or a refusal of a patient's data, with whom it concerns: the affiliate's full name (else the destination's), and
+    the first day of the agreement's scope by the configuration that decided it, YYYY-MM-DD or None where there is no agreement.
+    """
+
+    record: AuditRecord
+    full_name: str
+    agreement_from: str | None
 
 
 class Operations:
@@ -196,12 +225,131 @@ class Operations:
         """Counts since a time."""
         return self.reader.stats(since_us)
 
+    # -- the audit trail -----------------------------------------------------------------------------------------------------
+
+    def view(
+        self,
+        command: str,
+        *,
+        message: int | None = None,
+        patients: Sequence[int] = (),
+        unrecorded: bool = False,
+    ) -> bool:
+        """Tells the audit trail that this operator is about to look at patients' data; durable when it returns.
+
+        The running engine does it; where none runs, this process does, as the store's one writer for that moment. Where neither is
+        possible (the disk is full, the engine hangs, the folder belongs to somebody else) it raises Unrecorded, and nothing shall be
+        shown. With `unrecorded` it says False instead of raising: who is paged at night must be able to look at what is broken, says
+        so by the option, and answers for it.
+        """
+        asked = {"command": command, "message": message, "patients": list(patients)}
+        try:
+            try:
+                for _ in self.act("view", patience_s=VIEW_S, **asked):
+                    pass
+            except NotRunning:
+                row = View(time.time_ns() // 1000, operator(), command, message, tuple(patients))
+                self._keep(row)
+        except (HL7BridgeError, OSError) as error:
+            if unrecorded:
+                return False
+            why = error.what if isinstance(error, HL7BridgeError) else "the engine does not answer"
+            raise Unrecorded(
+                f"the audit trail cannot be told of this view, so nothing is shown: {why}",
+                code="unrecorded",
+                hint="--unrecorded shows it all the same",
+            ) from None
+        return True
+
+    def _keep(self, row: View) -> None:
+        """Keeps a view without an engine. One that starts meanwhile waits until the store is free."""
+        from hl7bridge.store.sqlite import SqliteStore  # what only this needs, and takes its time
+
+        store = SqliteStore(self.data / STORE)
+        try:
+            store.commit(Batch(views=[row]))
+        finally:
+            store.close()
+
+    def trail(self, since_us: int | None = None, until_us: int | None = None) -> Iterator[AuditRecord]:
+        """The records of the audit trail from a time (inclusive) to another (exclusive), oldest first. Raises ValueError at a row that
+        cannot be read.
+        """
+        for record in self._trail(since_us, until_us):
+            if (since_us is None or record.at_us >= since_us) and (
+                until_us is None or record.at_us < until_us
+            ):
+                yield record
+
+    def _trail(self, since_us: int | None, until_us: int | None) -> Iterator[AuditRecord]:
+        """The same with some more at both ends."""
+        after = 0 if since_us is None else self._before(since_us)
+        while page := self.reader.audit_rows(after, PAGE):
+            for row in page:
+                yield from records_of(row)
+            after = page[-1].sequence
+            if until_us is not None and page[-1].at_us > until_us + SLACK_US:
+                return
+
+    def _before(self, since_us: int) -> int:
+        """A row before all that are from this time on; clocks that were set back by less than a day are allowed for."""
+        low, high = self.reader.audit_anchor().sequence, self.reader.audit_head().sequence
+        while low < high:
+            middle = (low + high) // 2
+            page = self.reader.audit_rows(middle, 1)
+            if page and page[0].at_us < since_us - SLACK_US:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def head(self) -> AuditHead:
+        """The newest row of the audit trail."""
+        return self.reader.audit_head()
+
+    def verify(self, heads: Iterable[AuditHead] = ()) -> Verdict:
+        """Checks the audit trail; see `store.audit_check`."""
+        return check(self.reader, heads)
+
+    def known_as(self, patient: str) -> Patient:
+        """All identifiers of a patient, named as in `patient_key`, those joined by merges among them."""
+        return known_of(self.patient_key(patient), self.reader.aliases, self.reader.facts).patient
+
+    def disclosures(
+        self, patients: Sequence[int], since_us: int | None = None, until_us: int | None = None
+    ) -> list[Disclosed]:
+        """What was disclosed of these patients from a time to another, and what was refused, in the order of time."""
+        after, keys = 0 if since_us is None else self._before(since_us), set(patients)
+        found: list[AuditRecord] = []
+        while page := self.reader.audit_of(patients, after, PAGE):
+            found += [
+                record
+                for row in page
+                for record in records_of(row)
+                if record.delivery is not None
+                and not keys.isdisjoint(record.patients)
+                and (since_us is None or record.at_us >= since_us)
+                and (until_us is None or record.at_us < until_us)
+            ]
+            after = page[-1].sequence
+        found.sort(key=lambda record: (record.at_us, record.sequence))
+        contracts: dict[str | None, dict[str, Contract]] = {}
+        return [self._disclosed(record, contracts) for record in found]
+
+    def _disclosed(self, record: AuditRecord, contracts: dict[str | None, dict[str, Contract]]) -> Disclosed:
+        version, name = record.version, record.destination or ""
+        if version not in contracts:
+            kept = None if version is None else self.reader.configuration(version)
+            contracts[version] = {} if kept is None else contracts_of(kept.files)
+        contract = contracts[version].get(name, Contract(name))
+        return Disclosed(record, contract.full_name, contract.first_days.get(record.scope or ""))
+
     # -- acting --------------------------------------------------------------------------------------------------------------
 
-    def act(self, verb: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+    def act(self, verb: str, *, patience_s: float = PATIENCE_S, **arguments: Any) -> Iterator[dict[str, Any]]:
         """Asks the engine; yields its progress, and at last its result under `done`. Raises HL7BridgeError."""
         request = {"verb": verb, "operator": operator(), **arguments}
-        with self._connected() as connection, connection.makefile("rb") as lines:
+        with self._connected(patience_s) as connection, connection.makefile("rb") as lines:
             connection.sendall(json.dumps(request).encode() + b"\n")
             for line in lines:
                 reply = json.loads(line)
@@ -221,9 +369,9 @@ class Operations:
             result = reply.get("done", result)
         return result
 
-    def _connected(self) -> socket.socket:
+    def _connected(self, patience_s: float) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(PATIENCE_S)
+        connection.settimeout(patience_s)
         try:
             path, folder = socket_path(self.data)
             try:

@@ -43,8 +43,25 @@ ENGINE = Record(
             "limits of the store",
         ),
         "retention": Field(
-            Record("retention", {"messages": Field(Duration(off=True), "how long messages are kept", None)}),
+            Record(
+                "retention",
+                {
+                    "messages": Field(Duration(off=True), "how long messages are kept", None),
+                    "audit": Field(
+                        Duration(off=True),
+                        "how long the audit trail is kept (6y or more for 45 CFR 164.528); for ever if left out",
+                        None,
+                    ),
+                },
+            ),
             "what is deleted when",
+        ),
+        "audit": Field(
+            Record(
+                "audit",
+                {"head": Field(Path(), "a file to which the trail's newest hash is added every day")},
+            ),
+            "the audit trail",
         ),
         "alerting": Field(
             Record(
@@ -106,7 +123,9 @@ def engine_of(values: Values) -> EngineSettings:
         given |= {"free_bytes": store["free"], "free_share": store["free_share"]}
         given |= {"unacknowledged_bytes": store["unacknowledged"]}
     if (retention := values["retention"]) is not None:
-        given["retention_s"] = retention["messages"]
+        given |= {"retention_s": retention["messages"], "audit_retention_s": retention["audit"]}
+    if (audit := values["audit"]) is not None:
+        given["audit_head"] = audit["head"]
     if (alerting := values["alerting"]) is not None:
         given["alert_queue_age_s"] = alerting["queue_age"]
     if (programme := values["programme"]) is not None:

@@ -170,12 +170,21 @@ class Decimal:
         return {"type": "number", "minimum": self.least, "maximum": self.most}
 
 
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+#: A year is one of 366 days: what the law wants kept for six years is kept as long, whichever six they are.
+_UNITS: Final = {
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+    "y": 31_622_400.0,
+}
 
 
 @dataclass(frozen=True)
 class Duration:
-    """A span of time in seconds, written with its unit: `200ms`, `5s`, `10m`, `24h`, `3d`; `off` where that
+    """A span of time in seconds, written with its unit: `200ms`, `5s`, `10m`, `24h`, `3d`, `6y`; `off` where that
     is allowed.
     """
 
@@ -187,14 +196,14 @@ class Duration:
             return WRONG
         if self.off and text == "off":
             return None
-        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|m|h|d|w)", text)
+        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|m|h|d|w|y)", text)
         if match is None:
             hint = "write a number and its unit: 200ms, 5s, 10m, 24h, 3d" + (", or off" if self.off else "")
             return reading.wrong(node, f"{noun(node)} is not a length of time", hint)
         return float(match.group(1)) * _UNITS[match.group(2)]
 
     def schema(self) -> Schema:
-        pattern = r"^[0-9]+(\.[0-9]+)? ?(ms|s|m|h|d|w)$"
+        pattern = r"^[0-9]+(\.[0-9]+)? ?(ms|s|m|h|d|w|y)$"
         return {"type": ["string", "boolean"], "pattern": pattern + ("|^off$" if self.off else "")}
 
 

@@ -210,6 +210,8 @@ class EngineSettings:
     free_share: float = 0.05
     unacknowledged_bytes: int = 256_000_000
     retention_s: float | None = None
+    audit_retention_s: float | None = None
+    audit_head: str | None = None
     alert_queue_age_s: float = 900.0
     programme_zone: ZoneInfo | None = None
     settle_s: float = 300.0

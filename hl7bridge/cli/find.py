@@ -18,6 +18,8 @@ from hl7bridge.cli.options import (
     local,
     message_query,
     query_from,
+    tell_view,
+    unrecorded_option,
 )
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
@@ -29,11 +31,16 @@ from hl7bridge.store.base import MessageDetail, MessageRow
 @filter_options
 @click.option("--limit", default=50, show_default=True, help="The most rows; 0 for all.")
 @click.option("--oldest-first", is_flag=True, help="In the order in which they came.")
+@unrecorded_option
 @json_option
-def messages(data: Path, limit: int, oldest_first: bool, as_json: bool, **given: Any) -> None:
+def messages(
+    data: Path, limit: int, oldest_first: bool, unrecorded: bool, as_json: bool, **given: Any
+) -> None:
     """List messages, newest first; filters may be combined."""
     with Operations(data) as operations:
         query = message_query(query_from(operations, given))
+        if query.patient_key is not None:
+            tell_view(operations, "messages", patients=[query.patient_key], unrecorded=unrecorded)
         found = operations.messages(query, limit=limit or None, newest_first=not oldest_first)
         if as_json:
             for row in found:
@@ -72,12 +79,17 @@ def _because(row: MessageRow) -> str:
 @data_option
 @click.option("--raw", is_flag=True, help="Only the message, byte for byte as it came.")
 @click.option("--payload", metavar="DESTINATION", help="Only what was made for this destination.")
+@unrecorded_option
 @json_option
-def show(message_id: int, data: Path, raw: bool, payload: str | None, as_json: bool) -> None:
+def show(
+    message_id: int, data: Path, raw: bool, payload: str | None, unrecorded: bool, as_json: bool
+) -> None:
     """Show one message: what was decided, each delivery, each attempt, and the message itself."""
     with Operations(data) as operations:
         detail = operations.message(message_id)
         row = detail.row
+        what = "show --raw" if raw else "show" if payload is None else "show --payload"
+        tell_view(operations, what, message=row.id, patients=row.patient_keys, unrecorded=unrecorded)
         source_of_bytes = operations.message(row.original) if row.size == 0 and row.original else detail
         body = operations.body(source_of_bytes.bodies[0][0])
         out = sys.stdout.buffer

@@ -24,6 +24,8 @@ COMMANDS = {
     "stats": "find",
     "patient": "patient",
     "report": "report",
+    "disclosures": "audit",
+    "audit": "audit",
     "queue": "queue",
     "replay": "replay",
     "send": "wire",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -58,6 +58,28 @@ def data_option(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """--json: one JSON object a line, for machines."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
+
+
+def unrecorded_option(command: Command) -> Command:
+    """--unrecorded: for commands that show patients' data."""
+    return click.option(
+        "--unrecorded",
+        is_flag=True,
+        help="Show it although the audit trail cannot be told of it (a full disk, an engine that hangs).",
+    )(command)
+
+
+def tell_view(
+    operations: Operations,
+    command: str,
+    *,
+    message: int | None = None,
+    patients: Sequence[int] = (),
+    unrecorded: bool,
+) -> None:
+    """Tells the audit trail what is about to be shown. Raises Unrecorded where it cannot, unless told not to."""
+    if not operations.view(command, message=message, patients=patients, unrecorded=unrecorded):
+        click.echo("hl7bridge: what follows is not in the audit trail: it could not be told", err=True)
 
 
 def filter_options(command: Command) -> Command:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import data_option, echo_json, json_option
+from hl7bridge.cli.options import data_option, echo_json, json_option, tell_view, unrecorded_option
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
 
@@ -17,14 +17,17 @@ from hl7bridge.operations import Operations
 @click.argument("patient")
 @data_option
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="As it stands on this day; today if left out.")
+@unrecorded_option
 @json_option
-def patient(patient: str, data: Path, on: datetime | None, as_json: bool) -> None:
+def patient(patient: str, data: Path, on: datetime | None, unrecorded: bool, as_json: bool) -> None:
     """Show what is known of PATIENT (NUMBER^AUTHORITY): prescriptions, fills, adherence, and the alerts that hold.
 
     It is worked out of the facts that messages told, under all numbers of the patient. Alerts are shown, not sent.
     """
     day = on.date() if on is not None else date.today()
     with Operations(data) as operations:
+        key = operations.patient_key(patient)
+        tell_view(operations, "patient", patients=[key], unrecorded=unrecorded)
         found, chart = operations.chart(patient, day)
     if as_json:
         echo_json({"identifiers": len(found.keys), "chart": chart})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hl7bridge.cli.options import data_option, echo_json, json_option
+from hl7bridge.cli.options import data_option, echo_json, json_option, tell_view, unrecorded_option
 from hl7bridge.operations import Operations
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -29,6 +29,7 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 )
 @click.option("--csv", "csv", is_flag=True, help="Only the CSV files.")
 @click.option("--pdf", "pdf", is_flag=True, help="Only the PDF.")
+@unrecorded_option
 @json_option
 def report(
     affiliate: str,
@@ -39,16 +40,19 @@ def report(
     to: Path | None,
     csv: bool,
     pdf: bool,
+    unrecorded: bool,
     as_json: bool,
 ) -> None:
     """Write the report of AFFILIATE for a period: alerts, adherence and a summary, as CSV files and a PDF.
 
-    It holds what the affiliate is entitled to, of the patients on its roster, and is a disclosure: what is in it leaves when you
-    pass it on. The period is in the calendar of the programme; one that has not ended is reported up to today.
+    It holds what the affiliate is entitled to, of the patients on its roster. That it was made is in the audit trail; what is in it
+    leaves when you pass it on. The period is in the calendar of the programme; one that has not ended is reported up to today.
     """
     first, last = _period(month, begin, through)
     to = to or Path(f"{affiliate}-{first.isoformat()}-{last.isoformat()}")
     with Operations(data) as operations:
+        words = f"report {affiliate} {first.isoformat()} to {last.isoformat()}"
+        tell_view(operations, words, unrecorded=unrecorded)
         made = operations.report(affiliate, first, last, to, csv=csv or not pdf, pdf=pdf or not csv)
     if as_json:
         echo_json(made)

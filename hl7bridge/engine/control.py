@@ -23,7 +23,15 @@ from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
 from hl7bridge.engine.replayfile import open_file
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import socket_path
-from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
+from hl7bridge.store.base import (
+    Act,
+    Batch,
+    DeliveryStatus,
+    MessageQuery,
+    MessageStatus,
+    StoreError,
+    View,
+)
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
@@ -99,7 +107,12 @@ class Control(LineReceiver):
 
         def ended(error: HL7BridgeError | None) -> None:
             after = self._engine.configuration.version
-            self._end(error or {"version": after, "changed": after != before})
+            if error is not None:
+                self._end(error)
+                return
+            result = {"version": after, "changed": after != before}
+            # It is in force whether or not the store has room for who asked.
+            self._told(operator, "reload", after, lambda _: self._end(result))
 
         # Whole or not at all: it goes on when the one who asked hangs up.
         run_steps(steps, self._engine.clock, 0, lambda step: None, ended)
@@ -118,14 +131,25 @@ class Control(LineReceiver):
         order = Order(
             operator, as_it_was, self._known(to), rate, limit, after_id, replays_too, query_of(query)
         )
-        self._replay(Replaying(self._engine).from_store(order), rate)
+        detail = _described(as_it_was=as_it_was, to=to, limit=limit, after=after_id, **query)
+        self._replay(Replaying(self._engine).from_store(order), rate, operator, detail)
 
     def replay_file(
         self, operator: str, source: str, path: str, to: list[str] | None = None, rate: float = 0.0
     ) -> None:
         order = Order(operator, to=self._known(to), rate=rate)
         open_file(path).close()  # what cannot be read is said at once
-        self._replay(Replaying(self._engine).from_file(source, path, order), rate)
+        detail = _described(file=True, source=source, to=to)  # people name files after patients
+        self._replay(Replaying(self._engine).from_file(source, path, order), rate, operator, detail)
+
+    def view(
+        self, operator: str, command: str, message: int | None = None, patients: list[int] | None = None
+    ) -> None:
+        """A command is about to show patients' data: it does when this is durable."""
+        row = View(self._engine.wall_us(), operator, command, message, tuple(patients or ()))
+        self._engine.journal.ask(
+            "commit", (Batch(views=[row]),), lambda _, error: self._end(error or {"recorded": True})
+        )
 
     # -- inside ------------------------------------------------------------------------------------------------------------
 
@@ -134,8 +158,19 @@ class Control(LineReceiver):
             self._operators._delivery(name)
         return None if to is None else tuple(to)
 
-    def _replay(self, steps: Any, rate: float) -> None:
+    def _told(self, operator: str, verb: str, detail: str, then: Callable[[StoreError | None], None]) -> None:
+        """Keeps what an operator does, then goes on."""
+        acts = [Act(self._engine.wall_us(), operator, verb, detail)]
+        self._engine.journal.ask("commit", (Batch(acts=acts),), lambda _, error: then(error))
+
+    def _replay(self, steps: Any, rate: float, operator: str, detail: str) -> None:
         last = Progress()
+
+        def begin(error: StoreError | None) -> None:
+            if error is not None:
+                self._end(error)
+            elif self.transport.connected:
+                self._run(steps, rate, lambda error: self._end(error or asdict(last)), each)
 
         def each(progress: Progress | None) -> None:
             nonlocal last
@@ -145,7 +180,7 @@ class Control(LineReceiver):
             if (progress.replayed + progress.skipped) % EVERY == 0:
                 self._say({"progress": asdict(progress)})
 
-        self._run(steps, rate, lambda error: self._end(error or asdict(last)), each)
+        self._told(operator, "replay", detail, begin)
 
     def _run(
         self,
@@ -159,7 +194,7 @@ class Control(LineReceiver):
 
 VERBS: dict[str, Callable[..., None]] = {
     name: getattr(Control, name)
-    for name in ("status", "hold", "release", "cancel", "resend", "reload", "replay", "replay_file")
+    for name in ("status", "hold", "release", "cancel", "resend", "reload", "replay", "replay_file", "view")
 }
 
 
@@ -171,6 +206,15 @@ def query_of(given: dict[str, Any]) -> MessageQuery:
     if values.get("delivery_status"):
         values["delivery_status"] = DeliveryStatus[values["delivery_status"]]
     return MessageQuery(**values)
+
+
+def _described(**given: Any) -> str:
+    """What was asked for, as an act's detail: patients are keys by now, and nothing else in it is theirs."""
+    return " ".join(
+        name if each is True else f"{name}={','.join(map(str, each)) if isinstance(each, list) else each}"
+        for name, each in given.items()
+        if each is not None and each is not False
+    )
 
 
 def _listed(error: HL7BridgeError) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""What an engine does beside messages: watch the disk, checkpoint, delete what is old, notice that the day has changed.
+"""What an engine does beside messages: watch the disk, checkpoint, delete what is old, notice that the day has changed,
+tell the audit trail's head.
 
 Every step is bounded and runs between two commits. Intake stops before the disk is full, so that results, deletions and
 checkpoints still have room.
@@ -8,11 +9,13 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from hl7bridge.engine.trailhead import tell_head
 from hl7bridge.store.base import Removed, StoreError
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ ALERT_EVERY = 15
 #: What one step may take, in microseconds: acknowledgements wait for it. How many messages it takes at most.
 STEP_US = 7_000
 STEP_MESSAGES = 1_000
+#: Rows of the audit trail, each of which holds what one transaction told.
+STEP_ROWS = 200
 DAY_US = 86_400_000_000
 LOW = "the disk is nearly full"
 
@@ -50,6 +55,7 @@ class Upkeep:
 
     def start(self) -> None:
         """Begins at once."""
+        tell_head(self._engine)
         self._loop.start(EVERY_S, now=True).addErrback(lambda failure: log.failure("upkeep ended", failure))
         self._retention = self._engine.clock.callLater(RETENTION_BUSY_S, self._expire)
 
@@ -67,6 +73,7 @@ class Upkeep:
             # Agreements and roster rows end at midnight: every release is looked at again.
             self._day = day
             engine.releasing.generation += 1
+            tell_head(engine)
         self._look_at_disk()
         self._looks += 1
         if self._looks % ALERT_EVERY == 0:
@@ -124,7 +131,7 @@ class Upkeep:
         engine = self._engine
         keep_s = engine.configuration.engine.retention_s
         if keep_s is None:
-            self._next_step(RETENTION_IDLE_S)
+            self._expired(None, None)
             return
         before_us = engine.wall_us() - int(keep_s * 1e6)
         engine.journal.ask("expire", (before_us, STEP_MESSAGES, STEP_US), self._expired)
@@ -134,6 +141,17 @@ class Upkeep:
             self.removed_messages += removed.messages
             self.removed_bytes += removed.bytes
         more = removed is not None and removed.more
+        keep_s = self._engine.configuration.engine.audit_retention_s
+        if keep_s is None or not self._loop.running:
+            self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
+            return
+        now_us = self._engine.wall_us()
+        arguments = (now_us - int(keep_s * 1e6), now_us, STEP_ROWS)
+        self._engine.journal.ask("expire_audit", arguments, partial(self._audit_expired, more))
+
+    def _audit_expired(self, more: bool, removed: Removed | None, error: StoreError | None) -> None:
+        """The same of the audit trail, which has a span of its own."""
+        more = more or (removed is not None and removed.more)
         self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
 
     def _next_step(self, seconds: float) -> None:

@@ -20,6 +20,15 @@ from hashlib import blake2b
 from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.store.audit_rows import (
+    DISCLOSURES,
+    KINDS,
+    REFUSED,
+    AuditHead,
+    AuditRecord,
+    AuditRow,
+    records_of,
+)
 from hl7bridge.store.programme_rows import DueLook, FactRow, Look, NoticeRow
 from hl7bridge.store.rows import (
     ACCEPTANCES,
@@ -54,18 +63,25 @@ from hl7bridge.store.rows import (
     RosterReport,
     Stats,
 )
+from hl7bridge.store.view_row import View
 
 __all__ = [
     "ACCEPTANCES",
     "BODY_BITS",
     "COUNTER_BITS",
+    "DISCLOSURES",
+    "KINDS",
     "MAX_NODE",
     "MAX_PAYLOADS",
     "RAW_BODY",
+    "REFUSED",
     "REUSED_CONTROL_ID",
     "STORE_LOST",
     "Act",
     "Attempt",
+    "AuditHead",
+    "AuditRecord",
+    "AuditRow",
     "Batch",
     "ConfigurationVersion",
     "Counters",
@@ -101,7 +117,9 @@ __all__ = [
     "StoreReader",
     "StoreUnknown",
     "StoreUnusable",
+    "View",
     "keyed_hash",
+    "records_of",
 ]
 
 
@@ -244,6 +262,21 @@ class StoreReader(Protocol):
     def notices_to(self, recipient: str, after_message: int = 0, limit: int = 100) -> list[NoticeRow]:
         """A page of what a recipient was told last of each subject, by the message that told it, beginning after one."""
 
+    def audit_head(self) -> AuditHead:
+        """The newest row of the audit trail; of one without rows the anchor."""
+
+    def audit_anchor(self) -> AuditHead:
+        """The last row that retention took away; sequence 0 and 32 zero bytes where it took none."""
+
+    def audit_rows(self, after: int = 0, limit: int = 100) -> list[AuditRow]:
+        """A page of the audit trail in the order of the chain, beginning after a sequence."""
+
+    def audit_of(self, patients: Sequence[int], after: int = 0, limit: int = 100) -> list[AuditRow]:
+        """The same, of the rows with a record of any of these patients."""
+
+    def audit_unfound(self) -> int | None:
+        """The first row that `audit_of` would leave out, or give wrongly, or None: what finds it is not part of the chain."""
+
     def free_bytes(self) -> int:
         """Room left on the disk that holds the store."""
 
@@ -258,10 +291,12 @@ class Store(StoreReader, Protocol):
         """Where to go on counting."""
 
     def recover(self, at_us: int) -> list[Recovered]:
-        """At start: what was SENDING becomes QUEUED and a possible duplicate; durable when it returns."""
+        """At start: what was SENDING becomes QUEUED and a possible duplicate, and a possible disclosure in the audit trail; durable
+        when it returns.
+        """
 
     def commit(self, batch: Batch) -> dict[int, Earlier]:
-        """Keep all of a batch in one durable transaction, or nothing of it.
+        """Keep all of a batch in one durable transaction, or nothing of it; what of it belongs into the audit trail among it.
 
         Returns, by identifier, the messages that were left out because they came before
         (`NewMessage.once_since_us`), with what came before.
@@ -304,6 +339,12 @@ class Store(StoreReader, Protocol):
         """One bounded step of retention: at most `limit` messages received before a time, oldest first.
 
         Messages with an open or (unless `failed_too`) a failed delivery stay.
+        """
+
+    def expire_audit(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
+        """One bounded step of the audit trail's retention: rows from the lower end, up to the first that is not older than
+        `before_us`, and never the newest. What was taken away is told in the trail, at `at_us`, and the rest is verified from there.
+        `Removed.messages` counts rows.
         """
 
     def checkpoint(self) -> None:

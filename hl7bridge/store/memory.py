@@ -41,13 +41,14 @@ from hl7bridge.store.base import (
     StoreUnknown,
 )
 from hl7bridge.store.checks import once
+from hl7bridge.store.memory_audit import AuditTrail
 from hl7bridge.store.memory_programme import ProgrammeReads
 from hl7bridge.store.memory_state import Pending, State, message_row
 
 _SENT = DeliveryStatus.SENT
 
 
-class MemoryStore(ProgrammeReads):
+class MemoryStore(ProgrammeReads, AuditTrail):
     """The protocol `Store`, kept in dictionaries.
 
     `room_bytes` bounds the bodies it takes: beyond it, commits raise StoreFull until retention makes room
@@ -109,12 +110,16 @@ class MemoryStore(ProgrammeReads):
         """What was being sent is queued again, marked as a possible duplicate."""
         self._usable()
         counts: dict[str, int] = {}
-        for row in list(self._state.deliveries.values()):
+        gathered = self._state.gathering()
+        gathered.start(at_us)
+        for _, row in sorted(self._state.deliveries.items()):
             if row.status == DeliveryStatus.SENDING:
                 counts[row.destination] = counts.get(row.destination, 0) + 1
+                gathered.interrupted(row.id, self._state.place(row, {}), row.attempts, row.code, at_us)
                 self._state.deliveries[row.id] = replace(
                     row, status=DeliveryStatus.QUEUED, possible_duplicate=True, at_us=at_us
                 )
+        self._state.chain(gathered)
         return [Recovered(name, counts[name]) for name in sorted(counts)]
 
     def expire(

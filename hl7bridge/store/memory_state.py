@@ -6,8 +6,10 @@ and is merged only when all of it has passed. Refuses to know queries. Raises St
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from hl7bridge.store.audit_rows import GENESIS, AuditHead, AuditRow, Gathering, Place, about_of
 from hl7bridge.store.base import (
     BODY_BITS,
     COUNTER_BITS,
@@ -51,6 +53,8 @@ class State:
     aliases: dict[tuple[int, int], bool] = field(default_factory=dict)
     looks: dict[int, tuple[int, int]] = field(default_factory=dict)
     notices: dict[tuple[int, str, int], NoticeRow] = field(default_factory=dict)
+    audit: list[AuditRow] = field(default_factory=list)
+    anchor: AuditHead = field(default_factory=lambda: AuditHead(0, 0, GENESIS))
     body_bytes: int = 0
 
     def copy(self) -> State:
@@ -70,8 +74,31 @@ class State:
             dict(self.aliases),
             dict(self.looks),
             dict(self.notices),
+            list(self.audit),
+            self.anchor,
             self.body_bytes,
         )
+
+    @property
+    def head(self) -> AuditHead:
+        """The newest row of the audit trail."""
+        if not self.audit:
+            return self.anchor
+        last = self.audit[-1]
+        return AuditHead(last.sequence, last.at_us, last.hash)
+
+    def place(self, row: DeliveryRow, new: Mapping[int, NewMessage]) -> Place:
+        """What the audit trail says of a delivery, of a message that is kept or among the new ones."""
+        message = new.get(row.message_id) or self.messages[row.message_id]
+        return row.destination, row.scope, about_of(message)
+
+    def gathering(self) -> Gathering:
+        """For the records of one transaction."""
+        return Gathering(0 if self.head.sequence == 0 else None)
+
+    def chain(self, gathered: Gathering) -> None:
+        """Puts what was gathered into the audit trail."""
+        self.audit += [row for row, _ in gathered.rows(self.head)]
 
 
 class Pending:
@@ -84,6 +111,7 @@ class Pending:
         self.deliveries: dict[int, DeliveryRow] = {}
         self.attempts: list[Attempt] = []
         self.counters = state.counters
+        self.gathered = state.gathering()
         self.body_bytes = 0
 
     def add(self, batch: Batch) -> None:
@@ -99,6 +127,8 @@ class Pending:
             self._change(change)
         for notice in batch.notices:
             check_notice(notice)
+        self.gathered.acts(batch.acts)
+        self.gathered.views(batch.views)
 
     def merge(self, batch: Batch) -> None:
         """Make all that was taken in part of the state."""
@@ -125,6 +155,7 @@ class Pending:
                     state.looks[look.patient] = look.due_us, news
         for row in batch.notices:
             state.notices[row[:3]] = row
+        state.chain(self.gathered)
 
     def _learn(self, message: NewMessage) -> None:
         """What a message says to the programme."""
@@ -154,6 +185,7 @@ class Pending:
             self.bodies[message.id << BODY_BITS | number] = body
             self.body_bytes += len(body)
         self.messages[message.id] = message
+        self.gathered.born(message)
         self._count(message=message.id & _COUNTER)
         for new in message.deliveries:
             if self._delivery(new.id) is not None:
@@ -167,6 +199,7 @@ class Pending:
         row = self._delivery(change.id)
         if row is None:
             raise StoreFault("a delivery was changed that is not in the store")
+        self.gathered.changed(change, self._state.place(row, self.messages), row.code)
         first_us = row.first_attempt_us
         if first_us is None and change.attempts > 0:
             first_us = change.at_us

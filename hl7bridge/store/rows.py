@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from hl7bridge.store.programme_rows import Look, NoticeRow
+from hl7bridge.store.view_row import View
 
 COUNTER_BITS = 40
 """An identifier is `node << COUNTER_BITS | counter`."""
@@ -168,7 +169,8 @@ class Act:
 class Batch:
     """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, notices, in this order.
 
-    `notices` are those that change without a message.
+    `notices` are those that change without a message. What of it belongs into the audit trail (see `audit_rows`) is chained in the
+    same transaction: messages that were refused to somebody, changes, acts, views, in this order.
     """
 
     messages: list[NewMessage] = field(default_factory=list)
@@ -179,6 +181,7 @@ class Batch:
     acts: list[Act] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     notices: list[NoticeRow] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)

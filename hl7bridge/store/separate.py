@@ -192,6 +192,11 @@ class SeparateStore(SqliteReader):
         removed: Removed = self._call("expire", before_us, limit, budget_us, failed_too)
         return removed
 
+    def expire_audit(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
+        """One bounded step of the trail's retention."""
+        removed: Removed = self._call("expire_audit", before_us, at_us, limit)
+        return removed
+
     def checkpoint(self) -> None:
         """Settle everything in its final place now."""
         self._call("checkpoint")

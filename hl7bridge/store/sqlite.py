@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from hl7bridge.store import sql
+from hl7bridge.store.audit_rows import Gathering
 from hl7bridge.store.base import (
     Batch,
     ConfigurationVersion,
@@ -44,26 +45,22 @@ from hl7bridge.store.checks import WRONG, is_plain_acceptance, once, wrong_shape
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
 from hl7bridge.store.sqlite_control import ControlIndex
+from hl7bridge.store.sqlite_places import Places
 from hl7bridge.store.sqlite_programme import learn, look_again, tell
 from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
 from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, packed_keys, unpacked_keys
 from hl7bridge.store.sqlite_search import open_counts
+from hl7bridge.store.sqlite_trail import Trail
 from hl7bridge.store.sqlite_upkeep import Upkeep
 
 _COMMIT = sql.load("commit.sql")
 _READ = sql.load("read.sql")
 _CONTROL = sql.load("control.sql")
-#: Deliveries looked up in one statement.
-_MANY = 200
-#: Open deliveries of which the destination is remembered.
-_PLACES = 100_000
-
 P = ParamSpec("P")
 R = TypeVar("R")
 #: Stores that were lost; nothing of them is closed before the process ends.
 _LEFT: list[Any] = []
-_STANDING = "SELECT id, destination, status FROM delivery WHERE id IN ("
 
 
 @cache
@@ -98,7 +95,8 @@ class SqliteStore(SqliteReader):
         self._ask(conn)
         self._names = Names(conn)
         self._open = open_counts(conn)
-        self._places: dict[int, int] = {}
+        self._places = Places(conn, self._names, self._words, self.place)
+        self._trail = Trail(conn)
         self._control = ControlIndex(conn)
         if overdue := self._control.overdue():
             with self._database.atomic():
@@ -155,11 +153,13 @@ class SqliteStore(SqliteReader):
                     self._conn.executemany(_COMMIT["insert_name"], self._names.pending)
         except BaseException as raised:
             self._names.forget()
+            self._trail.forget()
             error = self._said(raised)
             if error is raised:
                 raise
             raise error from None
         self._names.settle()
+        self._trail.settle()
         return done
 
     def _said(self, raised: BaseException) -> BaseException:
@@ -179,15 +179,10 @@ class SqliteStore(SqliteReader):
 
     def _settle_open(self, rows: MessageRows, changes: list[DeliveryChange]) -> None:
         """What is open changed durably."""
-        counts, places = self._open, self._places
+        counts = self._open
         for destination, more in rows.opened.items():
             counts[destination] = counts.get(destination, 0) + more
-        if len(places) > _PLACES:
-            places.clear()
-        places.update(rows.places)
-        for change in changes:
-            if change.status >= 2:
-                places.pop(change.id, None)
+        self._places.settle(rows.places, changes)
 
     def _keep(self, batch: Batch) -> tuple[MessageRows, dict[int, Earlier]]:
         """The statements of a batch."""
@@ -207,8 +202,11 @@ class SqliteStore(SqliteReader):
             claimed = self._conn.executemany(_COMMIT["claim"], [(each,) for each in batch.claims])
             if claimed.rowcount != len(batch.claims):
                 raise StoreFault("a delivery was claimed that is not queued", place=self.place)
+        gathered = self._trail.gathering()
+        for message, about in rows.ended:
+            gathered.born(message, about)
         if batch.changes:
-            self._keep_changes(batch.changes, rows)
+            self._keep_changes(batch.changes, rows, gathered)
         for hold in batch.holds:
             if hold.held:
                 self._conn.execute(_COMMIT["insert_hold"], (hold.destination, hold.operator, hold.at_us))
@@ -219,6 +217,9 @@ class SqliteStore(SqliteReader):
         look_again(self._conn, batch.looks)
         if batch.notices:
             tell(self._conn, batch.notices)
+        gathered.acts(batch.acts)
+        gathered.views(batch.views)
+        rows.size += self._trail.keep(gathered)
         return rows, repeated
 
     def _keep_messages(self, rows: MessageRows) -> None:
@@ -247,20 +248,22 @@ class SqliteStore(SqliteReader):
                 blob.write(PLAIN)
                 blob.write(data)
 
-    def _keep_changes(self, changes: list[DeliveryChange], rows: MessageRows) -> None:
+    def _keep_changes(self, changes: list[DeliveryChange], rows: MessageRows, gathered: Gathering) -> None:
         opened = rows.opened
-        before = self._standing(changes)
+        before = self._places.before(changes)
         # The short statement runs first, so it is for batches that change nothing twice.
         each_once = len(before) == len(changes)
         accepted: list[tuple[Any, ...]] = []
         others: list[tuple[Any, ...]] = []
         attempts: list[tuple[Any, ...]] = []
         for c in changes:
-            destination, was_open = before[c.id]
+            destination, was_open, place, code_before, _ = before[c.id]
             after = int(c.status)
+            gathered.changed(c, place, code_before)
             if was_open != (after < 2):
                 opened[destination] = opened.get(destination, 0) + (-1 if was_open else 1)
-                before[c.id] = (destination, after < 2)
+            if not each_once:
+                before[c.id] = destination, after < 2, place, c.code, c.attempts
             if each_once and is_plain_acceptance(c):
                 accepted.append((c.at_us, c.code, c.id))
                 continue
@@ -299,28 +302,6 @@ class SqliteStore(SqliteReader):
         self._conn.execute(_COMMIT["replace_keys"], (delivery_id, key, packed_keys(several)))
         self._conn.executemany(_COMMIT["insert_several_keys"], [(each, delivery_id) for each in several])
 
-    def _standing(self, changes: list[DeliveryChange]) -> dict[int, tuple[int, bool]]:
-        """Destination of deliveries and whether they are open, before they change. Raises StoreFault for
-        one that is not there.
-        """
-        places = self._places
-        found: dict[int, tuple[int, bool]] = {}
-        unknown: list[int] = []
-        for c in changes:
-            place = places.get(c.id)
-            if place is None:
-                unknown.append(c.id)
-            else:
-                found[c.id] = (place, True)
-        for start in range(0, len(unknown), _MANY):
-            some = unknown[start : start + _MANY]
-            question = _STANDING + ",".join("?" * len(some)) + ")"
-            for delivery_id, destination, status in self._conn.execute(question, some):
-                found[delivery_id] = (destination, status < 2)
-        if unknown and not found.keys() >= set(unknown):
-            raise StoreFault("a delivery was changed that is not in the store", place=self.place)
-        return found
-
     def _keep_version(self, version: ConfigurationVersion) -> None:
         secret_names = "\n".join(version.secret_names)
         self._conn.execute(_COMMIT["insert_configuration"], (version.version, version.at_us, secret_names))
@@ -339,6 +320,12 @@ class SqliteStore(SqliteReader):
 
     def _recover(self, at_us: int) -> list[tuple[int, int]]:
         counts: list[tuple[int, int]] = self._conn.execute(_READ["sending_by_destination"]).fetchall()
+        gathered = self._trail.gathering()
+        gathered.start(at_us)
+        for delivery_id, was in self._places.sending():
+            _, _, place, code, attempts = was
+            gathered.interrupted(delivery_id, place, attempts, code, at_us)
+        self._trail.keep(gathered)
         self._conn.execute(_COMMIT["recover"], (at_us,))
         return counts
 
@@ -387,6 +374,13 @@ class SqliteStore(SqliteReader):
     ) -> Removed:
         """One bounded step of retention; once nothing old is left, steps that give free pages back."""
         return self._upkeep.expire(before_us, limit, budget_us, failed_too)
+
+    def expire_audit(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
+        """One bounded step of the trail's retention."""
+        rows = self.transaction(self._trail.cut, before_us, at_us, limit)
+        more = rows > 0 or self.transaction(self._trail.forget_index)
+        self._upkeep.wrote(10 + rows)
+        return Removed(rows, 0, more)
 
     def checkpoint_due(self) -> bool:
         """Whether a checkpoint between two commits is now worth its few milliseconds."""

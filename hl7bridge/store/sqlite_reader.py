@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from hl7bridge.store import sql
+from hl7bridge.store.audit_rows import AuditHead, AuditRow
 from hl7bridge.store.base import (
     BODY_BITS,
     Act,
@@ -36,6 +37,7 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.bodies import sizes, unpack
 from hl7bridge.store.names import Words
+from hl7bridge.store.sqlite_audit import anchor_of, head_of, rows_after, rows_of, unfound
 from hl7bridge.store.sqlite_connect import open_reader, refused
 from hl7bridge.store.sqlite_roster import counts_now, unpublished
 from hl7bridge.store.sqlite_rows import UNBOUNDED, delivery_row, message_row, open_delivery
@@ -289,6 +291,31 @@ class SqliteReader:
         """What a recipient was told."""
         rows = self._conn.execute(_PROGRAMME["notices_to"], (recipient, after_message, limit)).fetchall()
         return [NoticeRow(*row) for row in rows]
+
+    @said
+    def audit_head(self) -> AuditHead:
+        """The newest row of the audit trail."""
+        return head_of(self._conn)
+
+    @said
+    def audit_anchor(self) -> AuditHead:
+        """The last row that retention took away."""
+        return anchor_of(self._conn)
+
+    @said
+    def audit_rows(self, after: int = 0, limit: int = 100) -> list[AuditRow]:
+        """A page of the audit trail."""
+        return rows_after(self._conn, after, limit)
+
+    @said
+    def audit_of(self, patients: Sequence[int], after: int = 0, limit: int = 100) -> list[AuditRow]:
+        """A page of the rows that tell of these patients."""
+        return rows_of(self._conn, patients, after, limit)
+
+    @said
+    def audit_unfound(self) -> int | None:
+        """The first row that the index does not find."""
+        return unfound(self._conn)
 
     def free_bytes(self) -> int:
         """Room left for this process's user on the disk that holds the store."""

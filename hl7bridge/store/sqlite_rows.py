@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
+from hl7bridge.store.audit_rows import About, Place, about_of
 from hl7bridge.store.base import (
     BODY_BITS,
     COUNTER_BITS,
@@ -59,10 +60,15 @@ def control_id_key(control_id: str) -> int:
     return crc32(control_id.encode()) | CONTROL_ID_BIT
 
 
+#: A delivery before it changes: its destination's number, whether it is open, what the audit trail says of it, the answer to its last
+#: attempt, and how many there were.
+Standing = tuple[int, bool, Place, "str | None", int]
+
+
 @dataclass(slots=True)
 class MessageRows:
-    """The rows of a batch's messages, by table, and what they add to the open deliveries of each
-    destination.
+    """The rows of a batch's messages, by table, what they add to the open deliveries of each destination, and the messages that have
+    deliveries which are not open.
     """
 
     messages: list[tuple[Any, ...]] = field(default_factory=list)
@@ -72,7 +78,8 @@ class MessageRows:
     search: dict[int, list[list[int]]] = field(default_factory=dict)
     slices: dict[int, list[int]] = field(default_factory=dict)
     opened: dict[int, int] = field(default_factory=dict)
-    places: list[tuple[int, int]] = field(default_factory=list)
+    places: list[tuple[int, Standing]] = field(default_factory=list)
+    ended: list[tuple[NewMessage, About]] = field(default_factory=list)
     size: int = 0
 
 
@@ -155,6 +162,8 @@ def _add_deliveries(
     message_id, received_us, payloads, opened = m.id, m.received_us, m.payloads, rows.opened
     first = last = m.deliveries[0].id
     top = 0
+    about = about_of(m)
+    ended = False
     for d in m.deliveries:
         delivery_id, position, at, keys, status = d.id, d.position, d.payload, d.keys, int(d.status)
         if at == RAW_BODY:
@@ -196,13 +205,17 @@ def _add_deliveries(
         )
         if status < 2:
             opened[destination] = opened.get(destination, 0) + 1
-            rows.places.append((delivery_id, destination))
+            rows.places.append((delivery_id, (destination, True, (d.destination, d.scope, about), None, 0)))
+        else:
+            ended = True
         if delivery_id < first:
             first = delivery_id
         elif delivery_id > last:
             last = delivery_id
         if position > top:
             top = position
+    if ended:
+        rows.ended.append((m, about))
     return first, last, top
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hl7bridge.delivery import machines
-from hl7bridge.store.base import Batch, Store
+from hl7bridge.store import audit_check
+from hl7bridge.store.base import DISCLOSURES, Batch, Store, records_of
 from hl7bridge.store.memory import MemoryStore
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import Crash, World, write_folder
@@ -109,6 +110,25 @@ def check(world: World, messages: list[bytes], *, clean: bool) -> None:
         if row.possible_duplicate:
             marked.add(world.store.message(row.message_id).row.control_id)
     assert repeated <= marked, "delivered twice without being marked"
+    check_trail(world)
+
+
+def check_trail(world: World) -> None:
+    """Whatever the hospital got is told in the audit trail, and whatever it got twice is told twice."""
+    store: Store = world.store._store  # looking is no call at which it may crash
+    verdict = audit_check.check(store)
+    assert verdict.faults == []
+    told: dict[str, int] = {}
+    for row in store.audit_rows(0, 10_000):
+        for record in records_of(row):
+            if record.kind in DISCLOSURES:
+                control_id = store.message(record.message).row.control_id
+                told[control_id] = told.get(control_id, 0) + 1
+                assert record.destination == "hospital"
+    delivered = {control_id for control_id, _ in world.ledger.delivered[6701]}
+    assert told.keys() == delivered
+    for control_id in world.ledger.repeated(6701):
+        assert told[control_id] > 1
 
 
 def run_world(

@@ -15,7 +15,16 @@ from typing import ClassVar
 
 import pytest
 
-from hl7bridge.store import bodies, names, sqlite, sqlite_control, sqlite_search, sqlite_upkeep
+from hl7bridge.store import (
+    bodies,
+    names,
+    sqlite_audit,
+    sqlite_control,
+    sqlite_places,
+    sqlite_search,
+    sqlite_trail,
+    sqlite_upkeep,
+)
 from hl7bridge.store.base import (
     Batch,
     DeliveryChange,
@@ -115,7 +124,9 @@ class NarrowSqliteKit(SqliteKit):
         sqlite_search: {"_FEW": 0, "_RUN": 1, "_INDEX_RUN": 1, "_COUNTED_RUN": 1, "_DELIVERY_RUN": 3},
         sqlite_control: {"WAITING": 8, "_AT_ONCE": 2, "_LONGEST": 6},
         sqlite_upkeep: {"DUE_PAGES": 20, "OVERDUE_PAGES": 40, "MOST_HOLES": 2, "_SLICES": 2, "_ENTRIES": 1},
-        sqlite: {"_MANY": 2, "_PLACES": 1},
+        sqlite_places: {"MANY": 2, "REMEMBERED": 1},
+        sqlite_trail: {"RUN_ENTRIES": 12, "_BUCKETS": 4, "_SHIFT": 62, "_PAGE": 2, "_ENTRIES": 1},
+        sqlite_audit: {"_PAGE": 2},
         bodies: {"SHARED_BYTES": 30},
         names: {"MOST": 12},
     }

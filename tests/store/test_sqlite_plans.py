@@ -21,6 +21,8 @@ LARGE = {
     "roster",
     "attempt",
     "several_keys",
+    "audit",
+    "audit_patient",
     "m",
     "d",
 }
@@ -33,7 +35,7 @@ WHOLE = {
     "deliveries_unfinished",
     "count_unfinished",
 }
-FILES = ("commit", "control", "read", "roster", "search", "upkeep")
+FILES = ("audit", "commit", "control", "read", "roster", "search", "upkeep")
 EVERY = [(file, name) for file in FILES for name in sql.load(f"{file}.sql")]
 
 

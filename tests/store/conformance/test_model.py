@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hl7bridge.store.audit_check import check
 from hl7bridge.store.base import (
     Counters,
     DeliveryQuery,
@@ -119,6 +120,11 @@ def compare(model: MemoryStore, store: Any, random: Random, writer: bool = True)
             assert store.body(one.payload_ref) == model.body(two.payload_ref)
     for since in (0, 7_000_000, 1 << 50):
         assert store.stats(since) == model.stats(since)
+    assert store.audit_rows(0, 10_000) == model.audit_rows(0, 10_000)
+    for patients, after in product(((0,), (1, 2), (-1,), (3, 99)), (0, 7)):
+        assert store.audit_of(patients, after, 3) == model.audit_of(patients, after, 3)
+    assert store.audit_head() == model.audit_head()
+    assert check(store).faults == []
     assert store.destinations_with_work() == model.destinations_with_work()
     for name in ("rush", "tucson", "medstar", "nowhere"):
         assert store.open_count(name) == model.open_count(name)
