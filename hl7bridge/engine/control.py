@@ -21,6 +21,7 @@ from twisted.protocols.basic import LineReceiver
 from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
 from hl7bridge.engine.replayfile import open_file
+from hl7bridge.engine.settle import Settling
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import socket_path
 from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
@@ -93,6 +94,12 @@ class Control(LineReceiver):
     def resend(self, operator: str, ids: list[int]) -> None:
         self._operators.resend(ids, operator, self._end)
 
+    def settle(self, operator: str, one: int, other: int, same: bool, because: str = "") -> None:
+        Settling(self._engine).settle(one, other, same, because, operator, self._end)
+
+    def unmerge(self, operator: str, old: int, surviving: int, because: str) -> None:
+        Settling(self._engine).unmerge(old, surviving, because, operator, self._end)
+
     def reload(self, operator: str, accept_roster_ends: bool = False) -> None:
         before = self._engine.configuration.version
         steps = self._engine.reload(accept_roster_ends=accept_roster_ends)
@@ -159,7 +166,18 @@ class Control(LineReceiver):
 
 VERBS: dict[str, Callable[..., None]] = {
     name: getattr(Control, name)
-    for name in ("status", "hold", "release", "cancel", "resend", "reload", "replay", "replay_file")
+    for name in (
+        "status",
+        "hold",
+        "release",
+        "cancel",
+        "resend",
+        "settle",
+        "unmerge",
+        "reload",
+        "replay",
+        "replay_file",
+    )
 }
 
 

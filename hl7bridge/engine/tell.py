@@ -1,9 +1,11 @@
 """What the programme tells of one patient, worked out of the facts and of what was told before, as ordinary messages.
 
-For each affiliate: the alerts that hold by its thresholds, compared with those it was told. What is new enters as a message through
-the source `programme`, in one transaction with the note that it was told; what holds no more is taken back the same way. An alert
-that never left is cancelled instead, so that nobody reads of something that is over. Nothing is told of a patient who has died or
-who is held for a person, nothing that happened before `alerts_from`, and nothing that the affiliate is not entitled to on its day.
+For each affiliate: the alerts that hold by its thresholds, compared with those it was told. What is new enters as a message
+through the source `programme`, in one transaction with the note that it was told; what holds no more is taken back the same way.
+An alert that never left is cancelled instead, so that nobody reads of something that is over. What was told of a patient who
+turned out to be the wrong one, since a person parted numbers, is taken back as such and told anew of the right one. Nothing is
+told of a patient who has died or who is held for a person, nothing that happened before `alerts_from`, and nothing that the
+affiliate is not entitled to on its day.
 
 Raises the kinds of StoreError.
 """
@@ -20,12 +22,13 @@ from hl7bridge.affiliation.agreement import Agreement, entitled_by
 from hl7bridge.affiliation.alertmessage import AlertTold, alert_message, packed_alert, unpacked_alert
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
+from hl7bridge.affiliation.facts import FillFact, PatientNumber
 from hl7bridge.affiliation.history import history
 from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import Known, known_of
-from hl7bridge.affiliation.notices import State, Step, Told, steps
+from hl7bridge.affiliation.notices import Act, State, Step, Told, steps
 from hl7bridge.affiliation.roster import RosterRow
-from hl7bridge.affiliation.withdrawal import why_withdrawn
+from hl7bridge.affiliation.withdrawal import WRONG_PATIENT, why_withdrawn
 from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.settings import PROGRAMME, Affiliate
 from hl7bridge.engine.identity import of_message
@@ -87,7 +90,7 @@ class Teller:
     def findings(self, key: int, today: date) -> Findings:
         """What follows from all that is known of the patient of a key."""
         store = self._engine.store
-        known = known_of(key, store.aliases, store.facts)
+        known = known_of(key, store.aliases, store.facts, store.verdicts)
         if known.patient.held is not None:
             return Findings(known, (), None)
         rows: dict[str, list[RosterRow]] = {}
@@ -105,6 +108,10 @@ class Teller:
                 found += self._for_one(known, name, mine, told.get(name, []), cases.of(affiliate, mine))
             else:
                 cases.of(affiliate, mine)  # who is enrolled later is told what falls due after that
+        withdrawn = (each.step.told for each in found if each.step.act is Act.WITHDRAW)
+        if any(each is not None and self._of_another(known, each) for each in withdrawn):
+            # What holds of it is told of the right patient as soon as that is durable.
+            return Findings(known, tuple(found), today)
         return Findings(known, tuple(found), cases.next_day)
 
     def _interactions(self) -> Interactions:
@@ -125,7 +132,15 @@ class Teller:
         self, known: Known, name: str, rows: list[RosterRow], told: list[Told], assessed: Assessment
     ) -> Iterator[Telling]:
         affiliate = self._engine.configuration.destinations[name].affiliate
-        if assessed.dead or affiliate is None:
+        if affiliate is None:
+            return
+
+        def wrong(each: Told) -> bool:
+            return self._of_another(known, each)
+
+        if assessed.dead:
+            misfiled = [each for each in told if each.state is State.TOLD and wrong(each)]
+            yield from (Telling(name, Step(Act.WITHDRAW, each.subject, each), None) for each in misfiled)
             return
         subject = self._engine.hashes.subject
         alerts = {subject(alert.subject): alert for alert in assessed.alerts}
@@ -143,9 +158,26 @@ class Teller:
         def judged(each: Told) -> bool:
             return unpacked_alert(each.data).alert.kind in kinds
 
-        for step in steps(dict.fromkeys(alerts, 0), tellable, told, judged):
-            alert = alerts.get(step.subject)
+        for step in steps(dict.fromkeys(alerts, 0), tellable, told, judged, wrong):
+            alert = None if step.act is Act.WITHDRAW else alerts.get(step.subject)
             yield Telling(name, step, alert, None if alert is None else _provider(rows, alert.day))
+
+    def _is_another(self, known: Known) -> Callable[[PatientNumber], bool]:
+        """Whether a number is one that a person's verdict keeps from being this patient's."""
+        apart, hashes = set(known.patient.apart), self._engine.hashes
+        return lambda number: (
+            bool(apart) and hashes.patient(number.authority.encode(), number.number.encode()) in apart
+        )
+
+    def _of_another(self, known: Known, told: Told) -> bool:
+        """Whether an alert was told of the wrong patient: under a number, or for a fill, that a verdict says is another's."""
+        if not known.patient.apart:
+            return False
+        words = unpacked_alert(told.data)
+        mine = {fact.fill for fact in known.facts if isinstance(fact, FillFact)}
+        return any(map(self._is_another(known), words.person.numbers)) or not mine.issuperset(
+            words.alert.fills
+        )
 
     def _withheld(self, name: str, known: Known, alert: Alert) -> bool:
         """Whether an alert would give away what is withheld from an affiliate: it is told as a whole, or not at all."""
@@ -186,7 +218,9 @@ class Teller:
             for other, settings in self._engine.configuration.destinations.items()
             if settings.affiliate is not None and settings.affiliate.authority and other != telling.recipient
         }
-        words = AlertTold(id_, known.person({each for each in hidden if each}), telling.npi, alert)
+        words = AlertTold(
+            id_, known.person({each for each in hidden if each}, self._is_another(known)), telling.npi, alert
+        )
         notice = Told(
             patient, telling.recipient, telling.step.subject, number, State.TOLD, 0, 0, packed_alert(words)
         )
@@ -195,10 +229,12 @@ class Teller:
 
     def _withdraw(self, known: Known, told: Told, done: WhenDone) -> None:
         words = unpacked_alert(told.data)
-        why = why_withdrawn(words.alert, history(known.facts, date.max))
+        wrong = self._of_another(known, told)
+        why = WRONG_PATIENT if wrong else why_withdrawn(words.alert, history(known.facts, date.max))
+        id_ = words.id + ("W" if wrong else "C")
         self.withdrawn += 1
         self.enter(
-            alert_message(words, told.recipient, words.id + "C", self._now(), why),
+            alert_message(words, told.recipient, id_, self._now(), why, wrong_patient=wrong),
             told._replace(state=State.WITHDRAWN),
             done,
         )

@@ -20,7 +20,7 @@ from hashlib import blake2b
 from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.store.programme_rows import DueLook, FactRow, Look, NoticeRow
+from hl7bridge.store.programme_rows import DueLook, FactRow, HeldPatient, Joined, Look, NoticeRow, VerdictRow
 from hl7bridge.store.rows import (
     ACCEPTANCES,
     BODY_BITS,
@@ -76,7 +76,9 @@ __all__ = [
     "DueLook",
     "Earlier",
     "FactRow",
+    "HeldPatient",
     "Hold",
+    "Joined",
     "Look",
     "MessageDetail",
     "MessageQuery",
@@ -101,6 +103,7 @@ __all__ = [
     "StoreReader",
     "StoreUnknown",
     "StoreUnusable",
+    "VerdictRow",
     "keyed_hash",
 ]
 
@@ -231,6 +234,15 @@ class StoreReader(Protocol):
 
     def aliases(self, patient: int) -> list[tuple[int, bool]]:
         """The identifiers that are known to be the same patient as this one, directly, and whether by a merge."""
+
+    def joined(self, patient: int, other: int) -> Joined | None:
+        """What joined two identifiers directly, or None."""
+
+    def verdicts(self, patient: int) -> list[VerdictRow]:
+        """What a person settled of an identifier (`VerdictRow.patient`) and others, in the order of those."""
+
+    def held_patients(self, patients: Sequence[int] | None = None, limit: int = 100) -> list[HeldPatient]:
+        """Those of these keys under which somebody is held for a person; or of all, the longest held first."""
 
     def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:
         """Those to be looked at by a time, the longest due first."""

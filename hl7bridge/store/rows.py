@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from hl7bridge.store.programme_rows import Look, NoticeRow
+from hl7bridge.store.programme_rows import HeldPatient, Look, NoticeRow, VerdictRow
 
 COUNTER_BITS = 40
 """An identifier is `node << COUNTER_BITS | counter`."""
@@ -166,9 +166,10 @@ class Act:
 
 @dataclass(slots=True)
 class Batch:
-    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, notices, in this order.
+    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, notices, verdicts and patients
+    held, in this order.
 
-    `notices` are those that change without a message.
+    `notices` are those that change without a message. Whoever a verdict is about is to be looked at at once.
     """
 
     messages: list[NewMessage] = field(default_factory=list)
@@ -179,6 +180,8 @@ class Batch:
     acts: list[Act] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     notices: list[NoticeRow] = field(default_factory=list)
+    verdicts: list[VerdictRow] = field(default_factory=list)
+    held_patients: list[HeldPatient] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)

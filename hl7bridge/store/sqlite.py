@@ -44,7 +44,7 @@ from hl7bridge.store.checks import WRONG, is_plain_acceptance, once, wrong_shape
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
 from hl7bridge.store.sqlite_control import ControlIndex
-from hl7bridge.store.sqlite_programme import learn, look_again, tell
+from hl7bridge.store.sqlite_programme import hold_patients, learn, look_again, settle, tell
 from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
 from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, packed_keys, unpacked_keys
@@ -219,6 +219,8 @@ class SqliteStore(SqliteReader):
         look_again(self._conn, batch.looks)
         if batch.notices:
             tell(self._conn, batch.notices)
+        settle(self._conn, batch.verdicts)
+        hold_patients(self._conn, batch.held_patients)
         return rows, repeated
 
     def _keep_messages(self, rows: MessageRows) -> None:

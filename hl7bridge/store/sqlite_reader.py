@@ -25,6 +25,8 @@ from hl7bridge.store.base import (
     DeliveryStatus,
     DueLook,
     FactRow,
+    HeldPatient,
+    Joined,
     MessageDetail,
     MessageQuery,
     MessageRow,
@@ -33,6 +35,7 @@ from hl7bridge.store.base import (
     RosterMatch,
     Stats,
     StoreFault,
+    VerdictRow,
 )
 from hl7bridge.store.bodies import sizes, unpack
 from hl7bridge.store.names import Words
@@ -257,6 +260,31 @@ class SqliteReader:
         """The identifiers that are the same patient."""
         rows = self._conn.execute(_PROGRAMME["aliases"], (patient,)).fetchall()
         return [(other, bool(merged)) for other, merged in rows]
+
+    @said
+    def joined(self, patient: int, other: int) -> Joined | None:
+        """What joined two identifiers."""
+        row = self._conn.execute(_PROGRAMME["joined"], (patient, other)).fetchone()
+        return None if row is None else Joined(bool(row[0]), row[1])
+
+    @said
+    def verdicts(self, patient: int) -> list[VerdictRow]:
+        """What a person settled."""
+        rows = self._conn.execute(_PROGRAMME["verdicts"], (patient,)).fetchall()
+        return [VerdictRow(one, other, bool(same), *more) for one, other, same, *more in rows]
+
+    @said
+    def held_patients(self, patients: Sequence[int] | None = None, limit: int = 100) -> list[HeldPatient]:
+        """Those who are held for a person."""
+        execute = self._conn.execute
+        if patients is None:
+            rows = execute(_PROGRAMME["held_patients"], (limit,)).fetchall()
+        else:
+            found = [
+                execute(_PROGRAMME["held_patient"], (each,)).fetchone() for each in sorted(set(patients))
+            ]
+            rows = [row for row in found if row is not None][:limit]
+        return [HeldPatient(*row) for row in rows]
 
     @said
     def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:

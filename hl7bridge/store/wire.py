@@ -78,7 +78,8 @@ def exactly(source: socket.socket, count: int) -> bytes:
 
 def is_plain(batch: Batch) -> bool:
     """Whether a batch holds only what nearly all hold: messages, claims and changes."""
-    return not (batch.versions or batch.holds or batch.acts or batch.looks or batch.notices)
+    rare = batch.versions or batch.holds or batch.acts or batch.looks or batch.notices
+    return not (rare or batch.verdicts or batch.held_patients)
 
 
 def packed_batch(batch: Batch) -> tuple[bytes, list[bytes]]:
