@@ -51,6 +51,15 @@ PORT = Whole(1, 65535, "a port")
 HOST = Text("a host name or address", r"[A-Za-z0-9._:%-]+")
 
 
+ROSTER = Record(
+    "roster",
+    {
+        "full": Field(Path(), "the CSV file with all of its assigned patients", required=True),
+        "deltas": Field(Path(), "files with what is other since, as rosters/medstar-*.csv; each counts once"),
+    },
+)
+
+
 def _tls_server(values: Values, reading: Reading) -> ServerTls | None:
     if not values.complete:
         return None
@@ -257,7 +266,10 @@ AFFILIATE_FIELDS: dict[str, Field] = {
         ),
         "how its patient numbers are marked",
     ),
-    "roster": Field(Path(), "the CSV file of its assigned patients"),
+    "roster": Field(
+        OneOf(text=Path(), pairs=ROSTER),
+        "the CSV file of its assigned patients, or {full: FILE, deltas: PATTERN}",
+    ),
     "alerts_from": Field(Day(), "the day before which history alerts nobody; left out, it is told no alerts"),
     "alerts": Field(ALERTS, "which alerts it is told, and when they are raised"),
     "facility": Field(Text(), "its MSH-6, for ${affiliate.facility}"),
@@ -297,6 +309,12 @@ def destination_of(name: str, values: Values) -> DestinationSettings | None:
     )
 
 
+def roster_of(values: Values) -> tuple[str | None, str | None]:
+    """The file of an affiliate's full list, and the pattern of its deltas."""
+    given = values["roster"]
+    return (given["full"], given["deltas"]) if isinstance(given, Values) else (given, None)
+
+
 def affiliate_of(name: str, values: Values) -> DestinationSettings | None:
     """The settings of an affiliate, a destination with an agreement and a roster."""
     made = destination_of(name, values)
@@ -312,13 +330,15 @@ def affiliate_of(name: str, values: Values) -> DestinationSettings | None:
         "application": values["application"],
         **values["settings"],
     }
+    full, deltas = roster_of(values)
     affiliate = Affiliate(
         full_name=values["name"] or name,
         agreement=values["agreement"],
         states=tuple(values["states"]),
         authority=given["authority"],
         identifier_type=given["type"],
-        roster=values["roster"],
+        roster=full,
+        roster_deltas=deltas,
         alerts_from=values["alerts_from"],
         thresholds=values["alerts"] or Thresholds(),
         settings={key: value for key, value in given.items() if value is not None},

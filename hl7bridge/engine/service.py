@@ -23,22 +23,23 @@ from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.decide import STRICT
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
-from hl7bridge.connectors.mllp_source import MllpListener, MllpSource
+from hl7bridge.connectors.mllp_source import MllpListener
 from hl7bridge.delivery.queue import DestinationQueue
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.budget import Budget
 from hl7bridge.engine.connect import Connector, ahead_of, limits_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Policy
+from hl7bridge.engine.feed import Feed
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.pool import Nowhere
 from hl7bridge.engine.programme import Programme
-from hl7bridge.engine.receive import QUANTUM, Frame, Held, Receiver
+from hl7bridge.engine.receive import QUANTUM, Receiver
 from hl7bridge.engine.release import Releasing
-from hl7bridge.engine.rosters import RosterLoader, Staged
+from hl7bridge.engine.rosters import Loading, RosterLoader, Staged
 from hl7bridge.engine.upkeep import Upkeep
 from hl7bridge.engine.writer import Writer
 from hl7bridge.errors import HL7BridgeError
@@ -79,6 +80,7 @@ class Engine:
         fatal: Callable[[StoreUnknown], None],
         writer: Writer,
         accept_roster_ends: bool = False,
+        loading: Callable[[Loading], None] = lambda loading: None,
     ) -> None:
         self.folder = folder
         self.store = store
@@ -97,7 +99,7 @@ class Engine:
 
         self.hashes = Hashes(store.key)
         self.roster = StoredRoster(store, self.hashes)
-        self.rosters = RosterLoader(store, self.hashes, connector.data, wall_us)
+        self.rosters = RosterLoader(store, self.hashes, wall_us, loading)
         self.configuration = self._read()
         self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends)
         self.releasing = Releasing(self.configuration, self.roster, wall_us, store)
@@ -222,7 +224,7 @@ class Engine:
         )
 
     def _factory(self, source: SourceSettings) -> MllpListener:
-        return self.connector.listener(source, _Feed(source.name, self.receiver, self.budget))
+        return self.connector.listener(source, Feed(source.name, self.receiver, self.budget))
 
     # -- reload --------------------------------------------------------------------------------------------------------------------
 
@@ -386,28 +388,6 @@ class Engine:
     def connections(self) -> dict[str, int]:
         """Open connections of each source."""
         return {name: len(factory.connections) for name, (_, _, factory) in self._ports.items()}
-
-
-class _Feed:
-    """What one source's connections hand their frames to."""
-
-    def __init__(self, source: str, receiver: Receiver, budget: Budget) -> None:
-        self._source = source
-        self._receiver = receiver
-        self._budget = budget
-
-    def frame(self, connection: MllpSource, payload: bytes) -> None:
-        self._budget.came(connection, len(payload))
-        self._receiver.frame(Frame(self._source, connection, payload, Held(len(payload), self._budget)))
-
-    def too_large(self, connection: MllpSource, head: bytes) -> None:
-        self._receiver.too_large(self._source, connection, head)
-
-    def held(self, connection: MllpSource, change_bytes: int) -> None:
-        self._budget.changed(connection, change_bytes)
-
-    def gone(self, connection: MllpSource) -> None:
-        self._budget.gone(connection)
 
 
 #: Of a destination that is no longer configured: what is on its way is kept, however it ends.

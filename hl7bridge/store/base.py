@@ -50,6 +50,7 @@ from hl7bridge.store.rows import (
     Recovered,
     Removed,
     RosterEntry,
+    RosterFile,
     RosterMatch,
     RosterReport,
     Stats,
@@ -91,6 +92,7 @@ __all__ = [
     "Recovered",
     "Removed",
     "RosterEntry",
+    "RosterFile",
     "RosterMatch",
     "RosterReport",
     "Stats",
@@ -226,6 +228,9 @@ class StoreReader(Protocol):
     def roster_rows(self, keys: Sequence[int]) -> list[RosterMatch]:
         """The published rows of these patients, of all affiliates."""
 
+    def roster_files(self, affiliate: str) -> list[RosterFile]:
+        """The files of an affiliate's list whose content was published, in that order."""
+
     def roster_generation(self) -> int:
         """Changes whenever a roster is published."""
 
@@ -299,12 +304,15 @@ class Store(StoreReader, Protocol):
         """Load a list invisibly, in bounded steps: each `next()` is one small transaction; the last report
         is whole.
 
-        `full`: patients not in `rows` end. Later entries of the same patient replace earlier ones.
+        `full`: patients not in `rows` end. Later entries of the same patient replace earlier ones. A large `chunk` makes large
+        steps, for when nobody waits.
         """
 
-    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
-        """Make staged lists those that count: all of them in one small transaction, or none. Raises
-        StoreFault for an unknown load.
+    def publish_rosters(
+        self, loads: Sequence[int], at_us: int, files: Sequence[RosterFile] = ()
+    ) -> list[RosterReport]:
+        """Make staged lists those that count, and remember the files they came from: all of them in one small transaction, or none.
+        Raises StoreFault for an unknown load.
         """
 
     def expire(

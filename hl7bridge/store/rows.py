@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from hl7bridge.store.programme_rows import HeldPatient, Look, NoticeRow, VerdictRow
 
@@ -358,11 +359,11 @@ class Stats:
     oldest_open_us: dict[str, int]
 
 
-@dataclass(slots=True, frozen=True)
-class RosterEntry:
+class RosterEntry(NamedTuple):
     """One patient on an affiliate's list; both dates inclusive, YYYYMMDD or None (unbounded).
 
-    `key` is a keyed hash of identifier and authority. `ended` in a delta takes the patient off the list.
+    `key` is a keyed hash of identifier and authority. `ended` takes the patient off the list, or the row of one first day; with
+    `valid_through` after that day. A plain tuple of the same values serves as well.
     """
 
     key: int
@@ -387,8 +388,8 @@ class RosterMatch:
 
 @dataclass(slots=True)
 class RosterReport:
-    """What a staged list would change, and after publishing has changed. `before` counts the rows until
-    then.
+    """What a staged list would change, and after publishing has changed. `before` counts the rows until then; `dated_back` how many
+    new or changed ones cover days before the load that were not covered.
     """
 
     load: int
@@ -398,6 +399,15 @@ class RosterReport:
     ended: int
     changed: int
     unchanged: int
+    dated_back: int = 0
+
+
+class RosterFile(NamedTuple):
+    """A file of which the content counts: whose list, a digest, and whether it is a full list or a delta."""
+
+    affiliate: str
+    digest: str
+    full: bool
 
 
 @dataclass(slots=True, frozen=True)

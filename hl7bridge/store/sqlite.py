@@ -33,6 +33,7 @@ from hl7bridge.store.base import (
     Recovered,
     Removed,
     RosterEntry,
+    RosterFile,
     RosterReport,
     StoreBusy,
     StoreFault,
@@ -106,7 +107,9 @@ class SqliteStore(SqliteReader):
                 conn.execute(_CONTROL["set_mark"], (self._control.highest,))
             self._control.caught_up()
         self._upkeep = Upkeep(conn, self.transaction)
-        self._rosters = RosterLoads(conn, self._names, self.transaction, self._upkeep.wrote)
+        self._rosters = RosterLoads(
+            conn, self._names, self.transaction, self._upkeep.wrote, self._path.parent
+        )
 
     def close(self) -> None:
         """Close, after which the file is whole by itself; a second call does nothing.
@@ -378,9 +381,11 @@ class SqliteStore(SqliteReader):
         """Load a list invisibly, in bounded steps."""
         return self._rosters.stage(affiliate, rows, full, at_us, chunk)
 
-    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+    def publish_rosters(
+        self, loads: Sequence[int], at_us: int, files: Sequence[RosterFile] = ()
+    ) -> list[RosterReport]:
         """Make staged lists those that count, all together."""
-        return self.transaction(self._rosters.publish, loads, at_us)
+        return self.transaction(self._rosters.publish, loads, at_us, files)
 
     # Upkeep
 

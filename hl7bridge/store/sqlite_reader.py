@@ -32,6 +32,7 @@ from hl7bridge.store.base import (
     MessageRow,
     NoticeRow,
     OpenDelivery,
+    RosterFile,
     RosterMatch,
     Stats,
     StoreFault,
@@ -39,9 +40,10 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.bodies import sizes, unpack
 from hl7bridge.store.names import Words
+from hl7bridge.store.roster_list import UNBOUNDED
 from hl7bridge.store.sqlite_connect import open_reader, refused
 from hl7bridge.store.sqlite_roster import counts_now, unpublished
-from hl7bridge.store.sqlite_rows import UNBOUNDED, delivery_row, message_row, open_delivery
+from hl7bridge.store.sqlite_rows import delivery_row, message_row, open_delivery
 from hl7bridge.store.sqlite_search import Search, open_counts
 
 _READ = sql.load("read.sql")
@@ -240,6 +242,12 @@ class SqliteReader:
                         RosterMatch(key, words[affiliate], valid_from or None, last, npi, bool(opt_out))
                     )
         return found
+
+    @said
+    def roster_files(self, affiliate: str) -> list[RosterFile]:
+        """The files whose content was published."""
+        rows = self._conn.execute(_ROSTER["files"], (affiliate,)).fetchall()
+        return [RosterFile(name, digest, bool(full)) for name, digest, full in rows]
 
     @said
     def roster_generation(self) -> int:

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 import pytest
 
-from hl7bridge.store import bodies, names, sqlite, sqlite_control, sqlite_search, sqlite_upkeep
+from hl7bridge.store import bodies, names, sorting, sqlite, sqlite_control, sqlite_search, sqlite_upkeep
 from hl7bridge.store.base import (
     Batch,
     DeliveryChange,
@@ -117,6 +117,7 @@ class NarrowSqliteKit(SqliteKit):
         sqlite_upkeep: {"DUE_PAGES": 20, "OVERDUE_PAGES": 40, "MOST_HOLES": 2, "_SLICES": 2, "_ENTRIES": 1},
         sqlite: {"_MANY": 2, "_PLACES": 1},
         bodies: {"SHARED_BYTES": 30},
+        sorting: {"HELD": 3},
         names: {"MOST": 12},
     }
 

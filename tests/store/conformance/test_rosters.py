@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
-from hl7bridge.store.base import RosterEntry, RosterMatch, RosterReport, Store, StoreFault
+from hl7bridge.store.base import RosterEntry, RosterFile, RosterMatch, RosterReport, Store, StoreFault
 from hl7bridge.store.memory import MemoryStore
+
+KEYS = (-(1 << 63), -(1 << 62), -5, 0, 7, 1 << 62, (1 << 63) - 1)
+#: 2026-11-21 12:00 UTC.
+NOON_US = 1_795_262_400_000_000
 
 
 def entries(*keys: int, **fields: Any) -> list[RosterEntry]:
@@ -149,7 +153,7 @@ def test_any_lists_give_the_rows_that_the_model_gives(kit: Any, seed: int) -> No
     for _ in range(12):
         rows = [
             RosterEntry(
-                random.randrange(6),
+                random.choice(KEYS),
                 random.choice((None, 20240101, 20250101)),
                 random.choice((None, 20260101)),
                 random.choice((None, "1", "2")),
@@ -167,7 +171,57 @@ def test_any_lists_give_the_rows_that_the_model_gives(kit: Any, seed: int) -> No
         if random.random() < 0.2:
             kit.crash()
             model = model.crash()
-        order = sorted(model.roster_rows(range(6)), key=str)
-        assert sorted(kit.store.roster_rows(range(6)), key=str) == order
-        assert sorted(kit.reader().roster_rows(range(6)), key=str) == order
+        order = sorted(model.roster_rows(KEYS), key=str)
+        assert sorted(kit.store.roster_rows(KEYS), key=str) == order
+        assert sorted(kit.reader().roster_rows(KEYS), key=str) == order
         assert kit.store.roster_generation() == model.roster_generation()
+
+
+def test_an_end_with_a_day_closes_what_would_go_on_and_takes_what_begins_later(store: Store) -> None:
+    published(store, "rush", [RosterEntry(1), RosterEntry(2, 20260101), RosterEntry(2, 20270101)])
+    end = [RosterEntry(key, None, 20261130, ended=True) for key in (1, 2, 3)]
+    report = published(store, "rush", end, full=False)
+    assert counts(report) == (3, 0, 1, 2, 0)
+    assert [(row.key, row.valid_from, row.valid_through) for row in store.roster_rows([1, 2, 3])] == [
+        (1, None, 20261130),
+        (2, 20260101, 20261130),
+    ]
+    assert counts(published(store, "rush", end, full=False)) == (2, 0, 0, 0, 2), (
+        "said again it changes nothing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "back"),
+    [
+        ([], [RosterEntry(1, 20261121)], 0),
+        ([], [RosterEntry(1, 20261120)], 1),
+        ([], [RosterEntry(1)], 1),
+        ([], [RosterEntry(1, opt_out=True)], 0),
+        ([RosterEntry(1)], [RosterEntry(1, npi="1")], 0),
+        ([RosterEntry(1, opt_out=True)], [RosterEntry(1)], 1),
+        ([RosterEntry(1, None, 20261101)], [RosterEntry(1)], 1),
+        ([RosterEntry(1, None, 20261101)], [RosterEntry(1, None, 20261102)], 1),
+        ([RosterEntry(1, None, 20261122)], [RosterEntry(1)], 0),
+    ],
+)
+def test_rows_that_cover_days_gone_by_are_counted(
+    store: Store, before: list[RosterEntry], after: list[RosterEntry], back: int
+) -> None:
+    published(store, "rush", before)
+    *_, report = store.stage_roster("rush", after, True, NOON_US, 2)
+    assert report.dated_back == back
+    assert store.publish_rosters([report.load], NOON_US) == [report]
+
+
+def test_the_files_of_a_list_are_known_once_it_is_published(kit: Any) -> None:
+    store = kit.store
+    files = [RosterFile("rush", "a", True), RosterFile("rush", "b", False), RosterFile("tucson", "a", True)]
+    report = staged(store, "rush", entries(1))
+    with pytest.raises(StoreFault):
+        store.publish_rosters([99], 1, files)
+    assert store.roster_files("rush") == []
+    store.publish_rosters([report.load], 1, files)
+    for each in (store, kit.reader(), kit.crash()):
+        assert each.roster_files("rush") == files[:2]
+        assert each.roster_files("nowhere") == []
