@@ -106,7 +106,8 @@ class Control(LineReceiver):
 
         def ended(error: HL7BridgeError | None) -> None:
             after = self._engine.configuration.version
-            self._end(error or {"version": after, "changed": after != before})
+            rosters = [] if error else [asdict(report) for report in self._engine.rosters.reports]
+            self._end(error or {"version": after, "changed": after != before, "rosters": rosters})
 
         # Whole or not at all: it goes on when the one who asked hangs up.
         run_steps(steps, self._engine.clock, 0, lambda step: None, ended)

@@ -1,8 +1,8 @@
 """Taking back what waits: queued deliveries of patients whose place on a roster has ended, or who opted out.
 
 What is sent is looked at when it leaves in any case; but what waits for a hospital that is down would wait for days. After lists were
-published, and at start for those that a stop has interrupted, the queues of their affiliates are gone through, a page at a time between
-other work. What may leave no more is CANCELLED with the reason, durably, and its patient's later messages go on.
+published, and at start for those that a stop has interrupted, the queues of their affiliates are gone through, a page at a time
+between other work. What may leave no more is CANCELLED with the reason, durably, and its patient's later messages go on.
 
 Raises nothing: what could not be cancelled is refused when it leaves.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from twisted.logger import Logger
 
+from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.replay import WAIT, Wait, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import Act, Batch, DeliveryChange, DeliveryStatus, OpenDelivery, StoreError
@@ -71,8 +72,8 @@ class Revoking:
             self._left.pop(name, None)
 
     def _look(self, name: str, page: list[OpenDelivery]) -> None:
-        found = [(row, self._reason(row)) for row in page if row.status is DeliveryStatus.QUEUED]
-        refused = {row.id: (row, reason) for row, reason in found if reason is not None}
+        found = [(row.id, self._reason(row)) for row in page]
+        refused = {id_: reason for id_, reason in found if reason is not None}
         if refused:
             self._cancel(name, refused)
 
@@ -81,23 +82,33 @@ class Revoking:
             row.destination, row.scope, row.event_date, row.patient_keys
         )
 
-    def _cancel(self, name: str, refused: dict[int, tuple[OpenDelivery, str | None]]) -> None:
+    def _cancel(self, name: str, refused: dict[int, str]) -> None:
         engine = self._engine
         delivery = engine.deliveries.get(name)
         cancelled: list[int] = []
+        claims: dict[int, Entry] = {}  # of those whose hospital cannot be dialled: no byte of them has left
 
         def work() -> None:
             now_us = engine.wall_us()
             changes: list[DeliveryChange] = []
-            for id_, (_, reason) in refused.items():
+            if delivery is not None:
+                claims.update((entry.id, entry) for entry in delivery.queue.unsent(refused))
+            for id_, reason in refused.items():
                 row = engine.store.delivery(id_)
                 waits = row is not None and row.status is DeliveryStatus.QUEUED
-                if row is None or not waits or (delivery and not delivery.queue.cancellable(id_)):
+                waits = waits and (delivery is None or delivery.queue.cancellable(id_))
+                if row is None or not (waits or id_ in claims):
                     continue  # it has left meanwhile, or is looked at as it leaves
                 cancelled.append(id_)
                 changes.append(
                     DeliveryChange(
-                        id_, DeliveryStatus.CANCELLED, row.attempts, now_us, None, reason, row.possible_duplicate
+                        id_,
+                        DeliveryStatus.CANCELLED,
+                        row.attempts,
+                        now_us,
+                        None,
+                        reason,
+                        row.possible_duplicate,
                     )
                 )
             act = Act(now_us, ROSTER, "cancel", f"{len(changes)} deliveries to {name}")
@@ -106,12 +117,18 @@ class Revoking:
 
         def kept(_: object, error: StoreError | None) -> None:
             if error is not None:
+                if delivery is not None:
+                    delivery.queue.claimed(claims.values())
+                    delivery.touch()
                 self._ended(error)
                 return
             self.cancelled += len(cancelled)
             if delivery is not None:
                 for id_ in cancelled:
-                    delivery.queue.cancelled(id_)
+                    if id_ in claims:
+                        delivery.queue.finished(claims[id_])
+                    else:
+                        delivery.queue.cancelled(id_)
                 delivery.touch()
             engine.journal.wake()
 

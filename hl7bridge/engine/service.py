@@ -39,6 +39,7 @@ from hl7bridge.engine.pool import Nowhere
 from hl7bridge.engine.programme import Programme
 from hl7bridge.engine.receive import QUANTUM, Receiver
 from hl7bridge.engine.release import Releasing
+from hl7bridge.engine.revoke import Revoking
 from hl7bridge.engine.rosters import Loading, RosterLoader, Staged
 from hl7bridge.engine.upkeep import Upkeep
 from hl7bridge.engine.writer import Writer
@@ -121,6 +122,7 @@ class Engine:
         self.journal.after = [self._after]
         self.upkeep = Upkeep(self)
         self.programme = Programme(self)
+        self.revoking = Revoking(self)
 
     def _generation(self) -> int:
         return self.releasing.generation
@@ -174,6 +176,7 @@ class Engine:
             raise
         self.upkeep.start()
         self.programme.start()
+        self.revoking.begin(self.configuration.affiliates)
         self.journal.wake()
         # What is in flight lives for milliseconds and dies by reference count; looking through it often finds nothing.
         gc.collect()
@@ -267,6 +270,7 @@ class Engine:
             raise
         self.releasing.generation += 1
         self._take(new, opened, handed, pools)
+        self.revoking.begin(each.affiliate for each in self.rosters.reports if each.ended or each.changed)
 
     def _known(self, settings: DestinationSettings) -> Delivery:
         """The destination as it stands, or a new one that nobody sees yet."""
@@ -344,6 +348,7 @@ class Engine:
         self.stopping = True
         self.upkeep.stop()
         self.programme.stop()
+        self.revoking.stop()
         self._close_ports()
         self.receiver.refusing = "the engine is stopping"
         for delivery in self.deliveries.values():

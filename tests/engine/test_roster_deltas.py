@@ -10,7 +10,7 @@ import pytest
 from hl7bridge.affiliation import RosterErrors
 from hl7bridge.store.base import MessageQuery
 from hl7bridge.testing.world import World
-from tests.engine.site import order
+from tests.engine.site import act, deliveries, order
 
 Site = Callable[..., World]
 AFFILIATE = """affiliate: rush
@@ -113,3 +113,66 @@ def test_a_full_list_with_changes_is_a_mistake(rush: World) -> None:
     write(rush, "rush.csv", "1,RETAIL,,,,end")
     with pytest.raises(RosterErrors, match="a full list has no changes"):
         reload(rush)
+
+
+# -- what waits ---------------------------------------------------------------------------------------------------------------
+
+
+def queued(world: World) -> list[tuple[str, str | None]]:
+    return [(row.status.name, row.reason) for row in deliveries(world)]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("2,RETAIL,,,,end", "not on the roster on the event's date"),
+        ("2,RETAIL,,,yes,change", "the patient has opted out"),
+        ("2,RETAIL,,2026-11-20,,change", "not on the roster on the event's date"),
+    ],
+)
+@pytest.mark.parametrize("held", [True, False])
+def test_what_waits_is_cancelled_when_its_patient_leaves_the_list(
+    rush: World, change: str, reason: str, held: bool
+) -> None:
+    if held:
+        act(rush, "hold", "rush")
+    else:
+        rush.network.listeners.pop(6701)
+    patients(rush)
+    rush.run(60)
+    patients(rush)
+    assert all(status in ("QUEUED", "SENDING") for status, _ in queued(rush)), "claims wait for a connection"
+    write(rush, "rush-1.csv", change)
+    reload(rush)
+    rush.run(5)
+    gone = ("CANCELLED", reason)
+    assert [row == gone for row in queued(rush)] == [False, True, False] * 2
+    act_ = rush.store.acts()[-1]
+    assert (act_.operator, act_.verb, act_.detail) == ("roster", "cancel", "2 deliveries to rush")
+    rush.crash()
+    rush.start()
+    rush.run(60)
+    assert queued(rush)[1] == gone
+    if held:
+        act(rush, "release", "rush")
+    else:
+        rush.hospital(6701)
+    rush.run(60)
+    assert [status for status, _ in queued(rush)] == ["SENT", "CANCELLED", "SENT"] * 2
+
+
+def test_a_long_queue_is_gone_through_and_one_that_a_stop_interrupted_at_the_next_start(rush: World) -> None:
+    act(rush, "hold", "rush")
+    for _ in range(90):
+        patients(rush)
+    write(rush, "rush-1.csv", "2,RETAIL,,,,end")
+    reload(rush)
+    rush.crash()
+    rush.start()
+    rush.run(20)
+    statuses = [status for status, _ in queued(rush)]
+    assert statuses.count("CANCELLED") == 90
+    assert statuses == ["QUEUED", "CANCELLED", "QUEUED"] * 90
+    act(rush, "release", "rush")
+    rush.run(60)
+    assert [status for status, _ in queued(rush)] == ["SENT", "CANCELLED", "SENT"] * 90
