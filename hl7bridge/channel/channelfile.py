@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hl7bridge.channel.condition import Clause, read_clauses, read_condition
 from hl7bridge.channel.configuration import ChannelSettings
@@ -26,7 +26,7 @@ from hl7bridge.channel.model import (
 from hl7bridge.channel.plan import Accept, ChannelPlan, DestinationPlan, Route
 from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.program import Program, Step
-from hl7bridge.channel.programme import PROGRAMME, read_programme
+from hl7bridge.channel.programme import PROGRAMME, ProgrammePlan, read_programme
 from hl7bridge.channel.record import (
     Field,
     ListOf,
@@ -202,8 +202,26 @@ class ChannelReader:
             Program(steps),
             tuple(self._routes()),
             errors["answer"] if (errors := self.values["errors"]) is not None else None,
-            None if programme is None else read_programme(programme, fixed),
+            None if programme is None else self._programme(programme, fixed),
         )
+
+    def _programme(self, values: Values, setting: Setting) -> ProgrammePlan:
+        plan = read_programme(values, setting)
+        if plan.roster is None:
+            return plan
+        name = plan.roster.affiliate
+        known = {
+            each.name: each.affiliate
+            for each in self.folder.destinations.values()
+            if each.affiliate is not None
+        }
+        if name not in known:
+            hint = meant(name, known, f"write affiliates/{name}.yaml")
+            self.folder.reading.wrong(values.nodes["roster"], f"there is no affiliate {shown(name)}", hint)
+            return replace(plan, roster=None)
+        authority = known[name].authority
+        own = None if authority is None else authority.encode()
+        return replace(plan, roster=replace(plan.roster, authority=own))
 
     def settings(self, source: str, plan: ChannelPlan) -> ChannelSettings:
         """What is shown of it."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hl7bridge.affiliation.agreement import entitled_by
 from hl7bridge.affiliation.facts import Fact
 from hl7bridge.affiliation.roster import Roster
+from hl7bridge.channel.attribution import Assignment, assignment_of
 from hl7bridge.channel.case import STRICT, Case, patient_keys
 from hl7bridge.channel.facts import facts_of
 from hl7bridge.channel.leaving import Outgoing, Piece, outgoing_of, reason_of, refusal_of
@@ -53,6 +54,7 @@ class Decision:
     misses: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     aliases: tuple[Alias, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
 
 
 class Alias(NamedTuple):
@@ -92,9 +94,11 @@ def decide(
     status, answer, errors = _answered(plan, channels, outcomes, code)
     facts: tuple[Fact, ...] = ()
     aliases: tuple[Alias, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
     if plan.programme and any(map(_tells, channels, outcomes)):
         facts = _facts(channels, outcomes, case)
         aliases = _aliases(message, type_, people)
+        assignments = _assignments(channels, outcomes, case, day or received.date())
     return Decision(
         status,
         tuple(outcomes),
@@ -108,6 +112,7 @@ def decide(
         tuple(case.misses),
         facts,
         aliases,
+        assignments,
     )
 
 
@@ -140,6 +145,19 @@ def _facts(
             said = facts_of(channel.programme, case.message, case.type_, case.plan.zone, case.received)
             found.update(dict.fromkeys(said.found))
             case.misses += said.left_out
+    return tuple(found)
+
+
+def _assignments(
+    channels: Sequence[ChannelPlan], outcomes: Sequence[ChannelOutcome], case: Case, day: date
+) -> tuple[Assignment, ...]:
+    """What the channels that took the message say of rosters."""
+    found: list[Assignment] = []
+    for channel, outcome in zip(channels, outcomes, strict=True):
+        kept = None if channel.programme is None else channel.programme.roster
+        if kept is not None and _tells(channel, outcome):
+            said = assignment_of(kept, case.message, case.type_, case.plan.zone, case.received, day)
+            found += [] if said is None else [said]
     return tuple(found)
 
 

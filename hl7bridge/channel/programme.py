@@ -9,6 +9,7 @@
       store: RXD-30.1                 # which store it is; MSH-4 if left out
       discharge: yes                  # its orders are discharge prescriptions
       intervention: {code: ZIN-1, table: interventions}   # what the pharmacist did (channel.interventions)
+      roster: medstar                 # a hospital's own feed keeps its affiliate's roster up (channel.attribution)
 
 Paths and conditions mean the order's run (ORC and what belongs to it). Reads YAML into functions once. Raises nothing; mistakes
 are named.
@@ -19,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from hl7bridge.channel.attribution import ROSTER_KEPT, RosterPlan, read_roster_kept
 from hl7bridge.channel.condition import Condition, read_condition
 from hl7bridge.channel.interventions import INTERVENTION, InterventionPlan, read_intervention
 from hl7bridge.channel.language import CONDITIONS, Written
@@ -54,6 +56,7 @@ PROGRAMME = Record(
         "intervention": Field(
             INTERVENTION, "where it tells what the pharmacist did about an order or a fill"
         ),
+        "roster": Field(ROSTER_KEPT, "the affiliate whose list of patients its A01, A28 and A31 keep up"),
     },
 )
 
@@ -71,6 +74,7 @@ class ProgrammePlan:
     store: First | None = None
     discharge: bool = False
     intervention: InterventionPlan | None = None
+    roster: RosterPlan | None = None
 
 
 def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
@@ -101,4 +105,5 @@ def read_programme(values: Values, setting: Setting) -> ProgrammePlan:
         intervention=None
         if values["intervention"] is None
         else read_intervention(values["intervention"], inside),
+        roster=read_roster_kept(values, setting),
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ from hl7bridge.engine.rosters import Loading, RosterLoader, Staged
 from hl7bridge.engine.upkeep import Upkeep
 from hl7bridge.engine.writer import Writer
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.store.base import Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
+from hl7bridge.store.base import AssignmentRow, Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
 from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.engine")
@@ -106,7 +106,9 @@ class Engine:
         self.releasing = Releasing(self.configuration, self.roster, wall_us, store)
         self.journal = Journal(store, writer, self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
-        self.acceptor = Acceptor(self.journal, self.deliveries, self.numbers, self.hashes, self._generation)
+        self.acceptor = Acceptor(
+            self.journal, self.deliveries, self.numbers, self.hashes, self._generation, self._assigned
+        )
         self.budget = Budget(self.configuration.engine.unacknowledged_bytes)
         self.receiver = Receiver(
             self.configuration,
@@ -126,6 +128,12 @@ class Engine:
 
     def _generation(self) -> int:
         return self.releasing.generation
+
+    def _assigned(self, rows: Sequence[AssignmentRow]) -> None:
+        """A message has changed rosters."""
+        self.roster.forget()
+        self.releasing.generation += 1
+        self.revoking.begin({row.affiliate for row in rows if row.ended})
 
     def _read(self) -> Configuration:
         return load(read_folder(self.folder), lambda reference: read_secret(self.folder, reference))

@@ -20,7 +20,16 @@ from hashlib import blake2b
 from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.store.programme_rows import DueLook, FactRow, HeldPatient, Joined, Look, NoticeRow, VerdictRow
+from hl7bridge.store.programme_rows import (
+    AssignmentRow,
+    DueLook,
+    FactRow,
+    HeldPatient,
+    Joined,
+    Look,
+    NoticeRow,
+    VerdictRow,
+)
 from hl7bridge.store.rows import (
     ACCEPTANCES,
     BODY_BITS,
@@ -66,6 +75,7 @@ __all__ = [
     "REUSED_CONTROL_ID",
     "STORE_LOST",
     "Act",
+    "AssignmentRow",
     "Attempt",
     "Batch",
     "ConfigurationVersion",

@@ -71,6 +71,12 @@ def check_message(message: NewMessage) -> None:
         _whole("message.aliases", other, _I64)
     for row in message.notices:
         check_notice(row)
+    for each in message.assignments:
+        _text("message.assignments", each.affiliate)
+        _whole("message.assignments", each.patient, _I64)
+        _whole("message.assignments", each.day, _I64)
+        if each.npi is not None:
+            _text("message.assignments", each.npi)
     for delivery in message.deliveries:
         _whole("delivery.id", delivery.id, _I64)
         _whole("delivery.position", delivery.position, _I64)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 
-from hl7bridge.store.base import RosterEntry, RosterFile, RosterMatch, RosterReport, StoreFault
-from hl7bridge.store.roster_list import UNBOUNDED, Assignments, apply, difference
+from hl7bridge.store.base import AssignmentRow, RosterEntry, RosterFile, RosterMatch, RosterReport, StoreFault
+from hl7bridge.store.roster_list import UNBOUNDED, Assignments, apply, difference, keep_up
 
 _Rows = dict[int, Assignments]
 
@@ -94,6 +94,18 @@ class MemoryRosters:
         self._staged = {n: s for n, s in self._staged.items() if s.report.affiliate not in ready}
         self.generation += len(ready)
         return [staged.report for staged in ready.values()]
+
+    def assign(self, rows: Iterable[AssignmentRow]) -> None:
+        """What a message says of lists, published with it."""
+        for row in rows:
+            before = self._published.get(row.affiliate, {}).get(row.patient, {})
+            after = dict(before)
+            keep_up(after, row.day, row.npi, row.ended)
+            if after != before:
+                lists = {**self._published.get(row.affiliate, {}), row.patient: after}
+                self._published = {**self._published, row.affiliate: lists}
+                self._loads += 1
+                self.generation += 1
 
     def rows(self, keys: Sequence[int]) -> list[RosterMatch]:
         """Published rows of these patients, of all affiliates."""

@@ -133,6 +133,7 @@ class Pending:
         state.acts.extend(batch.acts)
         for message in batch.messages:
             self._learn(message)
+            state.rosters.assign(message.assignments)
         for look in batch.looks:
             _, news = state.looks.get(look.patient, (0, None))
             if news == look.seen:

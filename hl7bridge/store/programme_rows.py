@@ -41,6 +41,16 @@ class NoticeRow(NamedTuple):
     data: bytes
 
 
+class AssignmentRow(NamedTuple):
+    """A message says that a patient is on an affiliate's list from `day` (YYYYMMDD), or, `ended`, through it."""
+
+    affiliate: str
+    patient: int
+    day: int
+    npi: str | None
+    ended: bool
+
+
 class Joined(NamedTuple):
     """What joined two identifiers: whether it was a merge, and the first message that said so (of a merge, the first merge)."""
 

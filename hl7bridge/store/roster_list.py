@@ -26,6 +26,21 @@ class Assigned(NamedTuple):
 Assignments = dict[int, Assigned]
 
 
+def keep_up(rows: Assignments, day: int, npi: str | None, ended: bool) -> None:
+    """What a message makes of a patient's rows: on the list from a day on, with a provider, or `ended` with that day.
+
+    A row that covers the day stays, with the provider that the message names; an opt-out stays an opt-out.
+    """
+    if ended:
+        apply(rows, [RosterEntry(0, None, day, ended=True)])
+        return
+    covering = [start for start, row in rows.items() if start <= day <= row.through]
+    for start in covering:
+        rows[start] = rows[start]._replace(npi=npi or rows[start].npi)
+    if not covering:
+        rows[day] = Assigned(UNBOUNDED, npi, False)
+
+
 class Difference(NamedTuple):
     """First days of the rows that are new, gone and different. `dated_back`: how many of them cover a day that was not covered."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
 
-from hl7bridge.store.programme_rows import HeldPatient, Look, NoticeRow, VerdictRow
+from hl7bridge.store.programme_rows import AssignmentRow, HeldPatient, Look, NoticeRow, VerdictRow
 
 COUNTER_BITS = 40
 """An identifier is `node << COUNTER_BITS | counter`."""
@@ -80,7 +80,7 @@ class NewMessage:
 
     `facts` are (digest, data) of what it says to the programme, kept under the first of the `patient_keys`: what is there
     already is not kept again. `aliases` are (key, other key, merged) of identifiers that are one patient. `notices` are what the
-    message tells recipients of the programme's.
+    message tells recipients of the programme's. `assignments` change the published rosters.
 
     With `once_since_us` the store looks whether it is a repetition, as part of keeping it: where a message
     with its control ID, sender and bytes was received since that time and answered as one of `ACCEPTANCES`, it
@@ -111,6 +111,7 @@ class NewMessage:
     facts: tuple[tuple[int, bytes], ...] = ()
     aliases: tuple[tuple[int, int, bool], ...] = ()
     notices: tuple[NoticeRow, ...] = ()
+    assignments: tuple[AssignmentRow, ...] = ()
 
 
 @dataclass(slots=True)

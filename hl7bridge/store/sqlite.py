@@ -206,6 +206,9 @@ class SqliteStore(SqliteReader):
             if self._control.mark is not None:
                 self._conn.execute(_CONTROL["set_mark"], (self._control.mark,))
             learn(self._conn, messages)
+            for m in messages:
+                if m.assignments:
+                    self._rosters.assign(m.assignments, m.received_us)
         if batch.claims:
             claimed = self._conn.executemany(_COMMIT["claim"], [(each,) for each in batch.claims])
             if claimed.rowcount != len(batch.claims):

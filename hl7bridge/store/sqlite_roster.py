@@ -24,9 +24,9 @@ from time import perf_counter
 from typing import Any
 
 from hl7bridge.store import sql
-from hl7bridge.store.base import RosterEntry, RosterFile, RosterReport, StoreFault, StoreFull
+from hl7bridge.store.base import AssignmentRow, RosterEntry, RosterFile, RosterReport, StoreFault, StoreFull
 from hl7bridge.store.names import Names
-from hl7bridge.store.roster_list import UNBOUNDED, Assigned, Assignments, apply, difference
+from hl7bridge.store.roster_list import UNBOUNDED, Assigned, Assignments, apply, difference, keep_up
 from hl7bridge.store.sorting import PARTS, Sorting, keys_of
 from hl7bridge.store.sqlite_upkeep import Pace, Transact
 
@@ -37,6 +37,8 @@ _LARGE, _LARGE_STEP_US = 10_000, 200_000
 #: Rows of a step at least, since each must be synced.
 _FEWEST = 300
 _ROWS_A_PAGE = 100
+#: In place of whether a load is a full list: it is what one message said, and outdates no list that is being staged.
+_OF_MESSAGE = 2
 
 
 class RosterLoads:
@@ -99,7 +101,28 @@ class RosterLoads:
         self._conn.execute(_ROSTER["publish"], (load, at_us))
         return RosterReport(load, *row[:7])
 
-    def _begin(self, affiliate: str, full: bool, at_us: int) -> RosterReport:
+    def assign(self, rows: Iterable[AssignmentRow], at_us: int) -> None:
+        """What messages say of lists, published with them; runs within their transaction."""
+        for row in rows:
+            kept = _published(self._conn, row.affiliate, row.patient)
+            before = {start: assigned for start, (_, assigned) in kept.items()}
+            after = dict(before)
+            keep_up(after, row.day, row.npi, row.ended)
+            if after == before:
+                continue
+            found = difference(before, after, _day(at_us))
+            report = self._begin(row.affiliate, _OF_MESSAGE, at_us)
+            number, load = self._names[row.affiliate], report.load
+            for start in (*found.ended, *found.changed):
+                self._conn.execute(_ROSTER["end_row"], (load, row.patient, number, start, kept[start][0]))
+            for start in (*found.added, *found.changed):
+                self._conn.execute(_ROSTER["insert_row"], (row.patient, number, start, load, *after[start]))
+            counts = (len(found.added), len(found.ended), len(found.changed))
+            unchanged = report.before - counts[1] - counts[2]
+            self._conn.execute(_ROSTER["complete_load"], (load, *counts, unchanged, found.dated_back))
+            self._conn.execute(_ROSTER["publish"], (load, at_us))
+
+    def _begin(self, affiliate: str, full: int, at_us: int) -> RosterReport:
         # The name must be in its table before rows refer to it, even where this load brings none.
         number = self._names[affiliate]
         assert number is not None
@@ -126,6 +149,20 @@ def counts_now(recorded_through: int | None, recorded_from: int, not_published: 
     return recorded_from not in not_published and (
         recorded_through is None or recorded_through in not_published
     )
+
+
+def _published(conn: sqlite3.Connection, affiliate: str, key: int) -> dict[int, tuple[int, Assigned]]:
+    """What counts of a patient at an affiliate, by first day: the load that brought it, and the row."""
+    number = conn.execute(_ROSTER["affiliate"], (affiliate,)).fetchone()
+    if number is None:
+        return {}
+    left_out = unpublished(conn)
+    rows = conn.execute(_ROSTER["rows_of_affiliate"], (key, number[0])).fetchall()
+    return {
+        start: (load, Assigned(through, npi, bool(opt_out)))
+        for _, start, load, through, npi, opt_out, ended in rows
+        if counts_now(ended, load, left_out)
+    }
 
 
 def _day(at_us: int) -> int:

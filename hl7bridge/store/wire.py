@@ -17,7 +17,7 @@ import socket
 import struct
 from typing import Any
 
-from hl7bridge.store.programme_rows import NoticeRow
+from hl7bridge.store.programme_rows import AssignmentRow, NoticeRow
 from hl7bridge.store.rows import (
     Batch,
     DeliveryChange,
@@ -129,6 +129,7 @@ def _of_message(m: NewMessage, long: list[bytes]) -> tuple[Any, ...]:
         m.facts,
         m.aliases,
         [tuple(notice) for notice in m.notices],
+        [tuple(row) for row in m.assignments],
     )
 
 
@@ -166,6 +167,8 @@ def _to_message(fields: list[Any], long: list[bytes]) -> NewMessage:
     message = NewMessage(*[*fields[:10], raw, payloads, tuple(deliveries), *fields[13:22]])
     if fields[22]:
         message.notices = tuple([NoticeRow(*notice) for notice in fields[22]])
+    if fields[23]:
+        message.assignments = tuple([AssignmentRow(*row) for row in fields[23]])
     message.status = MessageStatus(message.status)
     return message
 

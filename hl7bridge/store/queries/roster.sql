@@ -65,7 +65,8 @@ SELECT affiliate, before, added, ended, changed, unchanged, dated_back, complete
 
 -- name: newer_load
 -- A list of the same affiliate that was staged after this one.
-SELECT 1 FROM roster_load INDEXED BY roster_load_affiliate WHERE affiliate = ?1 AND id > ?2 LIMIT 1;
+SELECT 1 FROM roster_load INDEXED BY roster_load_affiliate WHERE affiliate = ?1 AND id > ?2 AND is_full < 2
+LIMIT 1;
 
 -- name: publish
 -- From now on the list counts.

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from itertools import islice
 from random import Random
 from typing import Any
 
 import pytest
 
-from hl7bridge.store.base import RosterEntry, RosterFile, RosterMatch, RosterReport, Store, StoreFault
+from hl7bridge.store.base import (
+    AssignmentRow,
+    RosterEntry,
+    RosterFile,
+    RosterMatch,
+    RosterReport,
+    Store,
+    StoreFault,
+)
 from hl7bridge.store.memory import MemoryStore
+from tests.store.conftest import Rows
 
 KEYS = (-(1 << 63), -(1 << 62), -5, 0, 7, 1 << 62, (1 << 63) - 1)
 #: 2026-11-21 12:00 UTC.
@@ -225,3 +235,48 @@ def test_the_files_of_a_list_are_known_once_it_is_published(kit: Any) -> None:
     for each in (store, kit.reader(), kit.crash()):
         assert each.roster_files("rush") == files[:2]
         assert each.roster_files("nowhere") == []
+
+
+def test_what_a_message_says_of_a_list_counts_with_the_message(kit: Any, rows: Rows) -> None:
+    store = kit.store
+    published(store, "rush", [RosterEntry(1, 20260101, 20261231, "1"), RosterEntry(2, opt_out=True)])
+    generation = store.roster_generation()
+    said = [
+        AssignmentRow("rush", 1, 20260601, "2", False),
+        AssignmentRow("rush", 2, 20260601, "2", False),
+        AssignmentRow("rush", 3, 20260601, None, False),
+        AssignmentRow("tucson", 3, 20260601, "9", False),
+        AssignmentRow("rush", 3, 20260701, None, False),
+        AssignmentRow("rush", 4, 20260601, None, True),
+    ]
+    for row in said:
+        store.commit(rows.batch(rows.message(assignments=(row,))))
+    store = kit.crash()
+    found = [tuple(row) for row in map(astuple, sorted(store.roster_rows([1, 2, 3, 4]), key=str))]
+    assert found == [
+        (1, "rush", 20260101, 20261231, "2", False),
+        (2, "rush", None, None, "2", True),
+        (3, "rush", 20260601, None, None, False),
+        (3, "tucson", 20260601, None, "9", False),
+    ]
+    assert store.roster_generation() == generation + 4, "what says nothing new changes nothing"
+    store.commit(rows.batch(rows.message(assignments=(AssignmentRow("rush", 1, 20260815, None, True),))))
+    assert [row.valid_through for row in store.roster_rows([1])] == [20260815]
+    assert counts(published(store, "rush", entries(3)))[:3] == (3, 1, 3)
+
+
+def test_a_list_that_is_being_staged_is_not_outdated_by_what_messages_say(store: Store, rows: Rows) -> None:
+    steps = store.stage_roster("rush", entries(1, 2), True, 1, 1)
+    next(steps)
+    store.commit(rows.batch(rows.message(assignments=(AssignmentRow("rush", 3, 20260601, None, False),))))
+    *_, report = steps
+    store.publish_rosters([report.load], 2)
+    assert whose(store, 1, 2) == {("rush", 1), ("rush", 2)}
+
+
+def test_a_message_that_is_refused_changes_no_list(store: Store, rows: Rows) -> None:
+    wrong = AssignmentRow("rush", 1, 20260601, None, False)._replace(day="soon")
+    good = AssignmentRow("rush", 2, 20260601, None, False)
+    with pytest.raises(StoreFault):
+        store.commit(rows.batch(rows.message(assignments=(good,)), rows.message(assignments=(wrong,))))
+    assert store.roster_rows([1, 2]) == []
