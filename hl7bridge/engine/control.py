@@ -18,6 +18,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 
+from hl7bridge.engine.entitle import affiliates_of
 from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
 from hl7bridge.engine.replayfile import open_file
@@ -122,9 +123,22 @@ class Control(LineReceiver):
         limit: int | None = None,
         after_id: int | None = None,
         replays_too: bool = False,
+        newly_entitled: bool = False,
+        affiliates: list[str] | None = None,
+        dry_run: bool = False,
     ) -> None:
+        newly = affiliates_of(self._engine, affiliates) if newly_entitled else None
         order = Order(
-            operator, as_it_was, self._known(to), rate, limit, after_id, replays_too, query_of(query)
+            operator,
+            as_it_was,
+            self._known(to),
+            rate,
+            limit,
+            after_id,
+            replays_too,
+            query_of(query),
+            newly,
+            dry_run,
         )
         self._replay(Replaying(self._engine).from_store(order), rate)
 

@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from hl7bridge.affiliation import RosterErrors
+from hl7bridge.engine.replay import Order, Progress, Replaying
 from hl7bridge.store.base import MessageQuery
 from hl7bridge.testing.world import World
 from tests.engine.site import act, deliveries, order
@@ -176,3 +177,65 @@ def test_a_long_queue_is_gone_through_and_one_that_a_stop_interrupted_at_the_nex
     act(rush, "release", "rush")
     rush.run(60)
     assert [status for status, _ in queued(rush)] == ["SENT", "CANCELLED", "SENT"] * 90
+
+
+# -- what was dated back ------------------------------------------------------------------------------------------------------
+
+
+def replay(world: World, *, dry_run: bool = False, names: tuple[str, ...] = ("rush",)) -> tuple[int, int]:
+    """(messages, deliveries) of a replay of what is newly entitled."""
+    last = Progress()
+    for step in Replaying(world.engine).from_store(Order("nurse", newly=names, dry_run=dry_run)):
+        last = step if isinstance(step, Progress) else last
+        world.run(0.05)
+    world.run(20)
+    return last.replayed, last.deliveries
+
+
+def got(world: World) -> list[str]:
+    return [control_id.split("-")[0] for control_id, _ in world.ledger.delivered[6701]]
+
+
+def test_rows_dated_back_send_nothing_until_somebody_replays_what_they_cover(rush: World) -> None:
+    patients(rush)
+    rush.run(20)
+    assert got(rush) == ["1", "2", "3"]
+    write(rush, "rush-1.csv", "4,RETAIL,2026-11-01,,,add", "5,RETAIL,2026-11-22,,,add")
+    reload(rush)
+    rush.run(20)
+    assert rush.engine.rosters.reports[0].dated_back == 1
+    assert got(rush) == ["1", "2", "3"]
+    kept = len(rush.store.messages(MessageQuery(), None, 1000))
+    assert replay(rush, dry_run=True) == (1, 1)
+    assert len(rush.store.messages(MessageQuery(), None, 1000)) == kept
+    assert replay(rush) == (1, 1)
+    assert got(rush) == ["1", "2", "3", "4"]
+    assert replay(rush) == (0, 0), "never twice"
+    assert got(rush) == ["1", "2", "3", "4"]
+    assert len(rush.store.messages(MessageQuery(), None, 1000)) == kept + 1
+
+
+def test_what_was_cancelled_with_an_opt_out_goes_when_that_is_lifted(rush: World) -> None:
+    act(rush, "hold", "rush")
+    patients(rush)
+    write(rush, "rush-1.csv", "2,RETAIL,,,yes,change")
+    reload(rush)
+    rush.run(5)
+    act(rush, "release", "rush")
+    rush.run(20)
+    assert got(rush) == ["1", "3"]
+    write(rush, "rush-2.csv", "2,RETAIL,,,no,change")
+    reload(rush)
+    assert rush.engine.rosters.reports[0].dated_back == 1
+    assert replay(rush) == (1, 1)
+    assert got(rush) == ["1", "3", "2"]
+
+
+def test_what_an_operator_cancelled_stays_cancelled(rush: World) -> None:
+    act(rush, "hold", "rush")
+    patients(rush)
+    act(rush, "cancel", [deliveries(rush)[0].id])
+    act(rush, "release", "rush")
+    rush.run(20)
+    assert replay(rush) == (0, 0)
+    assert got(rush) == ["2", "3"]
