@@ -40,10 +40,9 @@ class Revoking:
         self.cancelled = 0
 
     def begin(self, affiliates: Iterable[str]) -> None:
-        """Goes through the queues of these affiliates, from their beginning where one is being gone through."""
+        """Goes through the queues of these affiliates; once more through one that is being gone through."""
         self._left.update(dict.fromkeys(affiliates))
-        self.stop()
-        if self._left:
+        if self._left and self._stop is None:
             self._stop = run_steps(self._steps(), self._engine.clock, 0, lambda step: None, self._ended)
 
     def stop(self) -> None:
@@ -53,12 +52,15 @@ class Revoking:
             self._stop = None
 
     def _ended(self, error: HL7BridgeError | None) -> None:
+        self._stop = None
         if error is not None:
             log.warn("not all that waits could be looked at again: {error}", error=str(error))
 
     def _steps(self) -> Iterator[Wait | None]:
         engine = self._engine
-        for name in tuple(self._left):
+        while self._left and not engine.stopping:
+            name = next(iter(self._left))
+            del self._left[name]
             after = -1
             while not engine.stopping:
                 while engine.journal.pressed:
@@ -69,7 +71,6 @@ class Revoking:
                 if len(page) < PAGE:
                     break
                 after = page[-1].position
-            self._left.pop(name, None)
 
     def _look(self, name: str, page: list[OpenDelivery]) -> None:
         found = [(row.id, self._reason(row)) for row in page]
@@ -120,7 +121,7 @@ class Revoking:
                 if delivery is not None:
                     delivery.queue.claimed(claims.values())
                     delivery.touch()
-                self._ended(error)
+                log.warn("what waits could not be cancelled: {error}", error=str(error))
                 return
             self.cancelled += len(cancelled)
             if delivery is not None:

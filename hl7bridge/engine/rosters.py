@@ -35,6 +35,8 @@ MOST_ENDED = 0.05
 #: Below so many patients a percentage says nothing.
 SMALL_LIST = 100
 _CHUNK = 1024 * 1024
+#: Microseconds after which a file that is written again has another time.
+SETTLED_US = 5_000_000
 #: Rows of a step while the engine works, and at start.
 BESIDE, AT_START = 1000, 20_000
 
@@ -120,8 +122,11 @@ class RosterLoader:
         found: list[_File] = []
         for file in files_of(folder, affiliate):
             digest = yield from self._digest(file.path)
-            if digest not in ((last,) if file.full else applied):
-                found.append(file)
+            if digest in ((last,) if file.full else applied):
+                continue
+            found.append(file)
+            if not file.full:
+                applied.add(digest)
         return found
 
     def _digest(self, path: Path) -> Generator[None, None, str]:
@@ -132,6 +137,8 @@ class RosterLoader:
             read = sha256()
             for _ in _chunks(path, read.update):
                 yield
+            if self._wall_us() - status.st_mtime_ns // 1000 < SETTLED_US:
+                return read.hexdigest()  # within the grain of its clock it may change once more
             self._digests[place] = read.hexdigest()
         return self._digests[place]
 

@@ -240,12 +240,17 @@ class _Comparison:
         added = ended = changed = back = 0
         for key, entries in listed.items():
             had = before.pop(key, None)
-            if had is None and len(entries) == 1 and not entries[0][5]:
+            if len(entries) == 1 and not entries[0][5] and (had is None or len(had) == 1):
+                # Nearly all are so.
                 _, first, through, npi, opt_out, _ = entries[0]
-                new.append((key, affiliate, first or 0, load, through or UNBOUNDED, npi, bool(opt_out)))
-                added += 1
-                back += (first or 0) < self._today and not opt_out
-                continue
+                start, assigned = first or 0, (through or UNBOUNDED, npi, bool(opt_out))
+                if had is None:
+                    new.append((key, affiliate, start, load, *assigned))
+                    added += 1
+                    back += start < self._today and not opt_out
+                    continue
+                if start in had and had[start][2:] == assigned:
+                    continue
             kept: Assignments = {
                 start: Assigned(row[2], row[3], bool(row[4])) for start, row in (had or {}).items()
             }
