@@ -9,6 +9,7 @@ import pytest
 
 from hl7bridge.engine.operate import Refused
 from hl7bridge.engine.settle import Settling
+from hl7bridge.hl7 import conformance
 from hl7bridge.hl7.message import Message
 from hl7bridge.testing.world import World
 from tests.engine import test_programme as base
@@ -150,6 +151,8 @@ def test_undoing_a_merge_takes_back_what_was_told_of_the_wrong_patient_and_tells
     for message in back:
         assert message.all(b"OBR")[0].field(25) == b"W"
         assert b"wrong patient" in message.all(b"OBX")[0].field(5)
+        assert {obx.field(11) for obx in message.all(b"OBX")} == {b"W"}
+        assert conformance.check(message) == []
         assert message.all(b"PID")[0].field(3) == first.all(b"PID")[0].field(3), (
             "under the number it was told"
         )
