@@ -149,7 +149,7 @@ def test_undoing_a_merge_takes_back_what_was_told_of_the_wrong_patient_and_tells
     back = standing["W"]
     assert len(right) == len(back) == 2
     for message in back:
-        assert message.all(b"OBR")[0].field(25) == b"W"
+        assert message.all(b"OBR")[0].field(25) == b"C", "table 0123 has no W"
         assert b"wrong patient" in message.all(b"OBX")[0].field(5)
         assert {obx.field(11) for obx in message.all(b"OBX")} == {b"W"}
         assert conformance.check(message) == []
