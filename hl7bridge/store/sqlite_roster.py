@@ -189,6 +189,8 @@ class _Comparison:
         self._sorting = sorting
         self._affiliate: int = conn.execute(_ROSTER["affiliate"], (report.affiliate,)).fetchone()[0]
         self._unpublished = unpublished(conn)
+        # A message may have brought rows since the load began, so its count of them is not asked.
+        self._any = conn.execute(_ROSTER["any_row"], (self._affiliate,)).fetchone() is not None
         self._full = full
         self._today = today
         self._next = 0
@@ -219,7 +221,7 @@ class _Comparison:
     def _published(self, low: int, high: int, listed: Iterable[int]) -> dict[int, dict[int, tuple[Any, ...]]]:
         """What counts of these patients: of all in the range for a full list, of those that a delta names."""
         found: dict[int, dict[int, tuple[Any, ...]]] = {}
-        if not self.report.before:
+        if not self._any:
             return found
         if self._full:
             rows: Iterable[Any] = self._conn.execute(_ROSTER["rows_of_range"], (self._affiliate, low, high))

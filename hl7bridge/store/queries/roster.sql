@@ -32,6 +32,10 @@ SELECT id FROM name WHERE text = ?;
 SELECT key, valid_from, recorded_from, valid_through, npi, opt_out, recorded_through FROM roster
 WHERE key = ? AND affiliate = ?;
 
+-- name: any_row
+-- Whether an affiliate has a row of any list.
+SELECT 1 FROM roster INDEXED BY roster_affiliate WHERE affiliate = ? LIMIT 1;
+
 -- name: rows_of_range
 -- The same for a range of patients.
 SELECT key, valid_from, recorded_from, valid_through, npi, opt_out, recorded_through

@@ -272,6 +272,8 @@ def test_a_list_that_is_being_staged_is_not_outdated_by_what_messages_say(store:
     *_, report = steps
     store.publish_rosters([report.load], 2)
     assert whose(store, 1, 2) == {("rush", 1), ("rush", 2)}
+    published(store, "rush", entries(2))
+    assert whose(store, 1, 2, 3) == {("rush", 2)}
 
 
 def test_a_message_that_is_refused_changes_no_list(store: Store, rows: Rows) -> None:
