@@ -13,8 +13,6 @@ SOCKET = "control.sock"
 LONGEST_SOCKET_PATH = 107
 #: Locked while an engine runs; holds its process number.
 LOCK = "engine.lock"
-#: Which roster files the store holds, by their content.
-ROSTERS = "rosters.json"
 
 
 def socket_path(data: Path) -> tuple[str, int | None]:

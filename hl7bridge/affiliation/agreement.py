@@ -29,6 +29,9 @@ class Agreement:
     scopes: Mapping[str, date]
 
 
+#: Why an affiliate may not: what a list of patients may change.
+OPTED_OUT: Final = "the patient has opted out"
+NOT_ON_ROSTER: Final = "not on the roster on the event's date"
 _YES: Final = Entitlement(True, "on the roster and covered by the agreement")
 
 
@@ -64,9 +67,9 @@ def entitled_by(agreement: Agreement, scope: str, rows: Iterable[RosterRow], on:
         if row.valid_through is not None and on > row.valid_through:
             continue
         if row.opt_out:
-            return Entitlement(False, "the patient has opted out")
+            return Entitlement(False, OPTED_OUT)
         active = True
-    return _YES if active else Entitlement(False, "not on the roster on the event's date")
+    return _YES if active else Entitlement(False, NOT_ON_ROSTER)
 
 
 def enrolled_through(rows: Iterable[RosterRow]) -> date | None:

@@ -1,9 +1,9 @@
 """An alert as the message that tells it, and the one that takes it back: ORU^R01 of HL7 v2.5.1 (chapter 7, 7.3.1).
 
-OBR-3 names the alert, the same when it is taken back: then OBR-25 and OBX-11 are C instead of F (tables 0123 and 0085), with the same
-OBX-3 and OBX-4, for the same patient number. OBX-8 is A, so that an inbox shows it among what is abnormal. ORC-12 and OBR-16 are the
-primary care provider on the recipient's roster, by NPI. MSH-6 names the recipient as the configuration does: a route to affiliates
-sends it to no other.
+OBR-3 names the alert, the same when it is taken back: then OBR-25 and OBX-11 are C instead of F (tables 0123 and 0085), with the
+same OBX-3 and OBX-4, for the same patient number; where it was told of the wrong patient, OBX-11 is W (OBR-25 stays C: table 0123
+has no W). OBX-8 is A, so that an inbox shows it among what is abnormal. ORC-12 and OBR-16 are the primary care provider on the
+recipient's roster, by NPI. MSH-6 names the recipient as the configuration does: a route to affiliates sends it to no other.
 
 `AlertTold` is what is kept of an alert that was told, so that taking it back repeats what was said. Refuses to know stores and
 clocks. Raises ValueError for bytes in no known format.
@@ -56,11 +56,20 @@ def title(kind: Kind) -> str:
 
 
 def alert_message(
-    told: AlertTold, recipient: str, control_id: str, at: datetime, withdrawn: str | None = None
+    told: AlertTold,
+    recipient: str,
+    control_id: str,
+    at: datetime,
+    withdrawn: str | None = None,
+    *,
+    wrong_patient: bool = False,
 ) -> bytes:
-    """The message, in UTF-8. `at` is aware; `withdrawn` says why it is taken back, None tells it."""
+    """The message, in UTF-8. `at` is aware; `withdrawn` says why it is taken back, None tells it; `wrong_patient`: it was never about
+    the patient of whom it was told.
+    """
     alert = told.alert
-    status = "F" if withdrawn is None else "C"
+    whole = "F" if withdrawn is None else "C"
+    status = "W" if wrong_patient else whole
     moment = at.strftime("%Y%m%d%H%M%S%z")
     day = _day(alert.day)
     provider = "" if told.npi is None else _text(told.npi) + "^" * 8 + _NPI + "^^^^NPI"
@@ -70,7 +79,7 @@ def alert_message(
         f"MSH|^~\\&|HL7BRIDGE|HUB||{_text(recipient)}|{moment}||ORU^R01^ORU_R01|{control_id}|P|2.5.1||||||UNICODE UTF-8",
         pid(told.person),
         _segment("ORC", {1: "RE", 3: name, 5: "CM" if withdrawn is None else "CA", 9: moment, 12: provider}),
-        _segment("OBR", {1: "1", 3: name, 4: what, 7: day, 16: provider, 22: moment, 25: status}),
+        _segment("OBR", {1: "1", 3: name, 4: what, 7: day, 16: provider, 22: moment, 25: whole}),
     ]
     for number, (kind, code, sub, value, units, flag) in enumerate(_observations(alert, withdrawn), 1):
         fields = {1: str(number), 2: kind, 3: code, 4: sub, 5: value, 6: units, 8: flag, 11: status, 14: day}

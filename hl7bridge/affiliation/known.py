@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from hl7bridge.affiliation.factdata import unpacked
-from hl7bridge.affiliation.facts import Fact, FillFact, FillKey, PersonFact
-from hl7bridge.affiliation.people import Patient, patient_of
+from hl7bridge.affiliation.facts import Fact, FillFact, FillKey, PatientNumber, PersonFact
+from hl7bridge.affiliation.people import Patient, PersonSaid, Verdict, patient_of
 
 
 class KeptFact(Protocol):
@@ -23,6 +23,17 @@ class KeptFact(Protocol):
     def message_id(self) -> int: ...
     @property
     def data(self) -> bytes: ...
+
+
+class KeptVerdict(Protocol):
+    """What a person settled of a key and `other`, as it is kept; `message_id` was the newest message then."""
+
+    @property
+    def other(self) -> int: ...
+    @property
+    def same(self) -> bool: ...
+    @property
+    def message_id(self) -> int: ...
 
 
 class Saying(NamedTuple):
@@ -45,13 +56,20 @@ class Known:
         """The facts alone."""
         return [each.fact for each in self.said]
 
-    def person(self, hidden: Collection[str] = ()) -> PersonFact:
-        """Who the patient is by what was said last, under every number but those of `hidden` authorities; the last said first."""
+    def person(
+        self, hidden: Collection[str] = (), another: Callable[[PatientNumber], bool] = lambda number: False
+    ) -> PersonFact:
+        """Who the patient is by what was said last, under every number but those of `hidden` authorities and those that are `another`
+        patient's; the last said first.
+        """
         found = [each for each in self.said if isinstance(each.fact, PersonFact)]
         found.sort(key=lambda each: each.message_id, reverse=True)
         people = [each.fact for each in found if isinstance(each.fact, PersonFact)]
         numbers = {
-            number: None for person in people for number in person.numbers if number.authority not in hidden
+            number: None
+            for person in people
+            for number in person.numbers
+            if number.authority not in hidden and not another(number)
         }
         if not people:
             return PersonFact("", "", None, "", tuple(numbers))
@@ -72,8 +90,9 @@ def known_of(
     key: int,
     aliases: Callable[[int], Sequence[tuple[int, bool]]],
     facts: Callable[[Sequence[int]], Iterable[KeptFact]],
+    verdicts: Callable[[int], Iterable[KeptVerdict]],
 ) -> Known:
-    """The patient of an identifier; `aliases` as `patient_of` asks for them, `facts(keys)` in any order."""
+    """The patient of an identifier; `aliases` as `patient_of` asks for them, `facts(keys)` and `verdicts(key)` in any order."""
     read: dict[int, list[Saying]] = {}
 
     def said(keys: Sequence[int]) -> list[Saying]:
@@ -83,8 +102,15 @@ def known_of(
             read[row.patient].append(Saying(row.patient, row.message_id, unpacked(row.data)))
         return [each for key in keys for each in read[key]]
 
-    def persons(keys: Sequence[int]) -> list[PersonFact]:
-        return [each.fact for each in said(keys) if isinstance(each.fact, PersonFact)]
+    def persons(keys: Sequence[int]) -> list[PersonSaid]:
+        return [
+            PersonSaid(each.key, each.message_id, each.fact)
+            for each in said(keys)
+            if isinstance(each.fact, PersonFact)
+        ]
 
-    patient = patient_of(key, aliases, persons)
+    def settled(key: int) -> list[Verdict]:
+        return [Verdict(each.other, each.same, each.message_id) for each in verdicts(key)]
+
+    patient = patient_of(key, aliases, persons, settled)
     return Known(patient, tuple(said(patient.keys)))

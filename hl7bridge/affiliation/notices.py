@@ -57,12 +57,14 @@ def steps(
     tellable: Collection[int],
     told: Iterable[Told],
     judged: Callable[[Told], bool],
+    wrong: Callable[[Told], bool] = lambda told: False,
 ) -> list[Step]:
     """What is to be done for one recipient.
 
     `holds` gives, by subject, the content of what holds by the facts; `tellable` are those subjects that may be told now. What was
     told and holds no more is withdrawn, whether or not it could be told again, unless it was not `judged` this time. After a merge
-    a subject may have been told under two numbers: it holds for both, or is withdrawn from both.
+    a subject may have been told under two numbers: it holds for both, or is withdrawn from both. What was told of the `wrong` patient
+    is withdrawn whether it holds or not; once it is, what holds is told anew of the right one.
     """
     known: dict[int, list[Told]] = {}
     for each in told:
@@ -70,7 +72,10 @@ def steps(
     found: list[Step] = []
     for subject, rows in known.items():
         standing = [each for each in rows if each.state is State.TOLD]
-        if subject not in holds:
+        misfiled = [each for each in standing if wrong(each)]
+        if misfiled:
+            found += [Step(Act.WITHDRAW, subject, each) for each in misfiled]
+        elif subject not in holds:
             found += [Step(Act.WITHDRAW, subject, each) for each in standing if judged(each)]
         elif subject in tellable:
             if not standing:

@@ -1,7 +1,9 @@
 """Rosters: which patients are assigned to which affiliate, from when and through when.
 
 Holds the row that routing sees, the protocol that a roster is asked through, a roster in memory, and the
-reader of roster files (CSV with the header `id,authority,from,through,npi,opt_out`; `type` may be there too).
+reader of roster files (CSV with the header `id,authority,from,through,npi,opt_out`; `type` may be there too). A delta, which says what
+is other than before, may have `change` (add, change, end) or `ended` (yes, no) as well: an end takes off the row of its `from`, or
+all of the patient's, or with `through` all that goes on behind that day.
 Refuses to know messages and stores. Raises `RosterErrors` when a file is read to its end and had mistakes: a
 list counts as a whole or not at all.
 """
@@ -11,10 +13,11 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
+from operator import itemgetter
 from typing import Final, NamedTuple, Protocol
 
 from hl7bridge.errors import HL7BridgeError
@@ -22,8 +25,16 @@ from hl7bridge.hl7.identifiers import Identifier
 
 _MOST_MISTAKES: Final = 100
 _LONGEST_LINE: Final = 100_000
+#: Different days, and providers, of one file that are understood once.
+_REMEMBERED: Final = 100_000
 _REQUIRED: Final = ("id", "authority")
 _COLUMNS: Final = ("id", "authority", "type", "from", "through", "npi", "opt_out")
+#: What only a delta has.
+_OF_DELTA: Final = ("change", "ended")
+_CHANGES: Final = {
+    **dict.fromkeys(("", "add", "a", "new", "change", "c", "changed", "update", "u"), False),
+    **dict.fromkeys(("end", "e", "ended", "delete", "d", "remove", "terminate", "t"), True),
+}
 _DAY = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 _TRUE: Final = frozenset({"yes", "y", "true", "1", "x"})
 _FALSE: Final = frozenset({"", "no", "n", "false", "0"})
@@ -41,7 +52,9 @@ class RosterRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RosterEntry:
-    """One row of a roster file; `line` is where it stands. `type` is b"" where the file does not give it."""
+    """One row of a roster file; `line` is where it stands. `type` is b"" where the file does not give it. `ended`: the delta takes
+    it off.
+    """
 
     id: bytes
     authority: bytes
@@ -51,6 +64,7 @@ class RosterEntry:
     npi: str | None
     opt_out: bool
     line: int
+    ended: bool = False
 
     def row(self, affiliate: str) -> RosterRow:
         """The row as routing sees it."""
@@ -119,7 +133,31 @@ class RosterErrors(HL7BridgeError):
         )
 
 
-def read_roster(data: bytes | Iterable[bytes], place: str) -> Iterator[RosterEntry]:
+class Assignment(NamedTuple):
+    """One row of a roster file as it is read: `RosterEntry` without the work of making one."""
+
+    id: str
+    authority: str
+    type: str
+    valid_from: date | None
+    valid_through: date | None
+    npi: str | None
+    opt_out: bool
+    ended: bool
+    line: int
+
+
+def read_roster(data: bytes | Iterable[bytes], place: str, *, delta: bool = False) -> Iterator[RosterEntry]:
+    """The rows of a roster file, one by one; see `read_assignments`."""
+    for row in read_assignments(data, place, delta=delta):
+        id_, authority, type_, begin, through, npi, opt_out, ended, line = row
+        names = id_.encode(), authority.encode(), type_.encode()
+        yield RosterEntry(*names, begin, through, npi, opt_out, line, ended)
+
+
+def read_assignments(
+    data: bytes | Iterable[bytes], place: str, *, delta: bool = False
+) -> Iterator[Assignment]:
     """The rows of a roster file, one by one, however long it is; `data` may come in chunks of any size.
 
     Rows with mistakes are left out of what is yielded, and `RosterErrors` is raised at the end (or at once
@@ -131,19 +169,21 @@ def read_roster(data: bytes | Iterable[bytes], place: str) -> Iterator[RosterEnt
     line = 1
     try:
         header = next(reader, None)
-        columns = _header(header, place)
+        columns = _header(header, place, delta)
         width = len(columns)
+        cells_of = _Cells(columns, place, mistakes)
+        read = cells_of.read
         for cells in reader:
-            line = reader.line_num
-            if not cells or not any(cells):
-                continue
-            if len(cells) != width:
+            if len(cells) == width:
+                row = read(cells, reader.line_num)
+                if row is not None:
+                    yield row
+                    continue
+                line = reader.line_num
+            elif any(cells):
+                line = reader.line_num
                 what = f"this row has {len(cells)} cells where the header has {width}"
                 mistakes.append(RosterMistake(place, line, what, "quote a cell that holds a comma"))
-            else:
-                entry = _entry(dict(zip(columns, cells, strict=True)), line, place, mistakes)
-                if entry is not None:
-                    yield entry
             if len(mistakes) >= _MOST_MISTAKES:
                 raise RosterErrors(mistakes, more=True)
     except csv.Error as fault:
@@ -176,7 +216,8 @@ def _lines(chunks: Iterable[bytes], place: str) -> Iterator[str]:
         yield rest
 
 
-def _header(header: list[str] | None, place: str) -> list[str]:
+def _header(header: list[str] | None, place: str, delta: bool) -> list[str]:
+    allowed = _COLUMNS + _OF_DELTA if delta else _COLUMNS
     if not header:
         hint = "its first row is id,authority,from,through,npi,opt_out"
         raise RosterErrors([RosterMistake(place, 1, "the roster is empty", hint)])
@@ -187,12 +228,11 @@ def _header(header: list[str] | None, place: str) -> list[str]:
         if name not in names
     ]
     for name in dict.fromkeys(names):
-        if name not in _COLUMNS:
-            wrong.append(
-                RosterMistake(
-                    place, 1, f"the column '{name[:40]}' is not known", f"known: {','.join(_COLUMNS)}"
-                )
-            )
+        if name not in allowed:
+            hint = f"known: {','.join(allowed)}"
+            if name in _OF_DELTA:
+                hint = "a full list has no changes; name the file under roster: {deltas: ...}"
+            wrong.append(RosterMistake(place, 1, f"the column '{name[:40]}' is not known", hint))
         elif names.count(name) > 1:
             wrong.append(RosterMistake(place, 1, f"the column {name} stands twice"))
     if wrong:
@@ -200,46 +240,77 @@ def _header(header: list[str] | None, place: str) -> list[str]:
     return names
 
 
-def _entry(row: dict[str, str], line: int, place: str, mistakes: list[RosterMistake]) -> RosterEntry | None:
-    before = len(mistakes)
+class _Cells:
+    """Reads the cells of one file's rows. Days and providers recur, so that each text is understood once."""
 
-    def wrong(what: str, hint: str | None = None) -> None:
-        mistakes.append(RosterMistake(place, line, what, hint))
+    def __init__(self, columns: list[str], place: str, mistakes: list[RosterMistake]) -> None:
+        self._place = place
+        self._mistakes = mistakes
+        # A column that is not there is read from an empty cell behind the others.
+        at = [columns.index(name) if name in columns else len(columns) for name in _COLUMNS + _OF_DELTA]
+        self._pick = itemgetter(*at)
+        self._days: dict[str, date | None] = {"": None}
+        self._npis: set[str] = {""}
 
-    def day(name: str) -> date | None:
-        text = row.get(name, "").strip()
+    def read(self, cells: list[str], line: int) -> Assignment | None:
+        """A row, or None where it has mistakes or is empty."""
+        cells.append("")
+        id_, authority, type_, begins, ends, npi, out, change, ended = self._pick(cells)
+        days = self._days
+        if begins in days and ends in days and npi in self._npis and not (out or change or ended):
+            begin, through = days[begins], days[ends]
+            if begin is None or through is None or begin <= through:
+                id_, authority = id_.strip(), authority.strip()
+                if id_ and authority:
+                    return Assignment(
+                        id_, authority, type_.strip(), begin, through, npi or None, False, False, line
+                    )
+        if not any(cells):
+            return None
+        return self._read_slowly(self._pick(cells), line)
+
+    def _read_slowly(self, cells: tuple[str, ...], line: int) -> Assignment | None:
+        place, mistakes = self._place, self._mistakes
+        before = len(mistakes)
+
+        def wrong(what: str, hint: str | None = None) -> None:
+            mistakes.append(RosterMistake(place, line, what, hint))
+
+        id_, authority, type_, begins, ends, npi, out, change, ended = (cell.strip() for cell in cells)
+        for name, text in (("id", id_), ("authority", authority)):
+            if not text:
+                wrong(f"{name} is empty", "a row needs the patient's number and its authority")
+        begin, through = self._day("from", begins, wrong), self._day("through", ends, wrong)
+        if begin is not None and through is not None and through < begin:
+            wrong("through is before from", "both days are inclusive")
+        if npi and not (npi.isascii() and npi.isdigit() and len(npi) == 10):
+            wrong("npi is not a number of 10 digits")
+        if out.lower() not in _TRUE and out.lower() not in _FALSE:
+            wrong("opt_out is neither yes nor no")
+        if change.lower() not in _CHANGES:
+            wrong("change is none of add, change and end")
+        if ended.lower() not in _TRUE and ended.lower() not in _FALSE:
+            wrong("ended is neither yes nor no")
+        if len(mistakes) > before:
+            return None
+        if len(self._npis) < _REMEMBERED:
+            self._npis.add(npi)
+        over = _CHANGES[change.lower()] or ended.lower() in _TRUE
+        return Assignment(
+            id_, authority, type_, begin, through, npi or None, out.lower() in _TRUE, over, line
+        )
+
+    def _day(self, name: str, text: str, wrong: Callable[[str, str], None]) -> date | None:
         if not text:
             return None
         match = _DAY.fullmatch(text)
         try:
             if match is not None:
-                return date(int(match[1]), int(match[2]), int(match[3]))
+                day = date(int(match[1]), int(match[2]), int(match[3]))
+                if len(self._days) < _REMEMBERED:
+                    self._days[text] = day
+                return day
         except ValueError:
             pass  # a day that no calendar has: named below like any other
         wrong(f"{name} is not a date", "write it 2026-12-01")
         return None
-
-    for name in _REQUIRED:
-        if not row[name].strip():
-            wrong(f"{name} is empty", "a row needs the patient's number and its authority")
-    begin, through = day("from"), day("through")
-    if begin is not None and through is not None and through < begin:
-        wrong("through is before from", "both days are inclusive")
-    npi = row.get("npi", "").strip()
-    if npi and not (npi.isascii() and npi.isdigit() and len(npi) == 10):
-        wrong("npi is not a number of 10 digits")
-    opt_out = row.get("opt_out", "").strip().lower()
-    if opt_out not in _TRUE and opt_out not in _FALSE:
-        wrong("opt_out is neither yes nor no")
-    if len(mistakes) > before:
-        return None
-    return RosterEntry(
-        row["id"].strip().encode(),
-        row["authority"].strip().encode(),
-        row.get("type", "").strip().encode(),
-        begin,
-        through,
-        npi or None,
-        opt_out in _TRUE,
-        line,
-    )

@@ -5,9 +5,14 @@ Refuses to know messages and clocks. Raises nothing.
 
 from __future__ import annotations
 
+from typing import Final
+
 from hl7bridge.affiliation.case import Alert, Kind
 from hl7bridge.affiliation.facts import Dispensed
 from hl7bridge.affiliation.history import History
+
+#: Of an alert that was told of one patient and is another's.
+WRONG_PATIENT: Final = "Withdrawn: it was told of the wrong patient."
 
 
 def why_withdrawn(alert: Alert, known: History) -> str:

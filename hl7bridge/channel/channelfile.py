@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hl7bridge.channel.condition import Clause, read_clauses, read_condition
 from hl7bridge.channel.configuration import ChannelSettings
@@ -26,7 +26,7 @@ from hl7bridge.channel.model import (
 from hl7bridge.channel.plan import Accept, ChannelPlan, DestinationPlan, Route
 from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.program import Program, Step
-from hl7bridge.channel.programme import PROGRAMMES, read_programmes
+from hl7bridge.channel.programme import PROGRAMMES, ProgrammePlan, read_programmes
 from hl7bridge.channel.record import (
     Field,
     ListOf,
@@ -201,8 +201,31 @@ class ChannelReader:
             Program(steps),
             tuple(self._routes()),
             errors["answer"] if (errors := self.values["errors"]) is not None else None,
-            read_programmes(self.values["programme"], fixed),
+            self._programmes(self.values["programme"], fixed),
         )
+
+    def _programmes(self, found: Values | list[Values] | None, setting: Setting) -> tuple[ProgrammePlan, ...]:
+        plans = read_programmes(found, setting)
+        several = found if isinstance(found, list) else [found]
+        return tuple([self._of_roster(plan, values) for plan, values in zip(plans, several, strict=False)])
+
+    def _of_roster(self, plan: ProgrammePlan, values: Values | None) -> ProgrammePlan:
+        """The same, with what its roster's affiliate says of itself."""
+        if plan.roster is None or values is None:
+            return plan
+        name = plan.roster.affiliate
+        known = {
+            each.name: each.affiliate
+            for each in self.folder.destinations.values()
+            if each.affiliate is not None
+        }
+        if name not in known:
+            hint = meant(name, known, f"write affiliates/{name}.yaml")
+            self.folder.reading.wrong(values.nodes["roster"], f"there is no affiliate {shown(name)}", hint)
+            return replace(plan, roster=None)
+        authority = known[name].authority
+        own = None if authority is None else authority.encode()
+        return replace(plan, roster=replace(plan.roster, authority=own))
 
     def settings(self, source: str, plan: ChannelPlan) -> ChannelSettings:
         """What is shown of it."""

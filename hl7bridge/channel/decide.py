@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hl7bridge.affiliation.agreement import entitled_by
 from hl7bridge.affiliation.facts import Fact
 from hl7bridge.affiliation.roster import Roster
+from hl7bridge.channel.attribution import Assignment, assignment_of
 from hl7bridge.channel.case import STRICT, Case, patient_keys
 from hl7bridge.channel.facts import facts_of
 from hl7bridge.channel.leaving import Outgoing, Piece, outgoing_of, reason_of, refusal_of
@@ -54,6 +55,7 @@ class Decision:
     misses: tuple[str, ...] = ()
     facts: tuple[Fact, ...] = ()
     aliases: tuple[Alias, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
 
 
 class Alias(NamedTuple):
@@ -93,9 +95,11 @@ def decide(
     status, answer, errors = _answered(plan, channels, outcomes, code)
     facts: tuple[Fact, ...] = ()
     aliases: tuple[Alias, ...] = ()
+    assignments: tuple[Assignment, ...] = ()
     if plan.programme and any(map(_tells, channels, outcomes)):
         facts = _facts(channels, outcomes, case)
         aliases = _aliases(message, type_, people)
+        assignments = _assignments(channels, outcomes, case, day or received.date())
     return Decision(
         status,
         tuple(outcomes),
@@ -109,6 +113,7 @@ def decide(
         tuple(case.misses),
         facts,
         aliases,
+        assignments,
     )
 
 
@@ -153,6 +158,20 @@ def _speaks(channel: ChannelPlan, case: Case) -> ProgrammePlan | None:
         ):
             return each
     return None
+
+
+def _assignments(
+    channels: Sequence[ChannelPlan], outcomes: Sequence[ChannelOutcome], case: Case, day: date
+) -> tuple[Assignment, ...]:
+    """What the channels that took the message say of rosters."""
+    found: list[Assignment] = []
+    for channel, outcome in zip(channels, outcomes, strict=True):
+        speaks = _speaks(channel, case) if _tells(channel, outcome) else None
+        kept = None if speaks is None else speaks.roster
+        if kept is not None:
+            said = assignment_of(kept, case.message, case.type_, case.plan.zone, case.received, day)
+            found += [] if said is None else [said]
+    return tuple(found)
 
 
 def _flags(future: bool, accepted: bool) -> tuple[str, ...]:

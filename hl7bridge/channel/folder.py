@@ -38,6 +38,7 @@ from hl7bridge.channel.settingtable import (
     SOURCE_FIELDS,
     affiliate_of,
     destination_of,
+    roster_of,
     source_of,
     with_defaults,
 )
@@ -326,7 +327,7 @@ class _Loader:
                     self._roster_file(values)
 
     def _roster_file(self, values: Values) -> None:
-        roster = values["roster"]
+        roster, _ = roster_of(values)
         if roster is not None and not roster.startswith("/") and posixpath.normpath(roster) not in self.files:
             known = [path for path in self.files if path.endswith(".csv") and not is_table(path)]
             self.reading.wrong(

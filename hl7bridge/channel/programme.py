@@ -11,6 +11,7 @@
       visits: yes                     # its ADT and ORU messages tell of visits and results, for visit summaries
       ended: {PV1-45: present}        # what ends a visit; left out, an ADT^A03 does
       intervention: {code: ZIN-1, table: interventions}   # what the pharmacist did (channel.interventions)
+      roster: medstar                 # a hospital's own feed keeps its affiliate's roster up (channel.attribution)
 
 Where several systems send through one feed there is a list of these, each with `when`: the first whose `when` holds speaks of a
 message, and a message of which none speaks says nothing to the programme. `when` and `ended` mean the whole message.
@@ -24,6 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from hl7bridge.channel.attribution import ROSTER_KEPT, RosterPlan, read_roster_kept
 from hl7bridge.channel.condition import Condition, read_condition
 from hl7bridge.channel.interventions import INTERVENTION, InterventionPlan, read_intervention
 from hl7bridge.channel.language import CONDITIONS, Written
@@ -65,6 +67,7 @@ PROGRAMME = Record(
         "intervention": Field(
             INTERVENTION, "where it tells what the pharmacist did about an order or a fill"
         ),
+        "roster": Field(ROSTER_KEPT, "the affiliate whose list of patients its A01, A28 and A31 keep up"),
     },
 )
 
@@ -89,6 +92,7 @@ class ProgrammePlan:
     visits: bool = False
     ended: Condition | None = None
     intervention: InterventionPlan | None = None
+    roster: RosterPlan | None = None
 
 
 def read_programmes(found: Values | list[Values] | None, setting: Setting) -> tuple[ProgrammePlan, ...]:
@@ -143,4 +147,5 @@ def _programme(values: Values, setting: Setting) -> ProgrammePlan:
         intervention=None
         if values["intervention"] is None
         else read_intervention(values["intervention"], inside),
+        roster=read_roster_kept(values, setting),
     )

@@ -158,6 +158,7 @@ class ProviderWish:
 class Affiliate:
     """What makes a destination an affiliate. `agreement` gives the day from which each scope is shared.
 
+    `roster` is the file of its full list, `roster_deltas` a pattern of files with what is other since.
     `alerts_from`: the first day whose alerts it is told, None for none at all; `thresholds`: when they are raised.
     """
 
@@ -167,6 +168,7 @@ class Affiliate:
     authority: str | None = None
     identifier_type: str | None = None
     roster: str | None = None
+    roster_deltas: str | None = None
     alerts_from: date | None = None
     thresholds: Thresholds = field(default_factory=Thresholds)
     summaries: SummaryWish | None = None

@@ -52,6 +52,15 @@ PORT = Whole(1, 65535, "a port")
 HOST = Text("a host name or address", r"[A-Za-z0-9._:%-]+")
 
 
+ROSTER = Record(
+    "roster",
+    {
+        "full": Field(Path(), "the CSV file with all of its assigned patients", required=True),
+        "deltas": Field(Path(), "files with what is other since, as rosters/medstar-*.csv; each counts once"),
+    },
+)
+
+
 def _tls_server(values: Values, reading: Reading) -> ServerTls | None:
     if not values.complete:
         return None
@@ -263,7 +272,10 @@ AFFILIATE_FIELDS: dict[str, Field] = {
         ),
         "how its patient numbers are marked",
     ),
-    "roster": Field(Path(), "the CSV file of its assigned patients"),
+    "roster": Field(
+        OneOf(text=Path(), pairs=ROSTER),
+        "the CSV file of its assigned patients, or {full: FILE, deltas: PATTERN}",
+    ),
     "alerts_from": Field(Day(), "the day before which history alerts nobody; left out, it is told no alerts"),
     "summaries": Field(SUMMARIES, "visit summaries; left out, it is sent none"),
     "alerts": Field(ALERTS, "which alerts it is told, and when they are raised"),
@@ -309,6 +321,12 @@ def destination_of(name: str, values: Values) -> DestinationSettings | None:
     )
 
 
+def roster_of(values: Values) -> tuple[str | None, str | None]:
+    """The file of an affiliate's full list, and the pattern of its deltas."""
+    given = values["roster"]
+    return (given["full"], given["deltas"]) if isinstance(given, Values) else (given, None)
+
+
 def affiliate_of(name: str, values: Values) -> DestinationSettings | None:
     """The settings of an affiliate, a destination with an agreement and a roster."""
     made = destination_of(name, values)
@@ -324,13 +342,15 @@ def affiliate_of(name: str, values: Values) -> DestinationSettings | None:
         "application": values["application"],
         **values["settings"],
     }
+    full, deltas = roster_of(values)
     affiliate = Affiliate(
         full_name=values["name"] or name,
         agreement=values["agreement"],
         states=tuple(values["states"]),
         authority=given["authority"],
         identifier_type=given["type"],
-        roster=values["roster"],
+        roster=full,
+        roster_deltas=deltas,
         alerts_from=values["alerts_from"],
         thresholds=values["alerts"] or Thresholds(),
         summaries=values["summaries"],

@@ -1,28 +1,45 @@
-"""patient."""
+"""patient: show, held, settle, unmerge."""
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hl7bridge.cli.options import data_option, echo_json, json_option, tell_view, unrecorded_option
+from hl7bridge.cli.options import data_option, echo_json, json_option, local, tell_view, unrecorded_option
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
+from hl7bridge.store.base import DeliveryStatus
 
 
-@click.command()
+class Patients(click.Group):
+    """Verbs, and before them all a patient: what is no verb is one to be shown."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=Patients)
+def patient() -> None:
+    """Show a patient (hl7bridge patient NUMBER^AUTHORITY), and settle who is who."""
+
+
+@patient.command()
 @click.argument("patient")
 @data_option
 @click.option("--on", type=click.DateTime(["%Y-%m-%d"]), help="As it stands on this day; today if left out.")
 @unrecorded_option
 @json_option
-def patient(patient: str, data: Path, on: datetime | None, unrecorded: bool, as_json: bool) -> None:
+def show(patient: str, data: Path, on: datetime | None, unrecorded: bool, as_json: bool) -> None:
     """Show what is known of PATIENT (NUMBER^AUTHORITY): prescriptions, fills, adherence, and the alerts that hold.
 
-    It is worked out of the facts that messages told, under all numbers of the patient. Alerts are shown, not sent.
+    It is worked out of the facts that messages told, under all numbers of the patient. Alerts are shown, not sent. `show` may be left
+    out.
     """
     day = on.date() if on is not None else date.today()
     with Operations(data) as operations:
@@ -35,7 +52,10 @@ def patient(patient: str, data: Path, on: datetime | None, unrecorded: bool, as_
     count = len(found.keys)
     click.echo(f"{count} identifier{'s' if count != 1 else ''}; as of {day.isoformat()}")
     if chart.held is not None:
-        click.echo(f"held for a person: {chart.held}; nothing is concluded until that is settled")
+        click.echo(
+            f"held for a person: {chart.held}; nothing is concluded until that is settled "
+            "(hl7bridge patient held, patient settle)"
+        )
     table(
         ["prescription", "store", "medicine", "ordered", "ended", "refills"],
         [
@@ -99,3 +119,121 @@ def _screening(chart: Any) -> None:
 
 def _day(day: date | None) -> str:
     return "" if day is None else day.isoformat()
+
+
+# -- who is who --------------------------------------------------------------------------------------------------------------
+
+
+@patient.command()
+@data_option
+@click.option("--limit", default=50, show_default=True, help="The most patients; 0 for all.")
+@unrecorded_option
+@json_option
+def held(data: Path, limit: int, unrecorded: bool, as_json: bool) -> None:
+    """List patients of whom nothing is concluded until a person settles who they are: since when, why, and who said what.
+
+    The engine notes them when it looks at patients, which needs a channel with `source: programme`. Exit status 1 if there are any.
+    """
+    found = False
+    with Operations(data) as operations:
+        tell_view(operations, "patient held", unrecorded=unrecorded)
+        for each in operations.unsettled(limit or None):
+            found = True
+            if as_json:
+                echo_json(each)
+                continue
+            click.echo(f"held since {local(each.since_us)}: {each.held}")
+            table(
+                ["number", "name", "born", "sex", "message"],
+                [
+                    [" ".join(who.numbers), who.name, _day(who.born), who.sex, str(who.message_id)]
+                    for who in each.said
+                ],
+            )
+    if not found and not as_json:
+        click.echo("nobody is held for a person")
+    if found:
+        raise SystemExit(1)
+
+
+@patient.command()
+@click.argument("number")
+@click.option(
+    "--same", metavar="NUMBER^AUTHORITY", help="They are one patient, whatever messages contradict."
+)
+@click.option("--apart", metavar="NUMBER^AUTHORITY", help="They are two, whatever messages say together.")
+@click.option("--because", default="", help="The reason, kept with your name.")
+@data_option
+@json_option
+def settle(number: str, same: str | None, apart: str | None, because: str, data: Path, as_json: bool) -> None:
+    """Settle whether NUMBER (NUMBER^AUTHORITY) and another are one patient.
+
+    With --same and the same number again: that number is one person's, although messages contradict each other. What a later message
+    contradicts anew is held anew. The last word counts.
+    """
+    if (same is None) == (apart is None):
+        raise click.UsageError("say either --same NUMBER^AUTHORITY or --apart NUMBER^AUTHORITY")
+    with Operations(data) as operations:
+        one, other = operations.patient_key(number), operations.patient_key(same or apart or "")
+        result = operations.done("settle", one=one, other=other, same=same is not None, because=because)
+    _settled(result, as_json)
+
+
+@patient.command()
+@click.argument("old")
+@click.argument("surviving")
+@click.option("--because", required=True, help="The reason, kept with your name.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@data_option
+@unrecorded_option
+@json_option
+def unmerge(
+    old: str, surviving: str, because: str, yes: bool, data: Path, unrecorded: bool, as_json: bool
+) -> None:
+    """Undo a merge: part the numbers OLD and SURVIVING (NUMBER^AUTHORITY each).
+
+    Shows first what affiliates were sent under either number since the merge. Alerts that were told of the wrong patient are then
+    taken back as such (OBX-11 = W), and told anew of the right one.
+    """
+    with Operations(data) as operations:
+        one, other = operations.patient_key(old), operations.patient_key(surviving)
+        tell_view(operations, "patient unmerge", patients=[one, other], unrecorded=unrecorded)
+        disclosed = operations.disclosed(one, other)
+        if as_json:
+            for each in disclosed:
+                echo_json(each)
+        else:
+            click.echo(f"sent to affiliates under either number since the merge: {len(disclosed)}")
+            if disclosed:
+                table(
+                    ["time", "destination", "message", "type", "under", "status"],
+                    [
+                        [
+                            local(each.at_us),
+                            each.destination,
+                            str(each.message_id),
+                            each.type,
+                            old if each.under_old else surviving,
+                            each.status.name if each.status is DeliveryStatus.SENT else "may have arrived",
+                        ]
+                        for each in disclosed
+                    ],
+                )
+        if not yes:
+            if not sys.stdin.isatty():
+                raise click.UsageError("this parts two patients: --yes says so without being asked")
+            click.confirm("part the two numbers?", abort=True, err=True)
+        result = operations.done("unmerge", old=one, surviving=other, because=because)
+    _settled(result, as_json)
+
+
+def _settled(result: dict[str, Any], as_json: bool) -> None:
+    """How it stands after a verdict."""
+    if as_json:
+        echo_json(result)
+        return
+    patients = result["patients"]
+    click.echo("settled: they are one patient" if len(patients) == 1 else "settled: they are two patients")
+    for each in patients:
+        if each["held"]:
+            click.echo(f"still held for a person: {each['held']}")

@@ -34,6 +34,19 @@ from hl7bridge.operations import Operations
 @click.option("--limit", type=int, help="The most messages.")
 @click.option("--after", "after_id", type=int, help="Go on behind this message, where a replay was stopped.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--newly-entitled",
+    is_flag=True,
+    help="What affiliates may be told by now and never were, since rows of a roster were dated back.",
+)
+@click.option(
+    "--affiliate",
+    "affiliates",
+    multiple=True,
+    metavar="NAME",
+    help="With --newly-entitled: only to this one; may be given again.",
+)
+@click.option("--dry-run", is_flag=True, help="With --newly-entitled: count, and send nothing.")
 @json_option
 def replay(
     files: tuple[Path, ...],
@@ -45,6 +58,9 @@ def replay(
     limit: int | None,
     after_id: int | None,
     yes: bool,
+    newly_entitled: bool,
+    affiliates: tuple[str, ...],
+    dry_run: bool,
     as_json: bool,
     **given: Any,
 ) -> None:
@@ -56,33 +72,31 @@ def replay(
     """
     with Operations(data) as operations:
         query = query_from(operations, given)
+        if newly_entitled:
+            if files or ids or to or as_it_was:
+                raise click.UsageError("--newly-entitled goes through the channels, to affiliates only")
+            request = _request(query, False, (), rate, limit, after_id)
+            request |= {"newly_entitled": True, "affiliates": list(affiliates) or None}
+            _newly_entitled(operations, request, dry_run, yes, as_json)
+            return
+        if affiliates or dry_run:
+            raise click.UsageError("--affiliate and --dry-run are for --newly-entitled")
         if files:
             if not given["source"]:
                 raise click.UsageError("files need --source: the source whose channels decide them")
             if as_it_was or ids:
                 raise click.UsageError("--as-it-was and --id are for messages of the store")
-            for file in files:
-                request = {
-                    "source": given["source"],
-                    "path": str(file.resolve()),
-                    "rate": rate,
-                    "to": list(to) or None,
-                }
-                _run(operations, "replay_file", request, None, as_json, f"{file}: ")
+            _files(
+                operations, files, {"source": given["source"], "rate": rate, "to": list(to) or None}, as_json
+            )
             return
         if not query and not ids and after_id is None and not yes:
             raise click.UsageError("this would replay every message there is: give filters, or --yes")
         if ids:
             for message_id in ids:
                 operations.message(message_id)  # says so if there is none
-                _run(
-                    operations,
-                    "replay",
-                    {**_request(query, as_it_was, to, rate, 1, message_id - 1), "replays_too": True},
-                    1,
-                    as_json,
-                    "",
-                )
+                request = _request(query, as_it_was, to, rate, 1, message_id - 1)
+                _run(operations, "replay", {**request, "replays_too": True}, 1, as_json, "")
             return
         count = sum(
             1
@@ -96,6 +110,31 @@ def replay(
         if count > 1 and not yes:
             _ask(count)
         _run(operations, "replay", _request(query, as_it_was, to, rate, limit, after_id), count, as_json, "")
+
+
+def _files(operations: Operations, files: tuple[Path, ...], request: dict[str, Any], as_json: bool) -> None:
+    for file in files:
+        request = {**request, "path": str(file.resolve())}
+        _run(operations, "replay_file", request, None, as_json, f"{file}: ")
+
+
+def _newly_entitled(
+    operations: Operations, request: dict[str, Any], dry_run: bool, yes: bool, as_json: bool
+) -> None:
+    """Counts first, asks, and then replays."""
+    found = operations.done("replay", **request, dry_run=True)
+    count, deliveries = found["replayed"], found["deliveries"]
+    if as_json and dry_run:
+        echo_json({"messages": count, "deliveries": deliveries})
+    elif not as_json:
+        click.echo(f"newly entitled: {count:,} messages, {deliveries:,} deliveries")
+    if dry_run:
+        return
+    if not count:
+        raise SystemExit(1)
+    if not yes:
+        _ask(count)
+    _run(operations, "replay", request, None, as_json, "")
 
 
 def _ask(count: int) -> None:

@@ -61,9 +61,15 @@ def reload(data: Path, as_json: bool, accept_roster_ends: bool) -> None:
         result = operations.done("reload", accept_roster_ends=accept_roster_ends)
     if as_json:
         echo_json(result)
-    elif result["changed"]:
+        return
+    for each in result["rosters"]:
+        click.echo(
+            f"roster of {each['affiliate']}: {each['added']:,} added, {each['ended']:,} ended, {each['changed']:,} changed, "
+            f"{each['unchanged']:,} unchanged; {each['dated_back']:,} dated back"
+        )
+    if result["changed"]:
         click.echo(f"reloaded: configuration {result['version'][:12]} is in force")
-    else:
+    elif not result["rosters"]:
         click.echo(f"nothing has changed: configuration {result['version'][:12]} stays in force")
 
 

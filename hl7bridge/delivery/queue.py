@@ -20,7 +20,7 @@ and asked what to do (claims, next to send, pages wanted). Times are seconds on 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -218,10 +218,12 @@ class DestinationQueue:
         entry.place = Place.READY
         self.ready.appendleft(entry)
 
-    def unsent(self) -> list[Entry]:
-        """Takes back every claim of which no byte has left; make them durable as `queued`, then say `unclaimed`."""
-        taken = list(self.ready)
-        self.ready.clear()
+    def unsent(self, ids: Collection[int] | None = None) -> list[Entry]:
+        """Takes back every claim, or those of `ids`, of which no byte has left; make them durable as `queued` and say `unclaimed`,
+        or as `cancelled` and say `finished`. If they stay as they were, say `claimed`.
+        """
+        taken = [entry for entry in self.ready if ids is None or entry.id in ids]
+        self.ready = deque(entry for entry in self.ready if ids is not None and entry.id not in ids)
         for entry in taken:
             entry.place = Place.CLAIMING
         return taken

@@ -6,7 +6,7 @@ transaction, and taken back if it fails or finds that the message came before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from hl7bridge.engine.numbers import Numbers
 from hl7bridge.store.base import (
     BODY_BITS,
     RAW_BODY,
+    AssignmentRow,
     DeliveryStatus,
     MessageStatus,
     NewDelivery,
@@ -37,11 +38,14 @@ WhenKept = Callable[[Kept], None]
 
 class _Accepting(NamedTuple):
     entries: list[tuple[Delivery, Entry]]
+    assignments: tuple[AssignmentRow, ...]
     kept: WhenKept
 
 
 class Acceptor:
-    """Keeps messages with what was decided about them. `deliveries` has one for every destination there is."""
+    """Keeps messages with what was decided about them. `deliveries` has one for every destination there is; `assigned` is told what
+    messages said of rosters when it counts.
+    """
 
     def __init__(
         self,
@@ -50,12 +54,14 @@ class Acceptor:
         numbers: Numbers,
         hashes: Hashes,
         generation: Callable[[], int],
+        assigned: Callable[[Sequence[AssignmentRow]], None],
     ) -> None:
         self._journal = journal
         self._deliveries = deliveries
         self._numbers = numbers
         self._hashes = hashes
         self._generation = generation
+        self._assigned = assigned
 
         # What a message says of who its patient is, the next one says again; no other fact is often said twice.
         self._again = lru_cache(REMEMBERED)(self._as_kept)
@@ -76,6 +82,13 @@ class Acceptor:
         message.flags += decision.flags
         if message.patient_keys and (decision.facts or decision.aliases):
             self._learn(message, decision)
+        message.assignments = tuple(
+            [
+                AssignmentRow(each.affiliate, key, day_number(each.day) or 0, each.npi, each.ended)
+                for each in decision.assignments
+                for key in patient_keys(hashes, each.identifiers)
+            ]
+        )
         payloads: list[bytes] = []
         deliveries: list[NewDelivery] = []
         entries: list[tuple[Delivery, Entry]] = []
@@ -84,7 +97,7 @@ class Acceptor:
             deliveries.append(self._admit(message, outgoing, payloads, entries, generation))
         message.payloads = tuple(payloads)
         message.deliveries = tuple(deliveries)
-        self._journal.message(message, self._done, _Accepting(entries, kept))
+        self._journal.message(message, self._done, _Accepting(entries, message.assignments, kept))
 
     def _as_kept(self, fact: Fact) -> tuple[int, bytes]:
         data = packed(fact)
@@ -163,6 +176,8 @@ class Acceptor:
 
     def _done(self, accepting: _Accepting, end: Kept) -> None:
         if end is None:
+            if accepting.assignments:
+                self._assigned(accepting.assignments)
             for delivery, entry in accepting.entries:
                 delivery.queue.committed(entry)
                 delivery.touch()

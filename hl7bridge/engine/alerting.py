@@ -14,12 +14,13 @@ from hl7bridge.affiliation.agreement import Agreement, enrolled_through, entitle
 from hl7bridge.affiliation.alertmessage import MARK, AlertTold, alert_message, packed_alert, unpacked_alert
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
+from hl7bridge.affiliation.facts import FillFact
 from hl7bridge.affiliation.history import history
 from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import Known
-from hl7bridge.affiliation.notices import Told, steps
+from hl7bridge.affiliation.notices import Act, State, Step, Told, steps
 from hl7bridge.affiliation.roster import RosterRow
-from hl7bridge.affiliation.withdrawal import why_withdrawn
+from hl7bridge.affiliation.withdrawal import WRONG_PATIENT, why_withdrawn
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.settings import Affiliate
@@ -68,7 +69,15 @@ class Alerting:
         assessed: Assessment,
         configuration: Configuration,
     ) -> Iterator[Telling]:
-        if assessed.dead or not looked.known.person(configuration.authorities_but(name)).numbers:
+        told = looked.told_by(MARK, name)
+
+        def wrong(each: Told) -> bool:
+            return _of_another(looked, each)
+
+        if assessed.dead or not looked.person(configuration.authorities_but(name)).numbers:
+            for each in told:
+                if each.state is State.TOLD and wrong(each):
+                    yield Telling(name, Step(Act.WITHDRAW, each.subject, each), self, looked, wrong=True)
             return
         alerts = {self._subject(alert.subject): alert for alert in assessed.alerts}
         agreement, rows = Agreement(name, affiliate.agreement), looked.rows.get(name, ())
@@ -85,19 +94,20 @@ class Alerting:
         def judged(each: Told) -> bool:
             return unpacked_alert(each.data).alert.kind in kinds
 
-        for step in steps(dict.fromkeys(alerts, 0), tellable, looked.told_by(MARK, name), judged):
+        for step in steps(dict.fromkeys(alerts, 0), tellable, told, judged, wrong):
             alert = alerts.get(step.subject)
             npi = None if alert is None else provider_on(rows, alert.day)
-            yield Telling(name, step, self, looked.known, (alert, npi))
+            misfiled = step.act is Act.WITHDRAW and step.told is not None and wrong(step.told)
+            yield Telling(name, step, self, looked, (alert, npi), misfiled)
 
     def say(self, telling: Telling, number: int, configuration: Configuration, at: datetime) -> Words:
         """The alert as ORU^R01, under every number of the patient but those of other affiliates."""
         alert, npi = telling.about
-        before, known = telling.step.told, telling.known
+        before, known = telling.step.told, telling.looked.known
         patient = known.key_of(alert.fills) if before is None else before.patient
         name = self._subject(f"{patient}\x00{telling.recipient}\x00{alert.subject}")
         id_ = f"{name & (1 << 64) - 1:016x}" + (f"-{number}" if number > 1 else "")
-        person = known.person(configuration.authorities_but(telling.recipient))
+        person = telling.looked.person(configuration.authorities_but(telling.recipient))
         words = AlertTold(id_, person, npi, alert)
         return Words(alert_message(words, telling.recipient, id_ + "F", at), packed_alert(words), 0, patient)
 
@@ -106,8 +116,19 @@ class Alerting:
         told = telling.step.told
         assert told is not None
         words = unpacked_alert(told.data)
-        why = why_withdrawn(words.alert, history(telling.known.facts, date.max))
+        if telling.wrong:
+            return alert_message(words, told.recipient, words.id + "W", at, WRONG_PATIENT, wrong_patient=True)
+        why = why_withdrawn(words.alert, history(telling.looked.known.facts, date.max))
         return alert_message(words, told.recipient, words.id + "C", at, why)
+
+
+def _of_another(looked: Looked, told: Told) -> bool:
+    """Whether an alert was told of the wrong patient: under a number, or for a fill, that a verdict says is another's."""
+    if not looked.known.patient.apart:
+        return False
+    words = unpacked_alert(told.data)
+    mine = {fact.fill for fact in looked.known.facts if isinstance(fact, FillFact)}
+    return any(map(looked.is_another, words.person.numbers)) or not mine.issuperset(words.alert.fills)
 
 
 def _withheld(name: str, known: Known, alert: Alert, configuration: Configuration) -> bool:

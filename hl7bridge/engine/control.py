@@ -18,9 +18,11 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 
+from hl7bridge.engine.entitle import affiliates_of
 from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
 from hl7bridge.engine.replayfile import open_file
+from hl7bridge.engine.settle import Settling
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import socket_path
 from hl7bridge.store.base import (
@@ -101,6 +103,12 @@ class Control(LineReceiver):
     def resend(self, operator: str, ids: list[int]) -> None:
         self._operators.resend(ids, operator, self._end)
 
+    def settle(self, operator: str, one: int, other: int, same: bool, because: str = "") -> None:
+        Settling(self._engine).settle(one, other, same, because, operator, self._end)
+
+    def unmerge(self, operator: str, old: int, surviving: int, because: str) -> None:
+        Settling(self._engine).unmerge(old, surviving, because, operator, self._end)
+
     def reload(self, operator: str, accept_roster_ends: bool = False) -> None:
         before = self._engine.configuration.version
         steps = self._engine.reload(accept_roster_ends=accept_roster_ends)
@@ -110,7 +118,8 @@ class Control(LineReceiver):
             if error is not None:
                 self._end(error)
                 return
-            result = {"version": after, "changed": after != before}
+            rosters = [asdict(report) for report in self._engine.rosters.reports]
+            result = {"version": after, "changed": after != before, "rosters": rosters}
             # It is in force whether or not the store has room for who asked.
             self._told(operator, "reload", after, lambda _: self._end(result))
 
@@ -127,9 +136,22 @@ class Control(LineReceiver):
         limit: int | None = None,
         after_id: int | None = None,
         replays_too: bool = False,
+        newly_entitled: bool = False,
+        affiliates: list[str] | None = None,
+        dry_run: bool = False,
     ) -> None:
+        newly = affiliates_of(self._engine, affiliates) if newly_entitled else None
         order = Order(
-            operator, as_it_was, self._known(to), rate, limit, after_id, replays_too, query_of(query)
+            operator,
+            as_it_was,
+            self._known(to),
+            rate,
+            limit,
+            after_id,
+            replays_too,
+            query_of(query),
+            newly,
+            dry_run,
         )
         detail = _described(as_it_was=as_it_was, to=to, limit=limit, after=after_id, **query)
         self._replay(Replaying(self._engine).from_store(order), rate, operator, detail)
@@ -194,7 +216,19 @@ class Control(LineReceiver):
 
 VERBS: dict[str, Callable[..., None]] = {
     name: getattr(Control, name)
-    for name in ("status", "hold", "release", "cancel", "resend", "reload", "replay", "replay_file", "view")
+    for name in (
+        "status",
+        "hold",
+        "release",
+        "cancel",
+        "resend",
+        "settle",
+        "unmerge",
+        "reload",
+        "replay",
+        "replay_file",
+        "view",
+    )
 }
 
 

@@ -133,7 +133,7 @@ class Operators:
                 self._engine.journal.wake()
             done(error or {"cancelled": [row.id for row in found]})
 
-        self._in_turn(work, kept)
+        in_turn(self._engine, work, kept)
 
     def _cancellable(self, ids: Sequence[int]) -> list[DeliveryRow]:
         found = [self._row(id_) for id_ in ids]
@@ -172,7 +172,7 @@ class Operators:
             engine.journal.wake()
             done(error or {"resent": list(ids), "warnings": warnings})
 
-        self._in_turn(work, kept)
+        in_turn(self._engine, work, kept)
 
     def _resendable(self, id_: int) -> tuple[DeliveryRow, MessageDetail, list[str]]:
         row = self._row(id_)
@@ -218,20 +218,6 @@ class Operators:
             row.possible_duplicate,
             position=position,
             keys=changed,
-        )
-
-    def _in_turn(self, work: Callable[[], None], kept: Callable[[HL7BridgeError | None], None]) -> None:
-        """Does an operator's work in the writer's turn, where nothing can change between looking and keeping."""
-        refused: list[Refused] = []
-
-        def unless_refused() -> None:
-            try:
-                work()
-            except Refused as error:
-                refused.append(error)
-
-        self._engine.journal.act(
-            unless_refused, lambda _, error: kept(error or (refused[0] if refused else None))
         )
 
     def _newer_sent(self, row: DeliveryRow, detail: MessageDetail) -> int:
@@ -290,6 +276,19 @@ class Operators:
                 hint="`hl7bridge queue list` shows them",
             )
         return row
+
+
+def in_turn(engine: Engine, work: Callable[[], None], kept: Callable[[HL7BridgeError | None], None]) -> None:
+    """Does an operator's work in the writer's turn, where nothing can change between looking and keeping."""
+    refused: list[Refused] = []
+
+    def unless_refused() -> None:
+        try:
+            work()
+        except Refused as error:
+            refused.append(error)
+
+    engine.journal.act(unless_refused, lambda _, error: kept(error or (refused[0] if refused else None)))
 
 
 def _state(delivery: Delivery) -> dict[str, Any]:

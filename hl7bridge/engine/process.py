@@ -16,6 +16,7 @@ from hl7bridge.channel.folder import load
 from hl7bridge.engine import control, in_time, steady
 from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.folder import read_folder, read_secret
+from hl7bridge.engine.loading import Showing
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.service import Engine
 from hl7bridge.engine.signals import Signals
@@ -50,6 +51,7 @@ def _run(reactor: Any, signals: Signals, folder: Path, data: Path, *, accept_ros
         leaving.callback(store.close)
         writer = Separately(store, reactor)
         leaving.callback(writer.stop)
+        showing = Showing(reactor.seconds, sys.stderr if sys.stderr.isatty() else None)
         engine = Engine(
             folder,
             store,
@@ -59,7 +61,9 @@ def _run(reactor: Any, signals: Signals, folder: Path, data: Path, *, accept_ros
             fatal=_fatal,
             writer=writer,
             accept_roster_ends=accept_roster_ends,
+            loading=showing,
         )
+        showing.end()
         if signals.stop_asked:  # no port is open yet, and nothing has been taken
             log.info("stopped before it was ready")
             return 0

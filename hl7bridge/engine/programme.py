@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
+from hl7bridge.affiliation.people import Patient
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.tell import Findings, Teller
-from hl7bridge.store.base import Batch, DueLook, Look, StoreError
+from hl7bridge.store.base import Batch, DueLook, HeldPatient, Look, StoreError
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
@@ -51,6 +52,7 @@ class Programme:
         self._page: deque[DueLook] = deque()
         self._seen: set[int] = set()
         self._looks: list[Look] = []
+        self._held: list[HeldPatient] = []
         self._whole = False  # all of the page has been looked at
         self._open = 0  # patients of whom something is being told that is not durable yet
         self._faulted = False
@@ -121,6 +123,7 @@ class Programme:
         self.looked += 1
         try:
             found = self.teller.findings(due.patient, self._today())
+            held = self._held_since(found.known.patient)
         except ValueError as error:  # a fact in a format that this version does not know
             self._say.error("a patient cannot be looked at: {error}", error=str(error))
             self._looks.append(Look(due.patient, due.news, None))
@@ -129,7 +132,18 @@ class Programme:
         if self._seen.intersection(keys):
             return
         self._seen.update(keys)
+        self._held += held
         self._tell(due, found)
+
+    def _held_since(self, patient: Patient) -> list[HeldPatient]:
+        """What changes in the list of those whom a person must settle; a patient stands there under the first key."""
+        rows = self._engine.store.held_patients(patient.keys)
+        if patient.held is None:
+            return [HeldPatient(row.patient, row.since_us, None) for row in rows]
+        since_us = min([row.since_us for row in rows], default=self._engine.wall_us())
+        row = HeldPatient(patient.keys[0], since_us, patient.held)
+        others = [HeldPatient(each.patient, 0, None) for each in rows if each.patient != row.patient]
+        return others if row in rows else [*others, row]
 
     def _tell(self, due: DueLook, found: Findings) -> None:
         look = Look(due.patient, due.news, self._due_us(found.next_day))
@@ -169,12 +183,13 @@ class Programme:
         self._whole = False
         self._seen.clear()
         looks, self._looks = self._looks, []
+        held, self._held = self._held, []
         self._pause_s = PAUSE_S if self._faulted or not looks else 0
         self._faulted = False
         if not looks:
             self._again(self._pause_s)
             return
-        self._engine.journal.ask("commit", (Batch(looks=looks),), self._written)
+        self._engine.journal.ask("commit", (Batch(looks=looks, held_patients=held),), self._written)
 
     def _written(self, _: object, error: StoreError | None) -> None:
         if error is not None:

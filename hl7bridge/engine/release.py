@@ -55,15 +55,23 @@ class Releasing:
         reason = self._withheld(destination, about, payload, today)
         if reason is not None:
             return reason
-        affiliate = settings.affiliate
-        if affiliate is None or about.scope is None:
+        return self.not_entitled(destination, about.scope, about.event_date, about.patient_keys)
+
+    def not_entitled(
+        self, destination: str, scope: str | None, event_date: int | None, patient_keys: tuple[int, ...]
+    ) -> str | None:
+        """Why the destination may not be told of a patient's event now, or None; one that is no affiliate may."""
+        settings = self.configuration.destinations.get(destination)
+        affiliate = None if settings is None else settings.affiliate
+        if affiliate is None or scope is None:
             return None
+        today = datetime.fromtimestamp(self._wall_us() / 1e6, UTC).date()
         agreement = Agreement(destination, affiliate.agreement)
-        now = covered(agreement, about.scope, today)
+        now = covered(agreement, scope, today)
         if not now.entitled:
             return now.reason
-        rows = [row for row in self._roster.by_keys(about.patient_keys) if row.affiliate == destination]
-        answer = entitled_by(agreement, about.scope, rows, day(about.event_date) or today)
+        rows = [row for row in self._roster.by_keys(patient_keys) if row.affiliate == destination]
+        answer = entitled_by(agreement, scope, rows, day(event_date) or today)
         return None if answer.entitled else answer.reason
 
     def _withheld(self, destination: str, about: About, payload: bytes, today: date) -> str | None:

@@ -7,13 +7,14 @@ looked at again when it leaves. A replay that is stopped says where, and can go 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
 from hl7bridge.channel.decide import STRICT, Decision, Outgoing, patient_keys
+from hl7bridge.engine.entitle import newly_entitled
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.in_time import TooLong, decide
 from hl7bridge.engine.journal import Kept
@@ -51,7 +52,10 @@ REPLAY = "replay"
 
 @dataclass(slots=True)
 class Order:
-    """What an operator asked for. `to` None means wherever the decision says; `rate` is messages a second, 0 without limit."""
+    """What an operator asked for. `to` None means wherever the decision says; `rate` is messages a second, 0 without limit.
+
+    `newly`: only to those of these affiliates that may be told of a message now and never were. `dry_run`: count, and do nothing.
+    """
 
     operator: str
     as_it_was: bool = False
@@ -61,6 +65,8 @@ class Order:
     after_id: int | None = None
     replays_too: bool = False
     query: MessageQuery = field(default_factory=MessageQuery)
+    newly: tuple[str, ...] | None = None
+    dry_run: bool = False
 
 
 @dataclass(slots=True)
@@ -182,6 +188,11 @@ class Replaying:
         if detail is None:
             progress.skipped += 1
             return
+        if order.newly is not None:
+            order = replace(order, to=newly_entitled(self._engine, detail, order.newly))
+            if not order.to:
+                progress.skipped += 1
+                return
         raw = self._engine.store.body(detail.bodies[0][0])
         configuration = self._engine.configuration
         message = Message(raw, configuration.encoding(row.source))
@@ -217,7 +228,13 @@ class Replaying:
             return
         if order.to is not None:
             decision.outgoing = tuple(each for each in decision.outgoing if each.destination in order.to)
-        self._accept(number, message, source, original, decision, order, progress)
+        if order.newly is not None and all(each.refused is not None for each in decision.outgoing):
+            progress.skipped += 1  # the channels have nothing of it for them
+        elif order.dry_run:
+            progress.replayed += 1
+            progress.deliveries += sum(each.refused is None for each in decision.outgoing)
+        else:
+            self._accept(number, message, source, original, decision, order, progress)
 
     def _as_it_was(self, message: Message, detail: MessageDetail, order: Order, progress: Progress) -> None:
         engine = self._engine

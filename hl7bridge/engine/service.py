@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,26 +23,28 @@ from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.decide import STRICT
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
-from hl7bridge.connectors.mllp_source import MllpListener, MllpSource
+from hl7bridge.connectors.mllp_source import MllpListener
 from hl7bridge.delivery.queue import DestinationQueue
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.budget import Budget
 from hl7bridge.engine.connect import Connector, ahead_of, limits_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Policy
+from hl7bridge.engine.feed import Feed
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.pool import Nowhere
 from hl7bridge.engine.programme import Programme
-from hl7bridge.engine.receive import QUANTUM, Frame, Held, Receiver
+from hl7bridge.engine.receive import QUANTUM, Receiver
 from hl7bridge.engine.release import Releasing
-from hl7bridge.engine.rosters import RosterLoader, Staged
+from hl7bridge.engine.revoke import Revoking
+from hl7bridge.engine.rosters import Loading, RosterLoader, Staged
 from hl7bridge.engine.upkeep import Upkeep
 from hl7bridge.engine.writer import Writer
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.store.base import Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
+from hl7bridge.store.base import AssignmentRow, Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
 from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.engine")
@@ -79,6 +81,7 @@ class Engine:
         fatal: Callable[[StoreUnknown], None],
         writer: Writer,
         accept_roster_ends: bool = False,
+        loading: Callable[[Loading], None] = lambda loading: None,
     ) -> None:
         self.folder = folder
         self.store = store
@@ -97,13 +100,15 @@ class Engine:
 
         self.hashes = Hashes(store.key)
         self.roster = StoredRoster(store, self.hashes)
-        self.rosters = RosterLoader(store, self.hashes, connector.data, wall_us)
+        self.rosters = RosterLoader(store, self.hashes, wall_us, loading)
         self.configuration = self._read()
         self.rosters.load(folder, self.configuration, accept_ends=accept_roster_ends)
         self.releasing = Releasing(self.configuration, self.roster, wall_us, store)
         self.journal = Journal(store, writer, self.clock, self._store_lost)
         self.numbers = Numbers(store.counters())
-        self.acceptor = Acceptor(self.journal, self.deliveries, self.numbers, self.hashes, self._generation)
+        self.acceptor = Acceptor(
+            self.journal, self.deliveries, self.numbers, self.hashes, self._generation, self._assigned
+        )
         self.budget = Budget(self.configuration.engine.unacknowledged_bytes)
         self.receiver = Receiver(
             self.configuration,
@@ -119,9 +124,16 @@ class Engine:
         self.journal.after = [self._after]
         self.upkeep = Upkeep(self)
         self.programme = Programme(self)
+        self.revoking = Revoking(self)
 
     def _generation(self) -> int:
         return self.releasing.generation
+
+    def _assigned(self, rows: Sequence[AssignmentRow]) -> None:
+        """A message has changed rosters."""
+        self.roster.forget()
+        self.releasing.generation += 1
+        self.revoking.begin({row.affiliate for row in rows if row.ended})
 
     def _read(self) -> Configuration:
         return load(read_folder(self.folder), lambda reference: read_secret(self.folder, reference))
@@ -172,6 +184,7 @@ class Engine:
             raise
         self.upkeep.start()
         self.programme.start()
+        self.revoking.begin(self.configuration.affiliates)
         self.journal.wake()
         # What is in flight lives for milliseconds and dies by reference count; looking through it often finds nothing.
         gc.collect()
@@ -222,7 +235,7 @@ class Engine:
         )
 
     def _factory(self, source: SourceSettings) -> MllpListener:
-        return self.connector.listener(source, _Feed(source.name, self.receiver, self.budget))
+        return self.connector.listener(source, Feed(source.name, self.receiver, self.budget))
 
     # -- reload --------------------------------------------------------------------------------------------------------------------
 
@@ -265,6 +278,7 @@ class Engine:
             raise
         self.releasing.generation += 1
         self._take(new, opened, handed, pools)
+        self.revoking.begin(each.affiliate for each in self.rosters.reports if each.ended or each.changed)
 
     def _known(self, settings: DestinationSettings) -> Delivery:
         """The destination as it stands, or a new one that nobody sees yet."""
@@ -342,6 +356,7 @@ class Engine:
         self.stopping = True
         self.upkeep.stop()
         self.programme.stop()
+        self.revoking.stop()
         self._close_ports()
         self.receiver.refusing = "the engine is stopping"
         for delivery in self.deliveries.values():
@@ -386,28 +401,6 @@ class Engine:
     def connections(self) -> dict[str, int]:
         """Open connections of each source."""
         return {name: len(factory.connections) for name, (_, _, factory) in self._ports.items()}
-
-
-class _Feed:
-    """What one source's connections hand their frames to."""
-
-    def __init__(self, source: str, receiver: Receiver, budget: Budget) -> None:
-        self._source = source
-        self._receiver = receiver
-        self._budget = budget
-
-    def frame(self, connection: MllpSource, payload: bytes) -> None:
-        self._budget.came(connection, len(payload))
-        self._receiver.frame(Frame(self._source, connection, payload, Held(len(payload), self._budget)))
-
-    def too_large(self, connection: MllpSource, head: bytes) -> None:
-        self._receiver.too_large(self._source, connection, head)
-
-    def held(self, connection: MllpSource, change_bytes: int) -> None:
-        self._budget.changed(connection, change_bytes)
-
-    def gone(self, connection: MllpSource) -> None:
-        self._budget.gone(connection)
 
 
 #: Of a destination that is no longer configured: what is on its way is kept, however it ends.

@@ -127,7 +127,7 @@ class Summarising:
                 if not _hidden(visit, looked.known, categories, configuration):
                     tellable.add(subject)
                 reached.add(visit.key)
-        yield from self._steps(looked, name, wanted, tellable)
+        yield from self._steps(looked, name, wanted, tellable, configuration.authorities_but(name))
 
     def _for_providers(
         self, looked: Looked, ended: Sequence[Visit], reached: set[VisitKey], configuration: Configuration
@@ -157,11 +157,19 @@ class Summarising:
         for npi in sorted(known | by_npi.keys()):
             # A visit that now names another physician is not withdrawn from the one who has its summary.
             mine = by_npi.get(npi, {})
-            yield from self._steps(looked, f"provider/{npi}", everyone | mine, tellable & mine.keys())
+            hidden = configuration.authorities_but("")
+            yield from self._steps(looked, f"provider/{npi}", everyone | mine, tellable & mine.keys(), hidden)
 
     def _steps(
-        self, looked: Looked, name: str, wanted: dict[int, _Wanted], tellable: set[int]
+        self,
+        looked: Looked,
+        name: str,
+        wanted: dict[int, _Wanted],
+        tellable: set[int],
+        hidden: frozenset[str],
     ) -> Iterator[Telling]:
+        if not looked.person(hidden).numbers:
+            tellable = set()  # nobody could file it
         holds = {subject: _digest(each.summary) for subject, each in wanted.items()}
         told = looked.told_by(MARK, name)
         settled = looked.today - CORRECTED_FOR
@@ -169,8 +177,12 @@ class Summarising:
         def judged(each: Told) -> bool:
             return _unpacked(each.data).day >= settled
 
-        for step in steps(holds, tellable, told, judged):
-            yield Telling(name, step, self, looked.known, wanted.get(step.subject))
+        def wrong(each: Told) -> bool:
+            return _of_another(looked, each)
+
+        for step in steps(holds, tellable, told, judged, wrong):
+            misfiled = step.act is Act.WITHDRAW and step.told is not None and wrong(step.told)
+            yield Telling(name, step, self, looked, wanted.get(step.subject), misfiled)
 
     # -- messages ----------------------------------------------------------------------------------------------------------
 
@@ -181,8 +193,8 @@ class Summarising:
         wanted: _Wanted = telling.about
         before = telling.step.told if telling.step.act is Act.REPLACE else None
         replaced = None if before is None else _unpacked(before.data)
-        made, known = wanted.summary, telling.known
-        person = known.person(configuration.authorities_but(telling.recipient))
+        made, known = wanted.summary, telling.looked.known
+        person = telling.looked.person(configuration.authorities_but(telling.recipient))
         patient = Patient(person.numbers, person)
         document = document_number(telling.recipient, made.subject, made.digest, number)
         pdf = summary_pages(
@@ -274,6 +286,15 @@ def _letterhead(configuration: Configuration) -> Letterhead:
 
 def _bare(sent: _Sent) -> Visit:
     return Visit(sent.key, When(sent.day, ""), sent.sent, None, "", "", None, None, (), ())
+
+
+def _of_another(looked: Looked, told: Told) -> bool:
+    """Whether a summary was told of the wrong patient: under a number, or of a visit, that a verdict says is another's."""
+    if not looked.known.patient.apart:
+        return False
+    sent = _unpacked(told.data)
+    mine = {fact.visit for fact in looked.known.facts if isinstance(fact, VisitFact)}
+    return any(map(looked.is_another, sent.person.numbers)) or sent.key not in mine
 
 
 def _addressed(recipient: str, reader: Recipient | None) -> str:

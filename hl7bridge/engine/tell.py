@@ -2,7 +2,8 @@
 
 Speakers say what is to be told and make the messages; here these enter through the source `programme`, each in one transaction with
 the note that it was told. What never left is cancelled instead of being taken back, so that nobody reads of something that is over.
-Nothing is told of a patient who is held for a person.
+What was told of a patient who turned out to be the wrong one, since a person parted numbers, is taken back as such and told anew of
+the right one. Nothing is told of a patient who is held for a person.
 
 Raises the kinds of StoreError.
 """
@@ -74,7 +75,7 @@ class Teller:
     def findings(self, key: int, today: date) -> Findings:
         """What follows from all that is known of the patient of a key. Raises ValueError for what is kept in no known format."""
         store = self._engine.store
-        known = known_of(key, store.aliases, store.facts)
+        known = known_of(key, store.aliases, store.facts, store.verdicts)
         if known.patient.held is not None:
             return Findings(known, (), None)
         rows: dict[str, list[RosterRow]] = {}
@@ -84,12 +85,13 @@ class Teller:
         for notice in store.notices(known.patient.keys):
             each = Told(*notice[:4], State(notice.state), *notice[5:])
             told.setdefault(notice.recipient, []).append(each)
-        looked = Looked(known, rows, told, today)
+        looked = Looked(known, rows, told, today, self._engine.hashes.patient)
         plans = [speaker.plan(looked, self._engine.configuration) for speaker in self._speakers]
         days = [plan.next_day for plan in plans if plan.next_day is not None]
-        return Findings(
-            known, tuple(each for plan in plans for each in plan.tellings), min(days, default=None)
-        )
+        tellings = tuple(each for plan in plans for each in plan.tellings)
+        if any(each.wrong for each in tellings):
+            days.append(today)  # what holds is told of the right patient as soon as that is durable
+        return Findings(known, tellings, min(days, default=None))
 
     # -- telling it ------------------------------------------------------------------------------------------------------
 

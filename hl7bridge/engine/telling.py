@@ -6,11 +6,12 @@ A speaker works out what recipients are to be told of a patient, and makes the m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
+from hl7bridge.affiliation.facts import PatientNumber, PersonFact
 from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Step, Told
 from hl7bridge.affiliation.roster import RosterRow
@@ -19,16 +20,29 @@ from hl7bridge.channel.configuration import Configuration
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """A patient as one look finds it: what is known, the roster rows by affiliate, and what was told by recipient."""
+    """A patient as one look finds it: what is known, the roster rows by affiliate, and what was told by recipient.
+
+    `key_of` gives the key of a number of an authority.
+    """
 
     known: Known
     rows: Mapping[str, Sequence[RosterRow]]
     told: Mapping[str, Sequence[Told]]
     today: date
+    key_of: Callable[[bytes, bytes], int]
 
     def told_by(self, mark: bytes, recipient: str) -> list[Told]:
         """What a recipient was told by the speaker whose data begins with this byte."""
         return [each for each in self.told.get(recipient, ()) if each.data[:1] == mark]
+
+    def person(self, hidden: Collection[str] = ()) -> PersonFact:
+        """Who the patient is, under the patient's own numbers but those of `hidden` authorities."""
+        return self.known.person(hidden, self.is_another)
+
+    def is_another(self, number: PatientNumber) -> bool:
+        """Whether a number is one that a person's verdict keeps from being this patient's."""
+        apart = self.known.patient.apart
+        return bool(apart) and self.key_of(number.authority.encode(), number.number.encode()) in apart
 
 
 class Words(NamedTuple):
@@ -42,13 +56,16 @@ class Words(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """One step for one recipient, and whose it is; `about` is what the speaker needs to make it."""
+    """One step for one recipient, and whose it is; `about` is what the speaker needs to make it. `wrong`: it takes back what was
+    told of a patient who turned out to be another one.
+    """
 
     recipient: str
     step: Step
     speaker: Speaker
-    known: Known
+    looked: Looked
     about: Any = None
+    wrong: bool = False
 
 
 @dataclass(slots=True)

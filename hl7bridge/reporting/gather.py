@@ -69,7 +69,7 @@ def patients(
 ) -> Iterator[PatientReport]:
     """Each patient of the affiliate's roster, in no order that means anything."""
     for key in _keys(reader, terms.agreement.affiliate):
-        known = known_of(key, reader.aliases, reader.facts)
+        known = known_of(key, reader.aliases, reader.facts, reader.verdicts)
         mine = [
             row
             for row in reader.roster_rows(known.patient.keys)

@@ -29,7 +29,17 @@ from hl7bridge.store.audit_rows import (
     AuditRow,
     records_of,
 )
-from hl7bridge.store.programme_rows import DueLook, FactRow, Look, NoticeRow
+from hl7bridge.store.programme_rows import (
+    AssignmentRow,
+    DueLook,
+    FactRow,
+    HeldPatient,
+    Joined,
+    Look,
+    NoticeRow,
+    VerdictRow,
+)
+from hl7bridge.store.roster_rows import RosterEntry, RosterFile, RosterMatch, RosterReport
 from hl7bridge.store.rows import (
     ACCEPTANCES,
     BODY_BITS,
@@ -58,9 +68,6 @@ from hl7bridge.store.rows import (
     OpenDelivery,
     Recovered,
     Removed,
-    RosterEntry,
-    RosterMatch,
-    RosterReport,
     Stats,
 )
 from hl7bridge.store.view_row import View
@@ -78,6 +85,7 @@ __all__ = [
     "REUSED_CONTROL_ID",
     "STORE_LOST",
     "Act",
+    "AssignmentRow",
     "Attempt",
     "AuditHead",
     "AuditRecord",
@@ -92,7 +100,9 @@ __all__ = [
     "DueLook",
     "Earlier",
     "FactRow",
+    "HeldPatient",
     "Hold",
+    "Joined",
     "Look",
     "MessageDetail",
     "MessageQuery",
@@ -105,6 +115,7 @@ __all__ = [
     "Recovered",
     "Removed",
     "RosterEntry",
+    "RosterFile",
     "RosterMatch",
     "RosterReport",
     "Stats",
@@ -117,6 +128,7 @@ __all__ = [
     "StoreReader",
     "StoreUnknown",
     "StoreUnusable",
+    "VerdictRow",
     "View",
     "keyed_hash",
     "records_of",
@@ -244,6 +256,9 @@ class StoreReader(Protocol):
     def roster_patients(self, affiliate: str, from_key: int = -(1 << 63), limit: int = 100) -> list[int]:
         """A page of the patients on an affiliate's published roster, each once, in ascending order from (and with) `from_key`."""
 
+    def roster_files(self, affiliate: str) -> list[RosterFile]:
+        """The files of an affiliate's list whose content was published, in that order."""
+
     def roster_generation(self) -> int:
         """Changes whenever a roster is published."""
 
@@ -252,6 +267,15 @@ class StoreReader(Protocol):
 
     def aliases(self, patient: int) -> list[tuple[int, bool]]:
         """The identifiers that are known to be the same patient as this one, directly, and whether by a merge."""
+
+    def joined(self, patient: int, other: int) -> Joined | None:
+        """What joined two identifiers directly, or None."""
+
+    def verdicts(self, patient: int) -> list[VerdictRow]:
+        """What a person settled of an identifier (`VerdictRow.patient`) and others, in the order of those."""
+
+    def held_patients(self, patients: Sequence[int] | None = None, limit: int = 100) -> list[HeldPatient]:
+        """Those of these keys under which somebody is held for a person; or of all, the longest held first."""
 
     def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:
         """Those to be looked at by a time, the longest due first."""
@@ -325,12 +349,15 @@ class Store(StoreReader, Protocol):
         """Load a list invisibly, in bounded steps: each `next()` is one small transaction; the last report
         is whole.
 
-        `full`: patients not in `rows` end. Later entries of the same patient replace earlier ones.
+        `full`: patients not in `rows` end. Later entries of the same patient replace earlier ones. A large `chunk` makes large
+        steps, for when nobody waits.
         """
 
-    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
-        """Make staged lists those that count: all of them in one small transaction, or none. Raises
-        StoreFault for an unknown load.
+    def publish_rosters(
+        self, loads: Sequence[int], at_us: int, files: Sequence[RosterFile] = ()
+    ) -> list[RosterReport]:
+        """Make staged lists those that count, and remember the files they came from: all of them in one small transaction, or none.
+        Raises StoreFault for an unknown load.
         """
 
     def expire(

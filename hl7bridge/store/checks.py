@@ -22,11 +22,14 @@ from hl7bridge.store.base import (
     NewMessage,
     NoticeRow,
     StoreFault,
+    VerdictRow,
 )
 
 _I64 = range(-(1 << 63), 1 << 63)
 _IDS = range(1 << (63 - BODY_BITS))
 ACCEPTED = frozenset(("AA", "CA"))
+#: Since when a patient is due who is to be looked at before all others.
+AT_ONCE = 0
 #: What rows of a wrong shape raise before a store sees them.
 WRONG = (TypeError, ValueError, LookupError, AttributeError, OverflowError, struct.error)
 
@@ -68,6 +71,12 @@ def check_message(message: NewMessage) -> None:
         _whole("message.aliases", other, _I64)
     for row in message.notices:
         check_notice(row)
+    for each in message.assignments:
+        _text("message.assignments", each.affiliate)
+        _whole("message.assignments", each.patient, _I64)
+        _whole("message.assignments", each.day, _I64)
+        if each.npi is not None:
+            _text("message.assignments", each.npi)
     for delivery in message.deliveries:
         _whole("delivery.id", delivery.id, _I64)
         _whole("delivery.position", delivery.position, _I64)
@@ -88,6 +97,14 @@ def check_notice(row: NoticeRow) -> None:
     _text("notice.recipient", row.recipient)
     if not isinstance(row.data, bytes):
         raise StoreFault("a notice is not bytes")
+
+
+def check_verdict(row: VerdictRow) -> None:
+    """Raise StoreFault unless every field of a verdict can be kept."""
+    for name in ("patient", "other", "message_id", "at_us"):
+        _whole(f"verdict.{name}", getattr(row, name), _I64)
+    for name in ("operator", "reason"):
+        _text(f"verdict.{name}", getattr(row, name))
 
 
 def news_of(message: NewMessage) -> set[int]:

@@ -7,6 +7,7 @@ rows. Knows bytes only; raises nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 
@@ -36,6 +37,24 @@ class Hashes:
             return keyed_hash(key, b"sender", source.encode(), application, facility)
 
         self.patient = patient
+
+        def patients(authority: bytes) -> Callable[[bytes], int]:
+            """`patient` for many numbers of one authority, which is taken in once for all; none of them is remembered."""
+            begun = blake2b(digest_size=8, key=key, person=b"parts")
+            for part in (b"patient", authority):
+                begun.update(len(part).to_bytes(4, "big") + part)
+            lengths = [length.to_bytes(4, "big") for length in range(256)]
+
+            def of(number: bytes) -> int:
+                if len(number) > 255:
+                    return patient(authority, number)
+                digest = begun.copy()
+                digest.update(lengths[len(number)] + number)
+                return int.from_bytes(digest.digest(), "big", signed=True)
+
+            return of
+
+        self.patients = patients
         self.order = order
         self.sender = sender
 

@@ -32,6 +32,7 @@ from hl7bridge.store.base import (
     Recovered,
     Removed,
     RosterEntry,
+    RosterFile,
     RosterMatch,
     RosterReport,
     Stats,
@@ -373,12 +374,14 @@ class MemoryStore(ProgrammeReads, AuditTrail):
     ) -> Iterator[RosterReport]:
         """Load a list invisibly."""
         self._usable()
-        return self._state.rosters.stage(affiliate, rows, full, chunk)
+        return self._state.rosters.stage(affiliate, rows, full, at_us, chunk)
 
-    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+    def publish_rosters(
+        self, loads: Sequence[int], at_us: int, files: Sequence[RosterFile] = ()
+    ) -> list[RosterReport]:
         """Make staged lists count; refused as `refuse_next` asks."""
         with self._refusing():
-            return self._state.rosters.publish(loads)
+            return self._state.rosters.publish(loads, files)
 
     def roster_rows(self, keys: Sequence[int]) -> list[RosterMatch]:
         """Published rows of these patients."""
@@ -387,6 +390,10 @@ class MemoryStore(ProgrammeReads, AuditTrail):
     def roster_patients(self, affiliate: str, from_key: int = -(1 << 63), limit: int = 100) -> list[int]:
         """A page of an affiliate's patients."""
         return self._state.rosters.patients(affiliate, from_key, limit)
+
+    def roster_files(self, affiliate: str) -> list[RosterFile]:
+        """Published files."""
+        return [file for file in self._state.rosters.files if file.affiliate == affiliate]
 
     def roster_generation(self) -> int:
         """How many lists were published."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hl7bridge.store.memory_state import State
-from hl7bridge.store.programme_rows import DueLook, FactRow, NoticeRow
+from hl7bridge.store.programme_rows import DueLook, FactRow, HeldPatient, Joined, NoticeRow, VerdictRow
 
 
 class ProgrammeReads:
@@ -21,7 +21,22 @@ class ProgrammeReads:
     def aliases(self, patient: int) -> list[tuple[int, bool]]:
         """The identifiers of the same patient."""
         found = sorted(self._state.aliases.items())
-        return [(other, merged) for (key, other), merged in found if key == patient]
+        return [(other, joined.merged) for (key, other), joined in found if key == patient]
+
+    def joined(self, patient: int, other: int) -> Joined | None:
+        """What joined two identifiers."""
+        return self._state.aliases.get((patient, other))
+
+    def verdicts(self, patient: int) -> list[VerdictRow]:
+        """What a person settled."""
+        return [row for place, row in sorted(self._state.verdicts.items()) if place[0] == patient]
+
+    def held_patients(self, patients: Sequence[int] | None = None, limit: int = 100) -> list[HeldPatient]:
+        """Those who are held for a person."""
+        held = self._state.held_patients
+        if patients is not None:
+            return [held[key] for key in sorted(set(patients)) if key in held][:limit]
+        return sorted(held.values(), key=lambda row: (row.since_us, row.patient))[:limit]
 
     def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:
         """Those to be looked at."""

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import islice
 
-from hl7bridge.store.base import RosterEntry, RosterMatch, RosterReport, StoreFault
+from hl7bridge.store.base import AssignmentRow, RosterEntry, RosterFile, RosterMatch, RosterReport, StoreFault
+from hl7bridge.store.roster_list import UNBOUNDED, Assignments, apply, difference, keep_up
 
-_Rows = dict[tuple[int, int | None], RosterEntry]
+_Rows = dict[int, Assignments]
 
 
 @dataclass
 class _Staged:
     rows: _Rows
     report: RosterReport
+    today: int
     complete: bool = False
 
 
@@ -27,6 +30,7 @@ class MemoryRosters:
 
     def __init__(self) -> None:
         self.generation = 0
+        self.files: list[RosterFile] = []
         self._loads = 0
         self._newest: dict[str, int] = {}
         self._published: dict[str, _Rows] = {}
@@ -36,19 +40,24 @@ class MemoryRosters:
         """What a restart finds: the published lists, and those wholly staged."""
         fresh = MemoryRosters()
         fresh.generation, fresh._loads = self.generation, self._loads
+        fresh.files = list(self.files)
         fresh._newest = dict(self._newest)
-        fresh._published = {name: dict(rows) for name, rows in self._published.items()}
+        fresh._published = dict(self._published)
         fresh._staged = {load: staged for load, staged in self._staged.items() if staged.complete}
         return fresh
 
     def stage(
-        self, affiliate: str, entries: Iterable[RosterEntry], full: bool, chunk: int
+        self, affiliate: str, entries: Iterable[RosterEntry], full: bool, at_us: int, chunk: int
     ) -> Iterator[RosterReport]:
         """Load a list beside the published one, `chunk` entries at each step."""
         before = self._published.get(affiliate, {})
         self._loads += 1
+        count = sum(map(len, before.values()))
+        today = int(datetime.fromtimestamp(at_us / 1e6, UTC).strftime("%Y%m%d"))
         staged = _Staged(
-            {} if full else dict(before), RosterReport(self._loads, affiliate, len(before), 0, 0, 0, 0)
+            {} if full else {key: dict(rows) for key, rows in before.items()},
+            RosterReport(self._loads, affiliate, count, 0, 0, 0, 0),
+            today,
         )
         self._staged[self._loads] = staged
         self._newest[affiliate] = self._loads
@@ -59,18 +68,13 @@ class MemoryRosters:
     ) -> Iterator[RosterReport]:
         while some := list(islice(entries, chunk)):
             for entry in some:
-                if not entry.ended:
-                    staged.rows[entry.key, entry.valid_from] = entry
-                    continue
-                for at in [at for at in staged.rows if at[0] == entry.key]:
-                    if entry.valid_from in (None, at[1]):
-                        del staged.rows[at]
+                apply(staged.rows.setdefault(entry[0], {}), [entry])
             yield _compared(staged, before)
         staged.report = _compared(staged, before)
         staged.complete = True
         yield staged.report
 
-    def publish(self, loads: Sequence[int]) -> list[RosterReport]:
+    def publish(self, loads: Sequence[int], files: Sequence[RosterFile] = ()) -> list[RosterReport]:
         """Make wholly staged lists those that count: all of them, or none."""
         ready: dict[str, _Staged] = {}
         for load in loads:
@@ -85,34 +89,55 @@ class MemoryRosters:
                     "a newer list of this affiliate has been staged", hint="publish the newer one"
                 )
             ready[name] = staged
-        self._published |= {name: dict(staged.rows) for name, staged in ready.items()}
+        self._published |= {name: staged.rows for name, staged in ready.items()}
+        self.files += files
         self._staged = {n: s for n, s in self._staged.items() if s.report.affiliate not in ready}
         self.generation += len(ready)
         return [staged.report for staged in ready.values()]
 
+    def assign(self, rows: Iterable[AssignmentRow]) -> None:
+        """What a message says of lists, published with it."""
+        for row in rows:
+            before = self._published.get(row.affiliate, {}).get(row.patient, {})
+            after = dict(before)
+            keep_up(after, row.day, row.npi, row.ended)
+            if after != before:
+                lists = {**self._published.get(row.affiliate, {}), row.patient: after}
+                self._published = {**self._published, row.affiliate: lists}
+                self._loads += 1
+                self.generation += 1
+
     def rows(self, keys: Sequence[int]) -> list[RosterMatch]:
         """Published rows of these patients, of all affiliates."""
         return [
-            RosterMatch(e.key, name, e.valid_from, e.valid_through, e.npi, e.opt_out)
+            RosterMatch(
+                key,
+                name,
+                first or None,
+                None if row.through == UNBOUNDED else row.through,
+                row.npi,
+                row.opt_out,
+            )
             for key in dict.fromkeys(keys)
-            for name, rows in self._published.items()
-            for e in rows.values()
-            if e.key == key
+            for name, lists in self._published.items()
+            for first, row in lists.get(key, {}).items()
         ]
 
     def patients(self, affiliate: str, from_key: int, limit: int) -> list[int]:
         """A page of an affiliate's patients."""
-        keys = {entry.key for entry in self._published.get(affiliate, {}).values() if entry.key >= from_key}
-        return sorted(keys)[:limit]
+        lists = self._published.get(affiliate, {})
+        return sorted(key for key, rows in lists.items() if rows and key >= from_key)[:limit]
 
 
 def _compared(staged: _Staged, before: _Rows) -> RosterReport:
-    both = staged.rows.keys() & before.keys()
-    changed = sum(staged.rows[at] != before[at] for at in both)
+    added = ended = changed = back = 0
+    for key in staged.rows.keys() | before.keys():
+        found = difference(before.get(key, {}), staged.rows.get(key, {}), staged.today)
+        added += len(found.added)
+        ended += len(found.ended)
+        changed += len(found.changed)
+        back += found.dated_back
+    unchanged = staged.report.before - ended - changed
     return replace(
-        staged.report,
-        added=len(staged.rows.keys() - before.keys()),
-        ended=len(before.keys() - staged.rows.keys()),
-        changed=changed,
-        unchanged=len(both) - changed,
+        staged.report, added=added, ended=ended, changed=changed, unchanged=unchanged, dated_back=back
     )

@@ -22,14 +22,25 @@ from hl7bridge.store.base import (
     DeliveryRow,
     DeliveryStatus,
     FactRow,
+    HeldPatient,
+    Joined,
     MessageRow,
     MessageStatus,
     NewDelivery,
     NewMessage,
     NoticeRow,
     StoreFault,
+    VerdictRow,
 )
-from hl7bridge.store.checks import check_change, check_message, check_notice, is_plain_acceptance, news_of
+from hl7bridge.store.checks import (
+    AT_ONCE,
+    check_change,
+    check_message,
+    check_notice,
+    check_verdict,
+    is_plain_acceptance,
+    news_of,
+)
 from hl7bridge.store.memory_roster import MemoryRosters
 
 _COUNTER = (1 << COUNTER_BITS) - 1
@@ -50,11 +61,13 @@ class State:
     counters: Counters = field(default_factory=lambda: Counters(0, 0, 0))
     rosters: MemoryRosters = field(default_factory=MemoryRosters)
     facts: dict[tuple[int, int], FactRow] = field(default_factory=dict)
-    aliases: dict[tuple[int, int], bool] = field(default_factory=dict)
+    aliases: dict[tuple[int, int], Joined] = field(default_factory=dict)
     looks: dict[int, tuple[int, int]] = field(default_factory=dict)
     notices: dict[tuple[int, str, int], NoticeRow] = field(default_factory=dict)
     audit: list[AuditRow] = field(default_factory=list)
     anchor: AuditHead = field(default_factory=lambda: AuditHead(0, 0, GENESIS))
+    verdicts: dict[tuple[int, int], VerdictRow] = field(default_factory=dict)
+    held_patients: dict[int, HeldPatient] = field(default_factory=dict)
     body_bytes: int = 0
 
     def copy(self) -> State:
@@ -76,6 +89,8 @@ class State:
             dict(self.notices),
             list(self.audit),
             self.anchor,
+            dict(self.verdicts),
+            dict(self.held_patients),
             self.body_bytes,
         )
 
@@ -129,6 +144,8 @@ class Pending:
             check_notice(notice)
         self.gathered.acts(batch.acts)
         self.gathered.views(batch.views)
+        for verdict in batch.verdicts:
+            check_verdict(verdict)
 
     def merge(self, batch: Batch) -> None:
         """Make all that was taken in part of the state."""
@@ -146,6 +163,7 @@ class Pending:
         state.acts.extend(batch.acts)
         for message in batch.messages:
             self._learn(message)
+            state.rosters.assign(message.assignments)
         for look in batch.looks:
             _, news = state.looks.get(look.patient, (0, None))
             if news == look.seen:
@@ -156,6 +174,23 @@ class Pending:
         for row in batch.notices:
             state.notices[row[:3]] = row
         state.chain(self.gathered)
+        for verdict in batch.verdicts:
+            self._settle(verdict)
+        for held in batch.held_patients:
+            if held.reason is None:
+                state.held_patients.pop(held.patient, None)
+            else:
+                state.held_patients[held.patient] = held
+
+    def _settle(self, verdict: VerdictRow) -> None:
+        one, other = verdict.patient, verdict.other
+        for patient, near in dict.fromkeys([(one, other), (other, one)]):
+            self._state.verdicts[patient, near] = replace(verdict, patient=patient, other=near)
+            self._look_soon(patient, AT_ONCE)
+
+    def _look_soon(self, patient: int, at_us: int) -> None:
+        due_us, news = self._state.looks.get(patient, (at_us, -1))
+        self._state.looks[patient] = min(due_us, at_us), news + 1
 
     def _learn(self, message: NewMessage) -> None:
         """What a message says to the programme."""
@@ -165,10 +200,11 @@ class Pending:
             state.facts.setdefault((patient, digest), FactRow(patient, message.id, data))
         for key, other, merged in message.aliases:
             for pair in ((key, other), (other, key)):
-                state.aliases[pair] = state.aliases.get(pair, False) or merged
+                known = state.aliases.get(pair)
+                if known is None or (merged and not known.merged):
+                    state.aliases[pair] = Joined(merged, message.id)
         for patient in news_of(message):
-            due_us, news = state.looks.get(patient, (message.received_us, -1))
-            state.looks[patient] = min(due_us, message.received_us), news + 1
+            self._look_soon(patient, message.received_us)
         for row in message.notices:
             state.notices[row[:3]] = row
 

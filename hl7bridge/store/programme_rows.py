@@ -1,4 +1,4 @@
-"""The rows of the affiliation programme: what was said of patients, who is to be looked at, what recipients were told.
+"""The rows of the affiliation programme: what was said of patients, what a person settled, who is to be looked at, who was told what.
 
 Data is bytes whose first names their format; the store does not look into it. Raises nothing.
 """
@@ -39,6 +39,47 @@ class NoticeRow(NamedTuple):
     content: int
     message_id: int
     data: bytes
+
+
+class AssignmentRow(NamedTuple):
+    """A message says that a patient is on an affiliate's list from `day` (YYYYMMDD), or, `ended`, through it."""
+
+    affiliate: str
+    patient: int
+    day: int
+    npi: str | None
+    ended: bool
+
+
+class Joined(NamedTuple):
+    """What joined two identifiers: whether it was a merge, and the first message that said so (of a merge, the first merge)."""
+
+    merged: bool
+    message_id: int
+
+
+@dataclass(slots=True, frozen=True)
+class VerdictRow:
+    """What a person settled of two identifiers, or of one that is both: one patient, or two. `message_id` was the newest message
+    of then.
+    """
+
+    patient: int
+    other: int
+    same: bool
+    message_id: int
+    at_us: int
+    operator: str
+    reason: str
+
+
+@dataclass(slots=True, frozen=True)
+class HeldPatient:
+    """A patient whom a person must settle, under one of the keys, since when and why. `reason` None: to be held no more."""
+
+    patient: int
+    since_us: int
+    reason: str | None
 
 
 @dataclass(slots=True, frozen=True)

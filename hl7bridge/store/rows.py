@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from hl7bridge.store.programme_rows import Look, NoticeRow
+from hl7bridge.store.programme_rows import AssignmentRow, HeldPatient, Look, NoticeRow, VerdictRow
 from hl7bridge.store.view_row import View
 
 COUNTER_BITS = 40
@@ -80,7 +80,7 @@ class NewMessage:
 
     `facts` are (digest, data) of what it says to the programme, kept under the first of the `patient_keys`: what is there
     already is not kept again. `aliases` are (key, other key, merged) of identifiers that are one patient. `notices` are what the
-    message tells recipients of the programme's.
+    message tells recipients of the programme's. `assignments` change the published rosters.
 
     With `once_since_us` the store looks whether it is a repetition, as part of keeping it: where a message
     with its control ID, sender and bytes was received since that time and answered as one of `ACCEPTANCES`, it
@@ -111,6 +111,7 @@ class NewMessage:
     facts: tuple[tuple[int, bytes], ...] = ()
     aliases: tuple[tuple[int, int, bool], ...] = ()
     notices: tuple[NoticeRow, ...] = ()
+    assignments: tuple[AssignmentRow, ...] = ()
 
 
 @dataclass(slots=True)
@@ -167,10 +168,12 @@ class Act:
 
 @dataclass(slots=True)
 class Batch:
-    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, notices, in this order.
+    """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, notices, verdicts and patients
+    held, in this order.
 
-    `notices` are those that change without a message. What of it belongs into the audit trail (see `audit_rows`) is chained in the
-    same transaction: messages that were refused to somebody, changes, acts, views, in this order.
+    `notices` are those that change without a message. Whoever a verdict is about is to be looked at at once. What of the batch belongs
+    into the audit trail (see `audit_rows`) is chained in the same transaction: messages that were refused to somebody, changes, acts,
+    views, in this order.
     """
 
     messages: list[NewMessage] = field(default_factory=list)
@@ -182,6 +185,8 @@ class Batch:
     looks: list[Look] = field(default_factory=list)
     notices: list[NoticeRow] = field(default_factory=list)
     views: list[View] = field(default_factory=list)
+    verdicts: list[VerdictRow] = field(default_factory=list)
+    held_patients: list[HeldPatient] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True)
@@ -356,48 +361,6 @@ class Stats:
     deliveries: dict[tuple[str, DeliveryStatus], int]
     open: dict[str, int]
     oldest_open_us: dict[str, int]
-
-
-@dataclass(slots=True, frozen=True)
-class RosterEntry:
-    """One patient on an affiliate's list; both dates inclusive, YYYYMMDD or None (unbounded).
-
-    `key` is a keyed hash of identifier and authority. `ended` in a delta takes the patient off the list.
-    """
-
-    key: int
-    valid_from: int | None = None
-    valid_through: int | None = None
-    npi: str | None = None
-    opt_out: bool = False
-    ended: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class RosterMatch:
-    """A row of the published rosters."""
-
-    key: int
-    affiliate: str
-    valid_from: int | None
-    valid_through: int | None
-    npi: str | None
-    opt_out: bool
-
-
-@dataclass(slots=True)
-class RosterReport:
-    """What a staged list would change, and after publishing has changed. `before` counts the rows until
-    then.
-    """
-
-    load: int
-    affiliate: str
-    before: int
-    added: int
-    ended: int
-    changed: int
-    unchanged: int
 
 
 @dataclass(slots=True, frozen=True)

@@ -32,6 +32,7 @@ from hl7bridge.store.base import (
     Recovered,
     Removed,
     RosterEntry,
+    RosterFile,
     RosterReport,
     StoreBusy,
     StoreError,
@@ -207,24 +208,32 @@ class SeparateStore(SqliteReader):
         """Load a list invisibly, in bounded steps."""
         self._call("stage_begin", affiliate, full, at_us, chunk)
         entries = iter(rows)
+        some = [tuple(entry) for entry in islice(entries, chunk)]
         while True:
-            some = [
-                (e.key, e.valid_from, e.valid_through, e.npi, e.opt_out, e.ended)
-                for e in islice(entries, chunk)
-            ]
-            report: RosterReport | None = self._call("stage_step", some)
+            self._ask_for("stage_step", some)
+            # The next ones are read while the other process sorts these.
+            coming = [tuple(entry) for entry in islice(entries, chunk)] if some else []
+            report: RosterReport | None = _result(*self._receive())
             if report is None:
                 return
+            some = coming
             yield report
 
-    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+    def publish_rosters(
+        self, loads: Sequence[int], at_us: int, files: Sequence[RosterFile] = ()
+    ) -> list[RosterReport]:
         """Make staged lists the ones that count, all of them in one small transaction."""
-        reports: list[RosterReport] = self._call("publish_rosters", loads, at_us)
+        reports: list[RosterReport] = self._call("publish_rosters", loads, at_us, files)
         return reports
 
     # The link
 
     def _call(self, verb: str, *arguments: Any) -> Any:
+        self._ask_for(verb, *arguments)
+        return _result(*self._receive())
+
+    def _ask_for(self, verb: str, *arguments: Any) -> None:
+        """Asks when nothing else is under way; `_receive` has the answer."""
         if self._begun and self._answer is None:
             self._answer = self._receive()
             self.moved_on()
@@ -233,7 +242,6 @@ class SeparateStore(SqliteReader):
             with contextlib.suppress(StoreBusy, StoreFull):  # it will be due again
                 self.settled()
         self._send(verb, arguments)
-        return _result(*self._receive())
 
     def _send(self, verb: str, arguments: tuple[Any, ...]) -> None:
         if self._unknown is not None:

@@ -34,6 +34,7 @@ from hl7bridge.store.base import (
     Recovered,
     Removed,
     RosterEntry,
+    RosterFile,
     RosterReport,
     StoreBusy,
     StoreFault,
@@ -46,7 +47,7 @@ from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
 from hl7bridge.store.sqlite_control import ControlIndex
 from hl7bridge.store.sqlite_places import Places
-from hl7bridge.store.sqlite_programme import learn, look_again, tell
+from hl7bridge.store.sqlite_programme import hold_patients, learn, look_again, settle, tell
 from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
 from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, packed_keys, unpacked_keys
@@ -104,7 +105,9 @@ class SqliteStore(SqliteReader):
                 conn.execute(_CONTROL["set_mark"], (self._control.highest,))
             self._control.caught_up()
         self._upkeep = Upkeep(conn, self.transaction)
-        self._rosters = RosterLoads(conn, self._names, self.transaction, self._upkeep.wrote)
+        self._rosters = RosterLoads(
+            conn, self._names, self.transaction, self._upkeep.wrote, self._path.parent
+        )
 
     def close(self) -> None:
         """Close, after which the file is whole by itself; a second call does nothing.
@@ -198,6 +201,9 @@ class SqliteStore(SqliteReader):
             if self._control.mark is not None:
                 self._conn.execute(_CONTROL["set_mark"], (self._control.mark,))
             learn(self._conn, messages)
+            for m in messages:
+                if m.assignments:
+                    self._rosters.assign(m.assignments, m.received_us)
         if batch.claims:
             claimed = self._conn.executemany(_COMMIT["claim"], [(each,) for each in batch.claims])
             if claimed.rowcount != len(batch.claims):
@@ -217,6 +223,8 @@ class SqliteStore(SqliteReader):
         look_again(self._conn, batch.looks)
         if batch.notices:
             tell(self._conn, batch.notices)
+        settle(self._conn, batch.verdicts)
+        hold_patients(self._conn, batch.held_patients)
         gathered.acts(batch.acts)
         gathered.views(batch.views)
         rows.size += self._trail.keep(gathered)
@@ -363,9 +371,11 @@ class SqliteStore(SqliteReader):
         """Load a list invisibly, in bounded steps."""
         return self._rosters.stage(affiliate, rows, full, at_us, chunk)
 
-    def publish_rosters(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+    def publish_rosters(
+        self, loads: Sequence[int], at_us: int, files: Sequence[RosterFile] = ()
+    ) -> list[RosterReport]:
         """Make staged lists those that count, all together."""
-        return self.transaction(self._rosters.publish, loads, at_us)
+        return self.transaction(self._rosters.publish, loads, at_us, files)
 
     # Upkeep
 

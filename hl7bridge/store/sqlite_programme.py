@@ -9,8 +9,8 @@ import sqlite3
 from collections.abc import Iterable
 
 from hl7bridge.store import sql
-from hl7bridge.store.base import Look, NewMessage, NoticeRow
-from hl7bridge.store.checks import news_of
+from hl7bridge.store.base import HeldPatient, Look, NewMessage, NoticeRow, VerdictRow
+from hl7bridge.store.checks import AT_ONCE, news_of
 
 _PROGRAMME = sql.load("programme.sql")
 
@@ -44,6 +44,24 @@ def learn(conn: sqlite3.Connection, messages: Iterable[NewMessage]) -> None:
 def tell(conn: sqlite3.Connection, notices: Iterable[NoticeRow]) -> None:
     """Keeps how what was told stands."""
     conn.executemany(_PROGRAMME["upsert_notice"], notices)
+
+
+def settle(conn: sqlite3.Connection, verdicts: Iterable[VerdictRow]) -> None:
+    """Keeps what a person settled; the patients are due at once."""
+    for v in verdicts:
+        for patient, other in dict.fromkeys([(v.patient, v.other), (v.other, v.patient)]):
+            row = (patient, other, bool(v.same), v.message_id, v.at_us, v.operator, v.reason)
+            conn.execute(_PROGRAMME["upsert_verdict"], row)
+            conn.execute(_PROGRAMME["look_soon"], (patient, AT_ONCE))
+
+
+def hold_patients(conn: sqlite3.Connection, held: Iterable[HeldPatient]) -> None:
+    """Keeps whom a person must settle."""
+    for each in held:
+        if each.reason is None:
+            conn.execute(_PROGRAMME["let_patient"], (each.patient,))
+        else:
+            conn.execute(_PROGRAMME["hold_patient"], (each.patient, each.since_us, each.reason))
 
 
 def look_again(conn: sqlite3.Connection, looks: Iterable[Look]) -> None:

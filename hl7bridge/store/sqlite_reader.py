@@ -26,21 +26,26 @@ from hl7bridge.store.base import (
     DeliveryStatus,
     DueLook,
     FactRow,
+    HeldPatient,
+    Joined,
     MessageDetail,
     MessageQuery,
     MessageRow,
     NoticeRow,
     OpenDelivery,
+    RosterFile,
     RosterMatch,
     Stats,
     StoreFault,
+    VerdictRow,
 )
 from hl7bridge.store.bodies import sizes, unpack
 from hl7bridge.store.names import Words
+from hl7bridge.store.roster_list import UNBOUNDED
 from hl7bridge.store.sqlite_audit import anchor_of, head_of, rows_after, rows_of, unfound
 from hl7bridge.store.sqlite_connect import open_reader, refused
 from hl7bridge.store.sqlite_roster import counts_now, unpublished
-from hl7bridge.store.sqlite_rows import UNBOUNDED, delivery_row, message_row, open_delivery
+from hl7bridge.store.sqlite_rows import delivery_row, message_row, open_delivery
 from hl7bridge.store.sqlite_search import Search, open_counts
 
 _READ = sql.load("read.sql")
@@ -251,6 +256,12 @@ class SqliteReader:
         ]
 
     @said
+    def roster_files(self, affiliate: str) -> list[RosterFile]:
+        """The files whose content was published."""
+        rows = self._conn.execute(_ROSTER["files"], (affiliate,)).fetchall()
+        return [RosterFile(name, digest, bool(full)) for name, digest, full in rows]
+
+    @said
     def roster_generation(self) -> int:
         """How many rosters were published."""
         return int(self._conn.execute(_ROSTER["generation"]).fetchone()[0])
@@ -269,6 +280,31 @@ class SqliteReader:
         """The identifiers that are the same patient."""
         rows = self._conn.execute(_PROGRAMME["aliases"], (patient,)).fetchall()
         return [(other, bool(merged)) for other, merged in rows]
+
+    @said
+    def joined(self, patient: int, other: int) -> Joined | None:
+        """What joined two identifiers."""
+        row = self._conn.execute(_PROGRAMME["joined"], (patient, other)).fetchone()
+        return None if row is None else Joined(bool(row[0]), row[1])
+
+    @said
+    def verdicts(self, patient: int) -> list[VerdictRow]:
+        """What a person settled."""
+        rows = self._conn.execute(_PROGRAMME["verdicts"], (patient,)).fetchall()
+        return [VerdictRow(one, other, bool(same), *more) for one, other, same, *more in rows]
+
+    @said
+    def held_patients(self, patients: Sequence[int] | None = None, limit: int = 100) -> list[HeldPatient]:
+        """Those who are held for a person."""
+        execute = self._conn.execute
+        if patients is None:
+            rows = execute(_PROGRAMME["held_patients"], (limit,)).fetchall()
+        else:
+            found = [
+                execute(_PROGRAMME["held_patient"], (each,)).fetchone() for each in sorted(set(patients))
+            ]
+            rows = [row for row in found if row is not None][:limit]
+        return [HeldPatient(*row) for row in rows]
 
     @said
     def looks(self, until_us: int, limit: int = 100) -> list[DueLook]:

@@ -1,12 +1,12 @@
 """Lists of patients for an SQLite store: staged invisibly in bounded steps, published in one small
 transaction.
 
-A list is first read into a private temporary database, sorted there by patient, and then compared with the
-published rows run by run; only differences are written, each as a row of the load that brings it or as the
-end of an earlier one. Rows are never overwritten, so the roster of any past load can be seen again. A load
-that was begun and never published (a crash, a list that was refused) leaves rows that nobody sees.
+A list is first sorted into parts by patient, in a temporary file, and then compared with the published rows part by part; only
+differences are written, each as a row of the load that brings it or as the end of an earlier one. The first list of an affiliate is
+compared with nothing. Rows are never overwritten, so the roster of any past load can be seen again. A load that was begun and never
+published (a crash, a list that was refused) leaves rows that nobody sees.
 
-Refuses to know who may receive what. Raises StoreFault, and the store's errors through the transaction it
+Refuses to know who may receive what. Raises StoreFault, StoreFull, and the store's errors through the transaction it
 was given.
 """
 
@@ -14,25 +14,31 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
+from operator import itemgetter
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from hl7bridge.store import sql
-from hl7bridge.store.base import RosterEntry, RosterReport, StoreFault
+from hl7bridge.store.base import AssignmentRow, RosterEntry, RosterFile, RosterReport, StoreFault, StoreFull
 from hl7bridge.store.names import Names
-from hl7bridge.store.sqlite_rows import UNBOUNDED
+from hl7bridge.store.roster_list import UNBOUNDED, Assigned, Assignments, apply, difference, keep_up
+from hl7bridge.store.sorting import PARTS, Sorting, keys_of
 from hl7bridge.store.sqlite_upkeep import Pace, Transact
 
 _ROSTER = sql.load("roster.sql")
-_STAGING = sql.load("staging.sql")
-#: In place of a date: every row of the patient.
-_ALL = -1
-#: How long one step may write, in microseconds.
+#: How long one step may write, in microseconds; where large steps are asked for, nobody waits.
 _STEP_US = 5_000
-_BEFORE_ALL = (-(1 << 63), _ALL - 1, 0)
+_LARGE, _LARGE_STEP_US = 10_000, 200_000
+#: Rows of a step at least, since each must be synced.
+_FEWEST = 300
+_ROWS_A_PAGE = 100
+#: In place of whether a load is a full list: it is what one message said, and outdates no list that is being staged.
+_OF_MESSAGE = 2
 
 
 class RosterLoads:
@@ -44,8 +50,10 @@ class RosterLoads:
         names: Names,
         transaction: Transact,
         wrote: Callable[[float], None],
+        folder: Path,
     ) -> None:
         self._conn = conn
+        self._folder = folder
         self._names = names
         self._transaction = transaction
         self._wrote = wrote
@@ -58,39 +66,63 @@ class RosterLoads:
         report is the whole.
         """
         report = self._transaction(self._begin, affiliate, full, at_us)
-        with closing(sqlite3.connect("", isolation_level=None)) as staging:
-            for statement in ("table", "unsafe", "unjournaled"):
-                staging.execute(_STAGING[statement])
+        with _room(), Sorting(self._folder) as sorting:
             entries = iter(rows)
             while some := list(islice(entries, chunk)):
-                _stage(staging, some)
+                sorting.add(some)
                 yield report
-            compare = _Comparison(self._conn, staging, report, full)
+            compare = _Comparison(self._conn, sorting, report, full, _day(at_us))
+            budget_us = _LARGE_STEP_US if chunk >= _LARGE else _STEP_US
             while not compare.ended:
-                count = min(chunk, int(self._pace.amount))
+                count = min(chunk, max(_FEWEST, int(self._pace.amount)))
                 began = perf_counter()
                 written = self._transaction(compare.step, count)
-                self._pace.learn(count, (perf_counter() - began) * 1e6, _STEP_US)
-                self._wrote(5 + written)
+                self._pace.learn(compare.seen, (perf_counter() - began) * 1e6, budget_us)
+                self._wrote(5 + written / _ROWS_A_PAGE)
                 report = compare.report
                 yield report
             self._transaction(self._complete, report)
         yield report
 
-    def publish(self, loads: Sequence[int], at_us: int) -> list[RosterReport]:
+    def publish(
+        self, loads: Sequence[int], at_us: int, files: Sequence[RosterFile] = ()
+    ) -> list[RosterReport]:
         """Make staged lists those that count; runs within a transaction."""
+        for file in files:
+            self._conn.execute(_ROSTER["insert_file"], (file.affiliate, file.digest, file.full, at_us))
         return [self._publish(load, at_us) for load in loads]
 
     def _publish(self, load: int, at_us: int) -> RosterReport:
         row = self._conn.execute(_ROSTER["load"], (load,)).fetchone()
-        if row is None or not row[6] or row[7] is not None:
+        if row is None or not row[7] or row[8] is not None:
             raise StoreFault("there is no complete staged list of this number", hint="load the list again")
         if self._conn.execute(_ROSTER["newer_load"], (row[0], load)).fetchone() is not None:
             raise StoreFault("a newer list of this affiliate has been staged", hint="publish the newer one")
         self._conn.execute(_ROSTER["publish"], (load, at_us))
-        return RosterReport(load, *row[:6])
+        return RosterReport(load, *row[:7])
 
-    def _begin(self, affiliate: str, full: bool, at_us: int) -> RosterReport:
+    def assign(self, rows: Iterable[AssignmentRow], at_us: int) -> None:
+        """What messages say of lists, published with them; runs within their transaction."""
+        for row in rows:
+            kept = _published(self._conn, row.affiliate, row.patient)
+            before = {start: assigned for start, (_, assigned) in kept.items()}
+            after = dict(before)
+            keep_up(after, row.day, row.npi, row.ended)
+            if after == before:
+                continue
+            found = difference(before, after, _day(at_us))
+            report = self._begin(row.affiliate, _OF_MESSAGE, at_us)
+            number, load = self._names[row.affiliate], report.load
+            for start in (*found.ended, *found.changed):
+                self._conn.execute(_ROSTER["end_row"], (load, row.patient, number, start, kept[start][0]))
+            for start in (*found.added, *found.changed):
+                self._conn.execute(_ROSTER["insert_row"], (row.patient, number, start, load, *after[start]))
+            counts = (len(found.added), len(found.ended), len(found.changed))
+            unchanged = report.before - counts[1] - counts[2]
+            self._conn.execute(_ROSTER["complete_load"], (load, *counts, unchanged, found.dated_back))
+            self._conn.execute(_ROSTER["publish"], (load, at_us))
+
+    def _begin(self, affiliate: str, full: int, at_us: int) -> RosterReport:
         # The name must be in its table before rows refer to it, even where this load brings none.
         number = self._names[affiliate]
         assert number is not None
@@ -103,7 +135,7 @@ class RosterLoads:
     def _complete(self, report: RosterReport) -> None:
         self._conn.execute(
             _ROSTER["complete_load"],
-            (report.load, report.added, report.ended, report.changed, report.unchanged),
+            (report.load, report.added, report.ended, report.changed, report.unchanged, report.dated_back),
         )
 
 
@@ -119,95 +151,147 @@ def counts_now(recorded_through: int | None, recorded_from: int, not_published: 
     )
 
 
-def _stage(staging: sqlite3.Connection, entries: list[RosterEntry]) -> None:
-    """Entries into the temporary database; what a list says last about a patient's row counts."""
-    staging.execute("BEGIN")
-    for entry in entries:
-        if entry.ended and entry.valid_from is None:
-            staging.execute(_STAGING["forget_patient"], (entry.key,))
-            start = _ALL
-        else:
-            start = entry.valid_from or 0
-        through = UNBOUNDED if entry.valid_through is None else entry.valid_through
-        row = (entry.key, start, through, entry.npi, bool(entry.opt_out), bool(entry.ended))
-        staging.execute(_STAGING["insert"], row)
-    staging.execute("COMMIT")
+def _published(conn: sqlite3.Connection, affiliate: str, key: int) -> dict[int, tuple[int, Assigned]]:
+    """What counts of a patient at an affiliate, by first day: the load that brought it, and the row."""
+    number = conn.execute(_ROSTER["affiliate"], (affiliate,)).fetchone()
+    if number is None:
+        return {}
+    left_out = unpublished(conn)
+    rows = conn.execute(_ROSTER["rows_of_affiliate"], (key, number[0])).fetchall()
+    return {
+        start: (load, Assigned(through, npi, bool(opt_out)))
+        for _, start, load, through, npi, opt_out, ended in rows
+        if counts_now(ended, load, left_out)
+    }
+
+
+def _day(at_us: int) -> int:
+    day = datetime.fromtimestamp(at_us / 1e6, UTC)
+    return day.year * 10_000 + day.month * 100 + day.day
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """A temporary file that cannot be written is a disk without room."""
+    try:
+        yield
+    except OSError as error:
+        raise StoreFull(f"the list cannot be sorted: {error.strerror}") from None
 
 
 class _Comparison:
-    """A staged list against the published rows: first what the list says, then (a full list) what it left
-    out.
-    """
+    """A sorted list against the published rows, some parts of it at each step. `seen` rows were looked at by the last."""
 
     def __init__(
-        self, conn: sqlite3.Connection, staging: sqlite3.Connection, report: RosterReport, full: bool
+        self, conn: sqlite3.Connection, sorting: Sorting, report: RosterReport, full: bool, today: int
     ) -> None:
         self._conn = conn
-        self._staging = staging
+        self._sorting = sorting
         self._affiliate: int = conn.execute(_ROSTER["affiliate"], (report.affiliate,)).fetchone()[0]
         self._unpublished = unpublished(conn)
+        # A message may have brought rows since the load began, so its count of them is not asked.
+        self._any = conn.execute(_ROSTER["any_row"], (self._affiliate,)).fetchone() is not None
         self._full = full
+        self._today = today
+        self._next = 0
+        self._each = report.before / PARTS if full else 0.0
         self.report = report
         self.ended = False
-        self._listed = True
-        self._after: tuple[int, ...] = _BEFORE_ALL
+        self.seen = 0
 
     def step(self, limit: int) -> int:
-        """One run of rows, in a transaction of its own. Returns how many rows were written."""
-        counts = {"added": 0, "ended": 0, "changed": 0}
-        if self._listed:
-            rows = self._staging.execute(_STAGING["page"], (*self._after[:2], limit)).fetchall()
-            for row in rows:
-                self._one_listed(row, counts)
-        else:
-            page = (self._affiliate, *self._after, limit)
-            rows = self._conn.execute(_ROSTER["published_page"], page).fetchall()
-            for row in rows:
-                self._one_published(row, counts)
-        had = self.report
-        ended, changed = had.ended + counts["ended"], had.changed + counts["changed"]
-        added, unchanged = had.added + counts["added"], had.before - ended - changed
-        self.report = replace(had, added=added, ended=ended, changed=changed, unchanged=unchanged)
-        if len(rows) == limit:
-            self._after = rows[-1][:3]
-        else:
-            self.ended = not (self._listed and self._full)
-            self._listed = False
-            self._after = _BEFORE_ALL
-        return sum(counts.values())
+        """One run of parts, in a transaction of its own. Returns how many rows were written."""
+        first, count = self._next, 0.0
+        while self._next < PARTS and (count == 0 or count < limit):
+            count += self._sorting.size(self._next) + self._each
+            self._next += 1
+        self.ended = self._next == PARTS
+        listed: dict[int, list[RosterEntry]] = {}
+        for part in range(first, self._next):
+            for entry in self._sorting.part(part) if self._sorting.size(part) else ():
+                mine = listed.get(entry[0])
+                if mine is None:
+                    listed[entry[0]] = [entry]
+                else:
+                    mine.append(entry)
+        before = self._published(*keys_of(first, self._next - 1), listed)
+        self.seen = max(1, len(listed) + len(before))
+        return self._write(listed, before)
 
-    def _one_listed(self, entry: tuple[Any, ...], counts: dict[str, int]) -> None:
-        key, start, through, npi, opt_out, ended = entry
-        rows = self._conn.execute(_ROSTER["rows_of_affiliate"], (key, self._affiliate)).fetchall()
-        have = [row for row in rows if counts_now(row[5], row[1], self._unpublished)]
-        if ended:
-            for row in have:
-                if (start == _ALL and not self._relisted(key, row[0])) or row[0] == start:
-                    self._end(key, row, counts)
-            return
-        for row in have:
-            if row[0] != start:
+    def _published(self, low: int, high: int, listed: Iterable[int]) -> dict[int, dict[int, tuple[Any, ...]]]:
+        """What counts of these patients: of all in the range for a full list, of those that a delta names."""
+        found: dict[int, dict[int, tuple[Any, ...]]] = {}
+        if not self._any:
+            return found
+        if self._full:
+            rows: Iterable[Any] = self._conn.execute(_ROSTER["rows_of_range"], (self._affiliate, low, high))
+        else:
+            question = _ROSTER["rows_of_affiliate"]
+            rows = [row for key in listed for row in self._conn.execute(question, (key, self._affiliate))]
+        for key, *row, through in rows:
+            if counts_now(through, row[1], self._unpublished):
+                found.setdefault(key, {})[row[0]] = tuple(row)
+        return found
+
+    def _write(
+        self, listed: dict[int, list[RosterEntry]], before: dict[int, dict[int, tuple[Any, ...]]]
+    ) -> int:
+        load, affiliate = self.report.load, self._affiliate
+        new: list[tuple[Any, ...]] = []
+        gone: list[tuple[int, int, int, int, int]] = []
+        added = ended = changed = back = 0
+        for key, entries in listed.items():
+            had = before.pop(key, None)
+            if len(entries) == 1 and not entries[0][5] and (had is None or len(had) == 1):
+                # Nearly all are so.
+                _, first, through, npi, opt_out, _ = entries[0]
+                start, assigned = first or 0, (through or UNBOUNDED, npi, bool(opt_out))
+                if had is None:
+                    new.append((key, affiliate, start, load, *assigned))
+                    added += 1
+                    back += start < self._today and not opt_out
+                    continue
+                if start in had and had[start][2:] == assigned:
+                    continue
+            kept: Assignments = {
+                start: Assigned(row[2], row[3], bool(row[4])) for start, row in (had or {}).items()
+            }
+            after = {} if self._full else dict(kept)
+            apply(after, entries)
+            if after == kept:
                 continue
-            if row[2:5] == (through, npi, opt_out):
-                return
-            self._conn.execute(_ROSTER["end_row"], (self.report.load, key, self._affiliate, start, row[1]))
-            counts["changed"] += 1
-            break
-        else:
-            counts["added"] += 1
-        self._conn.execute(
-            _ROSTER["insert_row"], (key, self._affiliate, start, self.report.load, through, npi, opt_out)
+            found = difference(kept, after, self._today)
+            gone += [
+                (load, key, affiliate, start, had[start][1])
+                for start in (*found.ended, *found.changed)
+                if had
+            ]
+            new += [(key, affiliate, start, load, *after[start]) for start in (*found.added, *found.changed)]
+            added += len(found.added)
+            ended += len(found.ended)
+            changed += len(found.changed)
+            back += found.dated_back
+        if self._full:  # who is left is on the published list and not on this one
+            gone += [
+                (load, key, affiliate, row[0], row[1]) for key, had in before.items() for row in had.values()
+            ]
+            ended += sum(map(len, before.values()))
+        if gone:
+            self._conn.executemany(_ROSTER["end_row"], gone)
+        if new:
+            new.sort(key=itemgetter(0, 2))
+            self._conn.executemany(_ROSTER["insert_row"], new)
+        self._count(added, ended, changed, back)
+        return len(new) + len(gone)
+
+    def _count(self, added: int, ended: int, changed: int, back: int) -> None:
+        had = self.report
+        ended, changed = had.ended + ended, had.changed + changed
+        self.report = replace(
+            had,
+            added=had.added + added,
+            ended=ended,
+            changed=changed,
+            unchanged=had.before - ended - changed,
+            dated_back=had.dated_back + back,
         )
-
-    def _one_published(self, row: tuple[Any, ...], counts: dict[str, int]) -> None:
-        key, start, recorded_from, recorded_through = row
-        if recorded_through != self.report.load and not self._relisted(key, start):
-            self._end(key, (start, recorded_from), counts)
-
-    def _relisted(self, key: int, start: int) -> bool:
-        row = self._staging.execute(_STAGING["listed"], (key, start)).fetchone()
-        return row is not None and not row[0]
-
-    def _end(self, key: int, row: tuple[Any, ...], counts: dict[str, int]) -> None:
-        self._conn.execute(_ROSTER["end_row"], (self.report.load, key, self._affiliate, row[0], row[1]))
-        counts["ended"] += 1

@@ -33,7 +33,6 @@ from hl7bridge.store.names import Names, Words
 SLICE_BITS = 8
 NO_CODE = "---"
 #: The latest date, in place of "without end"; 0 stands for "from the beginning".
-UNBOUNDED = 99_999_999
 _PACK = [struct.Struct(f"<{n}q") for n in range(9)]
 _COUNTER = (1 << COUNTER_BITS) - 1
 #: Sets what control IDs are searched by apart from what is 32 bits long by chance.

@@ -17,7 +17,7 @@ import socket
 import struct
 from typing import Any
 
-from hl7bridge.store.programme_rows import NoticeRow
+from hl7bridge.store.programme_rows import AssignmentRow, NoticeRow
 from hl7bridge.store.rows import (
     Batch,
     DeliveryChange,
@@ -78,7 +78,8 @@ def exactly(source: socket.socket, count: int) -> bytes:
 
 def is_plain(batch: Batch) -> bool:
     """Whether a batch holds only what nearly all hold: messages, claims and changes."""
-    return not (batch.versions or batch.holds or batch.acts or batch.looks or batch.notices or batch.views)
+    rare = batch.versions or batch.holds or batch.acts or batch.looks or batch.notices
+    return not (rare or batch.verdicts or batch.held_patients or batch.views)
 
 
 def packed_batch(batch: Batch) -> tuple[bytes, list[bytes]]:
@@ -128,6 +129,7 @@ def _of_message(m: NewMessage, long: list[bytes]) -> tuple[Any, ...]:
         m.facts,
         m.aliases,
         [tuple(notice) for notice in m.notices],
+        [tuple(row) for row in m.assignments],
     )
 
 
@@ -165,6 +167,8 @@ def _to_message(fields: list[Any], long: list[bytes]) -> NewMessage:
     message = NewMessage(*[*fields[:10], raw, payloads, tuple(deliveries), *fields[13:22]])
     if fields[22]:
         message.notices = tuple([NoticeRow(*notice) for notice in fields[22]])
+    if fields[23]:
+        message.assignments = tuple([AssignmentRow(*row) for row in fields[23]])
     message.status = MessageStatus(message.status)
     return message
 

@@ -72,7 +72,7 @@ class _Serving:
     def __init__(self, store: SqliteStore, link: socket.socket) -> None:
         self._store = store
         self._link = link
-        self._feed: deque[RosterEntry] = deque()
+        self._feed: deque[Any] = deque()
         self._staging: Iterator[RosterReport] = iter(())
 
     def serve(self) -> None:
@@ -116,7 +116,7 @@ class _Serving:
         self._staging = self._store.stage_roster(affiliate, self._fed(), full, at_us, chunk)
 
     def _stage_step(self, rows: list[tuple[Any, ...]]) -> RosterReport | None:
-        self._feed.extend([RosterEntry(*row) for row in rows])
+        self._feed.extend(rows)
         return next(self._staging, None)
 
     def _fed(self) -> Iterator[RosterEntry]:

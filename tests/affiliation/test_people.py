@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hl7bridge.affiliation.facts import PersonFact
-from hl7bridge.affiliation.people import MOST_IDENTIFIERS, Patient, contradiction, patient_of
+from hl7bridge.affiliation.people import (
+    MOST_IDENTIFIERS,
+    Patient,
+    PersonSaid,
+    Verdict,
+    contradiction,
+    patient_of,
+)
 
 JANE = PersonFact("DOE", "JANE", date(1948, 2, 3), "F")
 
@@ -26,12 +33,23 @@ class Known:
             self.pairs[one].add(other)
             self.pairs[other].add(one)
         self.people = persons or {}
+        self.verdicts: dict[int, list[Verdict]] = defaultdict(list)
+
+    def settle(self, one: int, other: int, same: bool, until: int = 1) -> Known:
+        for at, near in dict.fromkeys([(one, other), (other, one)]):
+            self.verdicts[at].append(Verdict(near, same, until))
+        return self
 
     def of(self, key: int) -> Patient:
         return patient_of(
             key,
             lambda asked: [(other, False) for other in sorted(self.pairs[asked])],
-            lambda keys: [person for each in keys for person in self.people.get(each, [])],
+            lambda keys: [
+                PersonSaid(each, number, person)
+                for each in keys
+                for number, person in enumerate(self.people.get(each, []), 1)
+            ],
+            lambda asked: self.verdicts.get(asked, []),
         )
 
 
@@ -77,6 +95,79 @@ def test_what_vetoes_a_match_is_a_contradiction_and_never_a_gap(other: PersonFac
     assert (known.of(1).held is not None) is held
     assert known.of(1) == known.of(2)
     assert "1948" not in (known.of(1).held or "")
+
+
+OTHER = PersonFact("ROE", "JOHN", date(1950, 1, 1), "M")
+THIRD = PersonFact("DOE", "JANE", date(1999, 9, 9), "F")
+
+
+def test_two_who_were_settled_to_be_one_are_one_until_something_contradicts_anew() -> None:
+    people = {1: [JANE], 2: [OTHER]}
+    known = Known([(1, 2)], people)
+    assert known.of(1).held is not None
+    known.settle(1, 2, same=True)
+    assert known.of(1) == known.of(2) == Patient((1, 2), None)
+    people[1].append(PersonFact("DOE", "J", JANE.birth, "F"))
+    people[2].append(PersonFact("ROE", "JOHNNY", OTHER.birth, "M"))
+    people[2].append(PersonFact("MARRIED", "JOHNNY", None, "M"))
+    assert known.of(1).held is None, "what was said before may be said again"
+    people[2].append(THIRD)
+    assert known.of(1) == known.of(2)
+    assert "birth dates" in (known.of(1).held or "")
+    known.settle(1, 2, same=True, until=9)
+    assert known.of(1).held is None
+
+
+def test_a_settled_pair_does_not_excuse_a_third() -> None:
+    known = Known([(1, 2), (2, 3)], {1: [JANE], 2: [OTHER], 3: [THIRD]}).settle(1, 2, same=True)
+    assert known.of(1).held is not None
+    assert (
+        Known([(1, 2), (2, 3)], {1: [JANE], 2: [OTHER], 3: [JANE]}).settle(1, 2, same=True).of(3).held is None
+    )
+    known.settle(2, 3, same=True)
+    assert known.of(1).held is None
+
+
+def test_one_number_that_messages_contradict_can_be_settled_by_itself() -> None:
+    known = Known([], {1: [JANE, THIRD]})
+    assert known.of(1).held is not None
+    assert known.settle(1, 1, same=True, until=2).of(1) == Patient((1,), None)
+
+
+def test_two_who_were_settled_to_be_apart_are_two_whatever_joins_them_directly() -> None:
+    known = Known([(1, 2), (2, 3)], {1: [JANE], 2: [OTHER]}).settle(1, 2, same=False)
+    assert known.of(1) == Patient((1,), None, apart=(2, 3))
+    assert known.of(2) == known.of(3) == Patient((2, 3), None, apart=(1,))
+
+
+def test_two_apart_who_are_joined_through_a_third_are_held() -> None:
+    known = Known([(1, 2), (2, 3), (1, 3)]).settle(1, 2, same=False)
+    assert known.of(1) == known.of(2) == known.of(3)
+    assert "through another number" in (known.of(1).held or "")
+    known.settle(1, 3, same=False)
+    assert known.of(1) == Patient((1,), None, apart=(2, 3))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), max_size=10),
+    st.dictionaries(st.tuples(st.integers(0, 8), st.integers(0, 8)), st.booleans(), max_size=5),
+    st.dictionaries(
+        st.integers(0, 8), st.lists(st.sampled_from([JANE, OTHER, THIRD]), max_size=2), max_size=5
+    ),
+)
+def test_a_patient_is_the_same_from_every_number_whatever_was_settled(
+    pairs: list[tuple[int, int]],
+    verdicts: dict[tuple[int, int], bool],
+    people: dict[int, list[PersonFact]],
+) -> None:
+    known = Known(pairs, people)
+    for one, other in verdicts:
+        if one <= other and (one < other or verdicts[one, other]):
+            known.settle(one, other, verdicts[one, other])
+    for key in range(9):
+        patient = known.of(key)
+        assert all(known.of(each) == patient for each in patient.keys)
+        assert not set(patient.apart) & set(patient.keys)
 
 
 def test_nobody_contradicts_nothing() -> None:

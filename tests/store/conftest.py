@@ -18,6 +18,7 @@ import pytest
 from hl7bridge.store import (
     bodies,
     names,
+    sorting,
     sqlite_audit,
     sqlite_control,
     sqlite_places,
@@ -128,6 +129,7 @@ class NarrowSqliteKit(SqliteKit):
         sqlite_trail: {"RUN_ENTRIES": 12, "_BUCKETS": 4, "_SHIFT": 62, "_PAGE": 2, "_ENTRIES": 1},
         sqlite_audit: {"_PAGE": 2},
         bodies: {"SHARED_BYTES": 30},
+        sorting: {"HELD": 3},
         names: {"MOST": 12},
     }
 

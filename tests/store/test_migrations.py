@@ -87,7 +87,7 @@ def test_a_text_of_sql_falls_into_its_statements() -> None:
 
 
 def test_every_query_has_a_name_a_description_and_one_statement() -> None:
-    for file in ("audit", "commit", "control", "programme", "read", "roster", "search", "staging", "upkeep"):
+    for file in ("audit", "commit", "control", "programme", "read", "roster", "search", "upkeep"):
         assert sql.load(f"{file}.sql")
     for wrong in (
         "SELECT 1",

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from hl7bridge.store import wire
 from hl7bridge.store.base import (
+    AssignmentRow,
     Batch,
     DeliveryChange,
     DeliveryStatus,
@@ -83,6 +84,7 @@ message_fields = (
     st.lists(
         st.builds(NoticeRow, numbers, st.text(), numbers, numbers, numbers, numbers, numbers, st.binary())
     ).map(tuple),
+    st.lists(st.builds(AssignmentRow, st.text(), numbers, numbers, maybe_text, st.booleans())).map(tuple),
 )
 messages = st.builds(NewMessage, *message_fields)
 change_fields = (

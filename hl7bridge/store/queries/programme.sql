@@ -5,7 +5,7 @@ INSERT INTO fact (patient, digest, message_id, data) VALUES (?, ?, ?, ?) ON CONF
 -- name: insert_alias
 -- One way of a pair; what a merge has joined stays merged.
 INSERT INTO alias (patient, other, merged, message_id) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET merged = 1 WHERE excluded.merged AND NOT merged;
+ON CONFLICT DO UPDATE SET merged = 1, message_id = excluded.message_id WHERE excluded.merged AND NOT merged;
 
 -- name: look_soon
 -- Facts came: the patient is looked at when they did, or before.
@@ -27,6 +27,36 @@ SELECT patient, message_id, data FROM fact WHERE patient = ? ORDER BY digest;
 -- name: aliases
 -- The other identifiers of a patient.
 SELECT other, merged FROM alias WHERE patient = ? ORDER BY other;
+
+-- name: joined
+-- What joined two identifiers directly.
+SELECT merged, message_id FROM alias WHERE patient = ? AND other = ?;
+
+-- name: upsert_verdict
+-- One way of what a person settled; the last word counts.
+INSERT INTO verdict (patient, other, same, message_id, at_us, operator, reason) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET same = excluded.same, message_id = excluded.message_id, at_us = excluded.at_us,
+    operator = excluded.operator, reason = excluded.reason;
+
+-- name: verdicts
+-- What a person settled of an identifier.
+SELECT patient, other, same, message_id, at_us, operator, reason FROM verdict WHERE patient = ? ORDER BY other;
+
+-- name: hold_patient
+-- A look found that a patient must be settled.
+INSERT OR REPLACE INTO held_patient (patient, since_us, reason) VALUES (?, ?, ?);
+
+-- name: let_patient
+-- A look found nothing to settle.
+DELETE FROM held_patient WHERE patient = ?;
+
+-- name: held_patient
+-- Whether an identifier is one of a patient to be settled.
+SELECT patient, since_us, reason FROM held_patient WHERE patient = ?;
+
+-- name: held_patients
+-- Those to be settled, the longest held first.
+SELECT patient, since_us, reason FROM held_patient ORDER BY since_us, patient LIMIT ?;
 
 -- name: looks
 -- Those that are due.

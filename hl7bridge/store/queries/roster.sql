@@ -29,19 +29,25 @@ SELECT id FROM name WHERE text = ?;
 
 -- name: rows_of_affiliate
 -- All rows of a patient at one affiliate, also those of lists that do not count.
-SELECT valid_from, recorded_from, valid_through, npi, opt_out, recorded_through FROM roster
+SELECT key, valid_from, recorded_from, valid_through, npi, opt_out, recorded_through FROM roster
 WHERE key = ? AND affiliate = ?;
 
--- name: published_page
--- A run of an affiliate's published rows in the order of their keys.
-SELECT key, valid_from, recorded_from, recorded_through FROM roster INDEXED BY roster_affiliate
-WHERE affiliate = ?1 AND (key, valid_from, recorded_from) > (?2, ?3, ?4)
-    AND recorded_from NOT IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
-    AND (
-        recorded_through IS NULL
-        OR recorded_through IN (SELECT id FROM roster_load INDEXED BY roster_unpublished WHERE generation IS NULL)
-    )
-ORDER BY key, valid_from, recorded_from LIMIT ?5;
+-- name: any_row
+-- Whether an affiliate has a row of any list.
+SELECT 1 FROM roster INDEXED BY roster_affiliate WHERE affiliate = ? LIMIT 1;
+
+-- name: rows_of_range
+-- The same for a range of patients.
+SELECT key, valid_from, recorded_from, valid_through, npi, opt_out, recorded_through
+FROM roster INDEXED BY roster_affiliate WHERE affiliate = ? AND key BETWEEN ? AND ?;
+
+-- name: insert_file
+-- A file whose content counts from now on.
+INSERT INTO roster_file (affiliate, digest, is_full, at_us) VALUES (?, ?, ?, ?);
+
+-- name: files
+-- The files of an affiliate whose content was published, in that order.
+SELECT affiliate, digest, is_full FROM roster_file INDEXED BY roster_file_affiliate WHERE affiliate = ? ORDER BY id;
 
 -- name: patients
 -- A run of an affiliate's patients in the order of their keys, by published rows.
@@ -66,15 +72,16 @@ UPDATE roster SET recorded_through = ?1 WHERE key = ?2 AND affiliate = ?3 AND va
 
 -- name: complete_load
 -- A list is wholly staged.
-UPDATE roster_load SET complete = 1, added = ?2, ended = ?3, changed = ?4, unchanged = ?5 WHERE id = ?1;
+UPDATE roster_load SET complete = 1, added = ?2, ended = ?3, changed = ?4, unchanged = ?5, dated_back = ?6 WHERE id = ?1;
 
 -- name: load
 -- A list that may be published.
-SELECT affiliate, before, added, ended, changed, unchanged, complete, generation FROM roster_load WHERE id = ?;
+SELECT affiliate, before, added, ended, changed, unchanged, dated_back, complete, generation FROM roster_load WHERE id = ?;
 
 -- name: newer_load
 -- A list of the same affiliate that was staged after this one.
-SELECT 1 FROM roster_load INDEXED BY roster_load_affiliate WHERE affiliate = ?1 AND id > ?2 LIMIT 1;
+SELECT 1 FROM roster_load INDEXED BY roster_load_affiliate WHERE affiliate = ?1 AND id > ?2 AND is_full < 2
+LIMIT 1;
 
 -- name: publish
 -- From now on the list counts.

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from hl7bridge.store.base import Batch, DueLook, FactRow, Look, NoticeRow, Store, StoreFault
+from hl7bridge.store.base import (
+    Batch,
+    DueLook,
+    FactRow,
+    HeldPatient,
+    Joined,
+    Look,
+    NoticeRow,
+    Store,
+    StoreFault,
+    VerdictRow,
+)
 from tests.store.conftest import MemoryKit, Rows, SqliteKit
 
 
@@ -121,3 +132,55 @@ def test_what_was_told_outlives_a_crash_and_goes_with_a_message_that_is_refused(
     with pytest.raises(StoreFault):
         kit.store.commit(rows.batch(rows.message(notices=(wrong,))))
     assert kit.crash().notices([5]) == [told]
+
+
+def test_what_joined_two_numbers_first_is_kept_and_of_a_merge_the_merge(store: Store, rows: Rows) -> None:
+    borne = rows.message(aliases=((5, 6, False),))
+    merges = [rows.message(aliases=((5, 6, True),)) for _ in range(2)]
+    store.commit(rows.batch(borne))
+    assert store.joined(5, 6) == store.joined(6, 5) == Joined(False, borne.id)
+    for merge in merges:
+        store.commit(rows.batch(merge))
+    assert store.joined(5, 6) == store.joined(6, 5) == Joined(True, merges[0].id)
+    assert store.joined(5, 7) is None
+
+
+def test_a_verdict_stands_both_ways_and_the_last_word_counts(kit: MemoryKit | SqliteKit) -> None:
+    apart = VerdictRow(5, 6, False, 900, 1_000, "sue", "two sisters")
+    kit.store.commit(Batch(verdicts=[apart, VerdictRow(7, 7, True, 900, 1_000, "sue", "")]))
+    store = kit.crash()
+    assert store.verdicts(5) == [apart]
+    assert store.verdicts(6) == [VerdictRow(6, 5, False, 900, 1_000, "sue", "two sisters")]
+    assert store.verdicts(7) == [VerdictRow(7, 7, True, 900, 1_000, "sue", "")]
+    assert store.verdicts(8) == []
+    same = VerdictRow(6, 5, True, 950, 2_000, "joe", "one after all")
+    store.commit(Batch(verdicts=[same]))
+    assert store.verdicts(6) == [same]
+    assert [row.same for row in store.verdicts(5)] == [True]
+
+
+def test_whom_a_verdict_is_about_is_due_before_all_others(store: Store, rows: Rows) -> None:
+    store.commit(rows.batch(rows.message(patient_keys=(5,), facts=((11, b"\x00a"),))))
+    store.commit(Batch(looks=[Look(5, 0, 1 << 50)]))
+    store.commit(Batch(verdicts=[VerdictRow(5, 6, False, 1, 1_000, "sue", "")]))
+    assert {look.patient for look in store.looks(0)} == {5, 6}
+    store.commit(Batch(looks=[Look(5, 0, None)]))
+    assert {look.patient for look in store.looks(0)} == {5, 6}, "a look of before the verdict does not count"
+
+
+def test_a_verdict_that_cannot_be_kept_is_refused_with_its_batch(store: Store) -> None:
+    with pytest.raises(StoreFault):
+        store.commit(Batch(verdicts=[VerdictRow(5, 6, True, 1, 1, "sue", None)]))  # type: ignore[arg-type]
+    assert store.verdicts(5) == store.looks(1 << 60) == []
+
+
+def test_patients_held_for_a_person_are_listed_until_they_are_not(kit: MemoryKit | SqliteKit) -> None:
+    late, early = HeldPatient(5, 2_000, "birth dates differ"), HeldPatient(6, 1_000, "too many")
+    kit.store.commit(Batch(held_patients=[late, early]))
+    store = kit.crash()
+    assert store.held_patients() == [early, late]
+    assert store.held_patients(limit=1) == [early]
+    assert store.held_patients([4, 5, 5]) == [late]
+    store.commit(Batch(held_patients=[HeldPatient(5, 0, None), HeldPatient(8, 0, None)]))
+    assert store.held_patients() == [early]
+    assert store.held_patients([5]) == []

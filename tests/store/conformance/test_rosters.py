@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from itertools import islice
 from random import Random
 from typing import Any
 
 import pytest
 
-from hl7bridge.store.base import RosterEntry, RosterMatch, RosterReport, Store, StoreFault
+from hl7bridge.store.base import (
+    AssignmentRow,
+    RosterEntry,
+    RosterFile,
+    RosterMatch,
+    RosterReport,
+    Store,
+    StoreFault,
+)
 from hl7bridge.store.memory import MemoryStore
+from tests.store.conftest import Rows
+
+KEYS = (-(1 << 63), -(1 << 62), -5, 0, 7, 1 << 62, (1 << 63) - 1)
+#: 2026-11-21 12:00 UTC.
+NOON_US = 1_795_262_400_000_000
 
 
 def entries(*keys: int, **fields: Any) -> list[RosterEntry]:
@@ -149,7 +163,7 @@ def test_any_lists_give_the_rows_that_the_model_gives(kit: Any, seed: int) -> No
     for _ in range(12):
         rows = [
             RosterEntry(
-                random.randrange(6),
+                random.choice(KEYS),
                 random.choice((None, 20240101, 20250101)),
                 random.choice((None, 20260101)),
                 random.choice((None, "1", "2")),
@@ -167,9 +181,9 @@ def test_any_lists_give_the_rows_that_the_model_gives(kit: Any, seed: int) -> No
         if random.random() < 0.2:
             kit.crash()
             model = model.crash()
-        order = sorted(model.roster_rows(range(6)), key=str)
-        assert sorted(kit.store.roster_rows(range(6)), key=str) == order
-        assert sorted(kit.reader().roster_rows(range(6)), key=str) == order
+        order = sorted(model.roster_rows(KEYS), key=str)
+        assert sorted(kit.store.roster_rows(KEYS), key=str) == order
+        assert sorted(kit.reader().roster_rows(KEYS), key=str) == order
         assert kit.store.roster_generation() == model.roster_generation()
 
 
@@ -195,3 +209,100 @@ def test_only_published_rows_make_patients_of_a_roster(store: Store) -> None:
     assert store.roster_patients("rush") == [1, 2]
     store.publish_rosters([load], 3)
     assert store.roster_patients("rush") == [2, 3]
+
+
+def test_an_end_with_a_day_closes_what_would_go_on_and_takes_what_begins_later(store: Store) -> None:
+    published(store, "rush", [RosterEntry(1), RosterEntry(2, 20260101), RosterEntry(2, 20270101)])
+    end = [RosterEntry(key, None, 20261130, ended=True) for key in (1, 2, 3)]
+    report = published(store, "rush", end, full=False)
+    assert counts(report) == (3, 0, 1, 2, 0)
+    assert [(row.key, row.valid_from, row.valid_through) for row in store.roster_rows([1, 2, 3])] == [
+        (1, None, 20261130),
+        (2, 20260101, 20261130),
+    ]
+    assert counts(published(store, "rush", end, full=False)) == (2, 0, 0, 0, 2), (
+        "said again it changes nothing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "back"),
+    [
+        ([], [RosterEntry(1, 20261121)], 0),
+        ([], [RosterEntry(1, 20261120)], 1),
+        ([], [RosterEntry(1)], 1),
+        ([], [RosterEntry(1, opt_out=True)], 0),
+        ([RosterEntry(1)], [RosterEntry(1, npi="1")], 0),
+        ([RosterEntry(1, opt_out=True)], [RosterEntry(1)], 1),
+        ([RosterEntry(1, None, 20261101)], [RosterEntry(1)], 1),
+        ([RosterEntry(1, None, 20261101)], [RosterEntry(1, None, 20261102)], 1),
+        ([RosterEntry(1, None, 20261122)], [RosterEntry(1)], 0),
+    ],
+)
+def test_rows_that_cover_days_gone_by_are_counted(
+    store: Store, before: list[RosterEntry], after: list[RosterEntry], back: int
+) -> None:
+    published(store, "rush", before)
+    *_, report = store.stage_roster("rush", after, True, NOON_US, 2)
+    assert report.dated_back == back
+    assert store.publish_rosters([report.load], NOON_US) == [report]
+
+
+def test_the_files_of_a_list_are_known_once_it_is_published(kit: Any) -> None:
+    store = kit.store
+    files = [RosterFile("rush", "a", True), RosterFile("rush", "b", False), RosterFile("tucson", "a", True)]
+    report = staged(store, "rush", entries(1))
+    with pytest.raises(StoreFault):
+        store.publish_rosters([99], 1, files)
+    assert store.roster_files("rush") == []
+    store.publish_rosters([report.load], 1, files)
+    for each in (store, kit.reader(), kit.crash()):
+        assert each.roster_files("rush") == files[:2]
+        assert each.roster_files("nowhere") == []
+
+
+def test_what_a_message_says_of_a_list_counts_with_the_message(kit: Any, rows: Rows) -> None:
+    store = kit.store
+    published(store, "rush", [RosterEntry(1, 20260101, 20261231, "1"), RosterEntry(2, opt_out=True)])
+    generation = store.roster_generation()
+    said = [
+        AssignmentRow("rush", 1, 20260601, "2", False),
+        AssignmentRow("rush", 2, 20260601, "2", False),
+        AssignmentRow("rush", 3, 20260601, None, False),
+        AssignmentRow("tucson", 3, 20260601, "9", False),
+        AssignmentRow("rush", 3, 20260701, None, False),
+        AssignmentRow("rush", 4, 20260601, None, True),
+    ]
+    for row in said:
+        store.commit(rows.batch(rows.message(assignments=(row,))))
+    store = kit.crash()
+    found = [tuple(row) for row in map(astuple, sorted(store.roster_rows([1, 2, 3, 4]), key=str))]
+    assert found == [
+        (1, "rush", 20260101, 20261231, "2", False),
+        (2, "rush", None, None, "2", True),
+        (3, "rush", 20260601, None, None, False),
+        (3, "tucson", 20260601, None, "9", False),
+    ]
+    assert store.roster_generation() == generation + 4, "what says nothing new changes nothing"
+    store.commit(rows.batch(rows.message(assignments=(AssignmentRow("rush", 1, 20260815, None, True),))))
+    assert [row.valid_through for row in store.roster_rows([1])] == [20260815]
+    assert counts(published(store, "rush", entries(3)))[:3] == (3, 1, 3)
+
+
+def test_a_list_that_is_being_staged_is_not_outdated_by_what_messages_say(store: Store, rows: Rows) -> None:
+    steps = store.stage_roster("rush", entries(1, 2), True, 1, 1)
+    next(steps)
+    store.commit(rows.batch(rows.message(assignments=(AssignmentRow("rush", 3, 20260601, None, False),))))
+    *_, report = steps
+    store.publish_rosters([report.load], 2)
+    assert whose(store, 1, 2) == {("rush", 1), ("rush", 2)}
+    published(store, "rush", entries(2))
+    assert whose(store, 1, 2, 3) == {("rush", 2)}
+
+
+def test_a_message_that_is_refused_changes_no_list(store: Store, rows: Rows) -> None:
+    wrong = AssignmentRow("rush", 1, 20260601, None, False)._replace(day="soon")
+    good = AssignmentRow("rush", 2, 20260601, None, False)
+    with pytest.raises(StoreFault):
+        store.commit(rows.batch(rows.message(assignments=(good,)), rows.message(assignments=(wrong,))))
+    assert store.roster_rows([1, 2]) == []

@@ -1,0 +1,29 @@
+"""What one source's connections hand their frames to: the receiver, with what each holds of the budget. Raises nothing."""
+
+from __future__ import annotations
+
+from hl7bridge.connectors.mllp_source import MllpSource
+from hl7bridge.engine.budget import Budget
+from hl7bridge.engine.receive import Frame, Held, Receiver
+
+
+class Feed:
+    """One source's."""
+
+    def __init__(self, source: str, receiver: Receiver, budget: Budget) -> None:
+        self._source = source
+        self._receiver = receiver
+        self._budget = budget
+
+    def frame(self, connection: MllpSource, payload: bytes) -> None:
+        self._budget.came(connection, len(payload))
+        self._receiver.frame(Frame(self._source, connection, payload, Held(len(payload), self._budget)))
+
+    def too_large(self, connection: MllpSource, head: bytes) -> None:
+        self._receiver.too_large(self._source, connection, head)
+
+    def held(self, connection: MllpSource, change_bytes: int) -> None:
+        self._budget.changed(connection, change_bytes)
+
+    def gone(self, connection: MllpSource) -> None:
+        self._budget.gone(connection)

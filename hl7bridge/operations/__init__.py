@@ -1,0 +1,28 @@
+"""What an operator may ask and do, for every face (command line, console): search, show, count; and acts on a running engine.
+
+Reading opens the store beside the engine, read only. Acting goes through the engine's control socket. Faces know neither SQL nor
+sockets. What shows patients' data is told to the audit trail first (`view`). Raises HL7BridgeError, with what to do, for a data
+folder without a store or an engine that does not run.
+"""
+
+from __future__ import annotations
+
+from hl7bridge.operations.acting import ActRefused, NotRunning, operator
+from hl7bridge.operations.patients import Disclosure, Patients, Unsettled, Who
+from hl7bridge.operations.trail import Disclosed, Trail, Unrecorded
+
+__all__ = [
+    "ActRefused",
+    "Disclosed",
+    "Disclosure",
+    "NotRunning",
+    "Operations",
+    "Unrecorded",
+    "Unsettled",
+    "Who",
+    "operator",
+]
+
+
+class Operations(Patients, Trail):
+    """On one data folder. Close it, or use it in a `with`."""
