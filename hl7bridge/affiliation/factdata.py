@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from hl7bridge.affiliation.facts import (
@@ -35,6 +36,8 @@ from hl7bridge.affiliation.facts import (
     When,
 )
 
+#: Facts that are remembered.
+REMEMBERED: Final = 32_768
 _PLAIN: Final = b"\x00"
 
 
@@ -97,8 +100,9 @@ def packed(fact: Fact) -> bytes:
     )
 
 
+@lru_cache(REMEMBERED)
 def unpacked(data: bytes) -> Fact:
-    """The fact that `packed` packed. Raises ValueError."""
+    """The fact that `packed` packed. Raises ValueError. Facts of late are remembered: who is looked at is looked at again soon."""
     if data[:1] != _PLAIN:
         raise ValueError(f"a fact is kept in format {data[0] if data else 'none'}, which is not known")
     kind, *values = json.loads(data[1:].decode("utf-8", "surrogatepass"))

@@ -7,14 +7,14 @@ not entitled to on its day; and no alert that names or rests on a medicine that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from hl7bridge import shipped
 from hl7bridge.affiliation.agreement import Agreement, enrolled_through, entitled_by, provider_on
 from hl7bridge.affiliation.alertmessage import MARK, AlertTold, alert_message, packed_alert, unpacked_alert
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
-from hl7bridge.affiliation.facts import FillFact
+from hl7bridge.affiliation.facts import FillFact, OrderFact
 from hl7bridge.affiliation.history import history
 from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import Known
@@ -26,6 +26,8 @@ from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.settings import Affiliate
 from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 
+#: A patient on nobody's roster is looked at again after so long: who is enrolled meanwhile is told what falls due after that.
+ENROLLED_WITHIN = timedelta(days=7)
 #: The scope under which alerts are told: they rest on what the pharmacies know.
 SCOPE = "pharmacy"
 
@@ -48,11 +50,13 @@ class Alerting:
             if affiliate is None or affiliate.alerts_from is None:
                 continue
             rows = looked.rows.get(name, ())
-            # Who is enrolled later is told what falls due after that, so the days are asked for in any case.
-            assessed = cases.of(affiliate, rows)
             if rows or name in looked.told:
+                assessed = cases.of(affiliate, rows)
                 found += self._for_one(looked, name, affiliate, assessed, configuration)
-        return Plan(found, cases.next_day)
+        if cases.made:
+            return Plan(found, cases.next_day)
+        asks = any(isinstance(fact, OrderFact | FillFact) for fact in looked.known.facts)
+        return Plan([], looked.today + ENROLLED_WITHIN if asks else None)
 
     def _interactions(self, configuration: Configuration) -> Interactions:
         """The list of the configuration in force, read once."""
@@ -148,21 +152,21 @@ class _Assessments:
         self._medicines = configuration.medicines
         self._listed = listed
         self._today = looked.today
-        self._made: list[tuple[Thresholds, date | None, Assessment]] = []
+        self.made: list[tuple[Thresholds, date | None, Assessment]] = []
 
     def of(self, affiliate: Affiliate, rows: Sequence[RosterRow]) -> Assessment:
         """By an affiliate's thresholds; adherence is measured no longer than the patient is on its roster."""
         through = enrolled_through(rows)
-        for thresholds, until, assessed in self._made:
+        for thresholds, until, assessed in self.made:
             if thresholds == affiliate.thresholds and until == through:
                 return assessed
         assessed = assess(
             self._facts, self._medicines, affiliate.thresholds, self._today, through, self._listed
         )
-        self._made.append((affiliate.thresholds, through, assessed))
+        self.made.append((affiliate.thresholds, through, assessed))
         return assessed
 
     @property
     def next_day(self) -> date | None:
         """The first day on which any of them may change by itself."""
-        return min((made.next_day for _, _, made in self._made if made.next_day is not None), default=None)
+        return min((made.next_day for _, _, made in self.made if made.next_day is not None), default=None)

@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import date, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from hl7bridge.channel.folder import load
 from hl7bridge.engine.folder import read_folder
 from hl7bridge.store.sqlite import SqliteStore
 from hl7bridge.testing.synthetic import Sent, generate, roster
-from hl7bridge.testing.world import NOON_US, World
+from hl7bridge.testing.world import NOON_US, Client, World
 
 CHANNELS = Path(__file__).resolve().parents[2] / "channels"
 DAY_S = 86_400
@@ -85,9 +86,11 @@ class Year:
         for settings in configuration.destinations.values():
             if settings.mllp is not None:
                 self.world.hospital(settings.mllp.port)
-        self._ports = {name: each.mllp.port for name, each in configuration.sources.items()}
         self.world.days = (start - datetime.fromtimestamp(NOON_US / 1e6).date()).days
         self.world.start()
+        self._clients = {
+            name: self.world.client(each.mllp.port) for name, each in configuration.sources.items()
+        }
 
     def _open(self, before: Any) -> SqliteStore:
         return SqliteStore(self._path)
@@ -97,13 +100,18 @@ class Year:
         world = self.world
         today = datetime.fromtimestamp(world.wall_us() / 1e6).date()
         world.days += (on - today).days
-        feeds = [
-            world.feed(port, [each.raw for each in messages if each.source == name], connections=8)
-            for name, port in self._ports.items()
-        ]
-        world.run(600, lambda: all(feed.done.called for feed in feeds))
+        for name, client in self._clients.items():
+            mine = [each.raw for each in messages if each.source == name]
+            client.answers.clear()
+            client.raw = b""
+            client.send(*mine)
+            assert world.run(600, partial(self._answered, client, len(mine)))
         world.run(3)
         world.run(600, lambda: world.settled() and not world.store.looks(world.wall_us() - 1_500_000, 1))
+
+    @staticmethod
+    def _answered(client: Client, count: int) -> bool:
+        return len(client.answers) == count
 
     @property
     def told(self) -> tuple[int, int]:
