@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 #: The first byte of what is kept of a summary.
 MARK: Final = b"\x01"
 #: What becomes known of a visit that is older than this is not told any more: its summary stays as it is.
-CORRECTED_FOR: Final = timedelta(days=366)
+CORRECTED_FOR: Final = timedelta(days=90)
 CLINIC: Final = "clinic"
 PHARMACY: Final = "pharmacy"
 
