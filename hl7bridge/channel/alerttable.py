@@ -8,9 +8,11 @@ from __future__ import annotations
 from hl7bridge.affiliation.adherence import Measures
 from hl7bridge.affiliation.case import Kind, Thresholds
 from hl7bridge.channel.kinds import Day
+from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import Choice, Reading, Text, Whole
 from hl7bridge.channel.record import Field, ListOf, MapOf, Record, Values
 from hl7bridge.channel.settings import MDM, ORU, ProviderWish, SummaryWish
+from hl7bridge.channel.yaml import Items, Pairs, Scalar, shown
 
 _DAYS = Whole(1, 366, "a number of days")
 _PERCENT = Whole(1, 100, "a percentage")
@@ -63,6 +65,18 @@ ALERTS = Record(
     },
     _thresholds,
 )
+
+
+def check_classes(affiliate: Values, known: set[str], reading: Reading) -> None:
+    """Names the classes of an affiliate's `alerts:` that no ingredient is in: nobody would ever be alerted of them."""
+    alerts = affiliate.nodes.get("alerts")
+    for key, node in alerts.pairs if isinstance(alerts, Pairs) and known else ():
+        if key.text != "classes":
+            continue
+        for item in node.items if isinstance(node, Items) else [node]:
+            if isinstance(item, Scalar) and item.text not in known:
+                hint = meant(item.text, known, "the column classes of tables/ingredients.csv names them")
+                reading.wrong(item, f"no ingredient is in the class {shown(item.text)}", hint)
 
 
 def _summaries(values: Values, reading: Reading) -> SummaryWish | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 
+from hl7bridge.channel.alerttable import check_classes
 from hl7bridge.channel.beside_file import TestCase, TestReader
 from hl7bridge.channel.channelfile import CHANNEL, ChannelReader, Folder, declare_in_place
 from hl7bridge.channel.configuration import ChannelSettings, Configuration, version_of
@@ -43,7 +44,7 @@ from hl7bridge.channel.settingtable import (
     with_defaults,
 )
 from hl7bridge.channel.table import Table, read_table
-from hl7bridge.channel.withheldtable import WITHHELD, read_withheld
+from hl7bridge.channel.withheldtable import WITHHELD, classes_of, read_withheld
 from hl7bridge.channel.yaml import Node, Pairs, noun, read, shown
 
 Files = Mapping[str, bytes]
@@ -143,6 +144,8 @@ class _Loader:
         self.source_places: dict[str, Place] = {}
         self.found: dict[str, list[tuple[str, Values]]] = {kind: [] for kind in KINDS}
         self.test_files: list[tuple[str, Node]] = []
+        #: Files that are no YAML: what stands in them is not missed a second time.
+        self.unread: set[str] = set()
         self.channels: dict[str, ChannelSettings] = {}
         self.plans: dict[str, ChannelPlan] = {}
 
@@ -160,7 +163,7 @@ class _Loader:
         folder.withholding = Withholding(withheld, self.withholding, self.reading)
         folder.withholding.check(self.providers)
         self._sources()
-        self._destinations(folder)
+        self._destinations(folder, classes_of(tables))
         for path, values in self.found["channel"]:
             declare_in_place(folder, values, path)
         by_source = self._channels(folder)
@@ -222,6 +225,7 @@ class _Loader:
                 continue
             node = read(path, self.files[path], self.mistakes)
             if node is None:
+                self.unread.add(posixpath.splitext(path)[0])
                 continue
             if is_test(path):
                 self.test_files.append((path, node))
@@ -299,7 +303,7 @@ class _Loader:
             self.sources[name] = made
             self.source_places[name] = values.place_of("mllp")
 
-    def _destinations(self, folder: Folder) -> None:
+    def _destinations(self, folder: Folder, known_classes: set[str]) -> None:
         makers: dict[str, Callable[[str, Values], DestinationSettings | None]] = {
             "affiliate": affiliate_of,
             "destination": destination_of,
@@ -325,6 +329,7 @@ class _Loader:
                     folder.overlays[name] = overlay
                 if kind == "affiliate" and not self.kept:
                     self._roster_file(values)
+                    check_classes(values, known_classes, self.reading)
 
     def _roster_file(self, values: Values) -> None:
         roster, _ = roster_of(values)
@@ -360,6 +365,8 @@ class _Loader:
     def _tests(self, folder: Folder) -> list[TestCase]:
         cases: list[TestCase] = []
         for path, node in self.test_files:
+            if posixpath.splitext(path)[0].removesuffix(".test") in self.unread:
+                continue
             setting = folder.setting("a test")
             cases += TestReader(path, self.channels, folder.names, setting).read(node)
         return cases

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 from hl7bridge.affiliation.interactionlist import NO_LIST, Group, Interactions
-from hl7bridge.channel.mistake import Mistakes, Place, meant
+from hl7bridge.channel.mistake import Mistakes, Place, meant, rightly_named
 from hl7bridge.channel.yaml import shown
 
 SHIPPED: Final = "ONC high-priority list (Phansalkar 2012)"
@@ -87,7 +87,7 @@ def _rows(path: str, data: bytes, mistakes: Mistakes) -> Iterator[_Row]:
         if not columns:
             columns = cells
             for column in [each for each in _COLUMNS if each not in columns]:
-                hint = meant(column, columns, f"its columns are {', '.join(_COLUMNS)}")
+                hint = rightly_named(column, columns, _COLUMNS)
                 mistakes.add(place, f"there is no column {column}", hint)
             if any(each not in columns for each in _COLUMNS):
                 return

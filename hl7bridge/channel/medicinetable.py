@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hl7bridge.affiliation.medicines import MedicineRow, Medicines
-from hl7bridge.channel.mistake import Mistakes, Place, meant
+from hl7bridge.channel.mistake import Mistakes, Place, rightly_named
 from hl7bridge.channel.table import Table, read_table
 from hl7bridge.channel.yaml import shown
 
@@ -64,6 +64,6 @@ def _checked(table: Table | None, name: str, mistakes: Mistakes) -> Table | None
         return None
     missing = [column for column in _COLUMNS[name] if column not in table.columns]
     for column in missing:
-        hint = meant(column, table.columns, f"its columns are {', '.join(_COLUMNS[name])}")
+        hint = rightly_named(column, table.columns, _COLUMNS[name])
         mistakes.add(Place(f"tables/{name}.csv", 1, 1), f"there is no column {column}", hint)
     return None if missing else table

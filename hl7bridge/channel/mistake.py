@@ -7,7 +7,7 @@ Raises `ConfigurationErrors` when somebody asks for a configuration that has any
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from hl7bridge.errors import HL7BridgeError
@@ -89,6 +89,12 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
         ):
             return choice
     return None
+
+
+def rightly_named(column: str, columns: Iterable[str], wanted: Sequence[str]) -> str:
+    """The hint for a column that a table must have and has not: the one to rename, else all that it must have."""
+    near = nearest(column, sorted(set(columns) - set(wanted)))
+    return f"its columns are {', '.join(wanted)}" if near is None else f"rename {near} to {column}"
 
 
 def meant(word: str, words: Iterable[str], otherwise: str | None = None) -> str:

@@ -13,7 +13,7 @@ import re
 from typing import Final
 
 from hl7bridge.affiliation.recipient import COLUMNS, Recipient, recipient_of_row
-from hl7bridge.channel.mistake import Mistakes, Place, meant
+from hl7bridge.channel.mistake import Mistakes, Place, rightly_named
 from hl7bridge.channel.table import Table
 from hl7bridge.channel.yaml import shown
 
@@ -28,7 +28,7 @@ def read_providers(table: Table | None, mistakes: Mistakes) -> dict[str, Recipie
         return {}
     missing = [column for column in COLUMNS if column not in table.columns]
     for column in missing:
-        hint = meant(column, table.columns, f"its columns are {', '.join(COLUMNS)}")
+        hint = rightly_named(column, table.columns, COLUMNS)
         mistakes.add(Place(_FILE, 1, 1), f"there is no column {column}", hint)
     if not missing and table.columns[0] != "npi":
         mistakes.add(

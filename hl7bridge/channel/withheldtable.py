@@ -21,7 +21,7 @@ from typing import Final
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.withheld import AGE, CLASS, PLACES, Withheld, WithheldRow, code_of, system_of
 from hl7bridge.channel.medicinetable import INGREDIENTS
-from hl7bridge.channel.mistake import Mistakes, Place, meant
+from hl7bridge.channel.mistake import Mistakes, Place, meant, rightly_named
 from hl7bridge.channel.table import Table, read_rows
 from hl7bridge.channel.yaml import shown
 
@@ -45,12 +45,12 @@ def read_withheld(
     columns, lines = read
     missing = [column for column in _COLUMNS if column not in columns]
     for column in missing:
-        hint = meant(column, columns, "its columns are category, system, code, text")
+        hint = rightly_named(column, columns, (*_COLUMNS, "text"))
         mistakes.add(Place(path, 1, 1), f"there is no column {column}", hint)
     if missing:
         return Withheld()
     at = [columns.index(column) for column in _COLUMNS]
-    known = _classes(tables)
+    known = classes_of(tables)
     rows: list[WithheldRow] = []
     for number, cells in lines:
         row = WithheldRow(*(cells[each] for each in at))
@@ -62,7 +62,8 @@ def read_withheld(
     return Withheld(rows, medicines)
 
 
-def _classes(tables: Mapping[str, Table | None]) -> set[str]:
+def classes_of(tables: Mapping[str, Table | None]) -> set[str]:
+    """The classes that ingredients are in."""
     ingredients = tables.get(INGREDIENTS)
     if ingredients is None or "classes" not in ingredients.columns:
         return set()

@@ -144,11 +144,17 @@ def list_(
             for record in _read(operations.trail(since_us, until_us))
             if (operator is None or record.operator == operator) and (not kinds or record.kind in kinds)
         )
-        if as_json:
-            for record in found:
-                echo_json(record)
-            return
         shown = deque(found, limit or None)
+    if as_json:
+        for record in shown:
+            echo_json(record)
+    else:
+        _table(shown)
+    if limit and len(shown) == limit:
+        click.echo(f"the newest {limit}; --limit 0 shows all", err=True)
+
+
+def _table(shown: Iterable[AuditRecord]) -> None:
     table(
         ["row", "when", "kind", "operator", "what", "message", "delivery", "to", "remark"],
         [
@@ -166,8 +172,6 @@ def list_(
             for each in shown
         ],
     )
-    if limit and len(shown) == limit:
-        click.echo(f"the newest {limit}; --limit 0 shows all", err=True)
 
 
 def _read(trail: Iterable[AuditRecord]) -> Iterator[AuditRecord]:

@@ -59,7 +59,9 @@ def show(channels: Path, *, keep: bool) -> None:
     )
     if keep:
         out.print(
-            f"Its data is kept: hl7bridge patient 4410027^LANTERN --data {folder / 'data'}", style="dim"
+            f"Its data is kept, until you remove {folder}:\n"
+            f"  bin/hl7bridge patient '4410027^LANTERN' --data {folder / 'data'}",
+            style="dim",
         )
 
 

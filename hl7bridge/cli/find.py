@@ -23,7 +23,7 @@ from hl7bridge.cli.options import (
 )
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
-from hl7bridge.store.base import MessageDetail, MessageRow
+from hl7bridge.store.base import MessageDetail, MessageRow, MessageStatus
 
 
 @click.command()
@@ -68,7 +68,13 @@ def messages(
 
 
 def _because(row: MessageRow) -> str:
-    reasons = [f"{channel}: {reason}" if channel else reason for channel, _, reason in row.outcomes if reason]
+    # What one channel took needs no excuse of those that did not; `show` has them all.
+    taken = row.status is MessageStatus.RECEIVED
+    reasons = [
+        f"{channel}: {reason}" if channel else reason
+        for channel, status, reason in row.outcomes
+        if reason and not (taken and status == MessageStatus.FILTERED.name)
+    ]
     if row.original is not None:
         reasons.append(f"{'of' if row.status.name == 'DUPLICATE' else 'replays'} {row.original}")
     return "; ".join([*reasons, *(flag for flag in row.flags if flag != "replay")])

@@ -176,7 +176,7 @@ def settle(number: str, same: str | None, apart: str | None, because: str, data:
     with Operations(data) as operations:
         one, other = operations.patient_key(number), operations.patient_key(same or apart or "")
         result = operations.done("settle", one=one, other=other, same=same is not None, because=because)
-    _settled(result, as_json)
+    _settled(result, as_json, "one patient" if same is not None else "two patients")
 
 
 @patient.command()
@@ -224,16 +224,16 @@ def unmerge(
                 raise click.UsageError("this parts two patients: --yes says so without being asked")
             click.confirm("part the two numbers?", abort=True, err=True)
         result = operations.done("unmerge", old=one, surviving=other, because=because)
-    _settled(result, as_json)
+    _settled(result, as_json, "two patients")
 
 
-def _settled(result: dict[str, Any], as_json: bool) -> None:
-    """How it stands after a verdict."""
+def _settled(result: dict[str, Any], as_json: bool, verdict: str) -> None:
+    """What was said, and how it stands now: numbers that are parted may still be joined through a third."""
     if as_json:
         echo_json(result)
         return
     patients = result["patients"]
-    click.echo("settled: they are one patient" if len(patients) == 1 else "settled: they are two patients")
+    click.echo(f"settled: they are {verdict}")
     for each in patients:
         if each["held"]:
             click.echo(f"still held for a person: {each['held']}")

@@ -92,7 +92,10 @@ def status(data: Path, as_json: bool) -> None:
             click.echo(f"takes no messages: {state['refusing']}")
         table(["source", "connections"], [[name, count] for name, count in state["connections"].items()])
         if state["table_misses"]:
-            table(["codes that no table had", "times"], sorted(state["table_misses"].items()))
+            table(
+                ["not understood (a code in no table, an order that tells nothing)", "times"],
+                sorted(state["table_misses"].items()),
+            )
         rows: list[list[Any]] = []
         reader, failed = operations.reader, 0
         for name, each in state["destinations"].items():

@@ -144,6 +144,7 @@ class Acceptor:
         )
         if outgoing.error is not None:
             row.status, row.reason = DeliveryStatus.FAILED, outgoing.error
+            self._deliveries[outgoing.destination].could_not_be_made(message.id, outgoing.error)
             return row
         if outgoing.refused is not None:
             row.status, row.reason = DeliveryStatus.CANCELLED, outgoing.refused

@@ -153,7 +153,16 @@ class Control(LineReceiver):
             newly,
             dry_run,
         )
-        detail = _described(as_it_was=as_it_was, to=to, limit=limit, after=after_id, **query)
+        detail = _described(
+            newly_entitled=newly_entitled,
+            affiliates=affiliates,
+            dry_run=dry_run,
+            as_it_was=as_it_was,
+            to=to,
+            limit=limit,
+            after=after_id,
+            **query,
+        )
         self._replay(Replaying(self._engine).from_store(order), rate, operator, detail)
 
     def replay_file(

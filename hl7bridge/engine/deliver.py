@@ -342,6 +342,10 @@ class Delivery:
             return
         self.pool.send(payload, control_id_of(payload), entry)
 
+    def could_not_be_made(self, message: int, reason: str) -> None:
+        """A map failed, so that there is nothing to send: nobody would hear of it before the hospital asks."""
+        self._say.error("{name}: message {id}: {reason}; failed", name=self.name, id=message, reason=reason)
+
     def _refuse(self, entry: Entry, reason: str, status: DeliveryStatus) -> None:
         self._say.info(
             "{name}: delivery {id} does not leave: {reason}", name=self.name, id=entry.id, reason=reason

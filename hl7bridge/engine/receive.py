@@ -235,12 +235,12 @@ class Receiver:
         return copies
 
     def _count_misses(self, source: str, misses: tuple[str, ...]) -> None:
-        """Codes that no table had: counted by place, and said at the first and at every thousandth."""
+        """Codes that no table had, and orders of which nothing is taken: by place, said at the first and at every thousandth."""
         for place in misses:
             self.misses[place] += 1
             if self.misses[place] % 1000 == 1:
                 log.warn(
-                    "{source}: a code is not in its table: {place} ({count} so far)",
+                    "{source}: not understood: {place} ({count} so far)",
                     source=source,
                     place=place,
                     count=self.misses[place],

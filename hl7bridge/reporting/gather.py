@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 
 from hl7bridge.affiliation.agreement import Agreement
-from hl7bridge.affiliation.alertmessage import pid, unpacked_alert
+from hl7bridge.affiliation.alertmessage import MARK, pid, unpacked_alert
 from hl7bridge.affiliation.facts import Medicine, PatientNumber, PersonFact
 from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import known_of
@@ -80,7 +80,7 @@ def patients(
         told = [
             unpacked_alert(notice.data)
             for notice in reader.notices(known.patient.keys)
-            if notice.recipient == terms.agreement.affiliate
+            if notice.recipient == terms.agreement.affiliate and notice.data[:1] == MARK
         ]
         rows = [
             RosterRow(row.affiliate, _day(row.valid_from), _day(row.valid_through), row.npi, row.opt_out)

@@ -130,7 +130,7 @@ def test_a_combination_is_one_finding_with_all_its_ingredients() -> None:
         (OWN + '1,"A with B,object\n', "interactions.csv:5:1: this is not CSV"),
         (
             OWN.replace("rxcui", "rxcuis"),
-            "interactions.csv:1:1: there is no column rxcui; did you mean rxcuis?",
+            "interactions.csv:1:1: there is no column rxcui; rename rxcuis to rxcui",
         ),
         ("# nothing\n", "interactions.csv:1:1: the table is empty"),
         (OWN.encode() + b"3,\xff,,,,\n", "interactions.csv:5:1: this byte is not UTF-8"),

@@ -51,7 +51,7 @@ def test_mistakes_in_the_tables_are_named() -> None:
     said = "\n".join(str(each) for each in mistakes)
     assert "tables/medicines.csv:2:1: 'lisinopril' behind '555' is no RxNorm code" in said
     assert "there is no column classes" in said
-    assert "did you mean class?" in said
+    assert "rename class to classes" in said
 
 
 def test_the_shipped_tables_know_the_medicines_of_the_samples() -> None:

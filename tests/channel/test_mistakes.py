@@ -48,6 +48,31 @@ def test_all_mistakes_of_a_folder_are_named_at_once(mistakes: Find) -> None:
     ]
 
 
+def test_a_channel_that_is_no_yaml_is_not_missed_by_its_tests_too(mistakes: Find) -> None:
+    [found] = mistakes(
+        {
+            "c.yaml": b"channel: c\nmap:\n\t- MSH-3: X\n",
+            "c.test.yaml": b"- {name: x, message: y, answer: AA}\n",
+        }
+    )
+    assert found.startswith("c.yaml:3:1: this is not YAML")
+
+
+def test_a_class_that_no_ingredient_is_in_is_named_since_nobody_would_be_alerted(mistakes: Find) -> None:
+    alerts = "alerts: {classes: [statin, diabetes]}\n"
+    files = {
+        "affiliates/medstar.yaml": (AFFILIATE + "roster: rosters/medstar.csv\n" + alerts).encode(),
+        "rosters/medstar.csv": b"id,authority\n",
+        "tables/medicines.csv": b"code,system,ingredients\n",
+        "tables/ingredients.csv": b"rxcui,name,classes\n1,a,statins\n2,b,diabetes RASA\n",
+    }
+    assert mistakes(files) == [
+        "affiliates/medstar.yaml:5:20: no ingredient is in the class 'statin'; did you mean statins?"
+    ]
+    del files["tables/ingredients.csv"], files["tables/medicines.csv"]
+    assert mistakes(files) == [], "without the table nothing is known of classes"
+
+
 @pytest.mark.parametrize(
     ("body", "line"),
     [

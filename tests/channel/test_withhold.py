@@ -364,7 +364,7 @@ def test_mistakes_are_named(name: str, data: bytes, said: str) -> None:
 
 def test_a_table_without_its_columns() -> None:
     found = [str(each) for each in check({**FILES, "tables/withheld.csv": b"category,sytem,code\n"})]
-    assert "tables/withheld.csv:1:1: there is no column system; did you mean sytem?" in found
+    assert "tables/withheld.csv:1:1: there is no column system; rename sytem to system" in found
 
 
 def test_a_category_without_any_table() -> None:

@@ -152,6 +152,9 @@ def test_views_are_told_with_and_without_an_engine_and_a_replay_is_an_act(site: 
     assert again["replay"]
     assert site.rows("audit", "list", "--operator", "nobody") == []
     assert site.rows("audit", "list", "--since", "1d")[0]["kind"] == "begin"
+    assert [each["verb"] for each in site.rows("audit", "list", "--kind", "view", "--limit", "1")] == [
+        views[-1]["verb"]
+    ]
     assert site.rows("audit", "list", "--until", "1d") == []
     assert site.rows("audit", "list", "--since", "2100-01-01") == []
     assert "follow one another" in site.run("audit", "verify").stdout

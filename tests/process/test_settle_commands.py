@@ -103,3 +103,22 @@ def test_undoing_a_merge_shows_what_was_disclosed_while_it_stood(engine: Start) 
     again = patient(data, "unmerge", "7^RETAIL", "99^RETAIL", "--because", "x", "--yes")
     assert again.returncode == 2
     assert "sent to affiliates under either number since the merge: 0" in again.stdout
+
+
+def test_two_who_are_parted_and_joined_through_a_third_number_are_said_to_be_two_and_held(
+    engine: Start,
+) -> None:
+    data, peer = started(engine)
+    peer.ask(HISTORY[0])
+    peer.ask(
+        HISTORY[1]
+        .replace(b"7^^^RETAIL^PI", b"8^^^RETAIL^PI~E1^^^MEDSTAR^MR")
+        .replace(b"19480203", b"19990909")
+    )
+    held(data)
+    ran = patient(data, "settle", "7^RETAIL", "--apart", "8^RETAIL", "--because", "asked them")
+    assert "settled: they are two patients" in ran.stdout
+    assert (
+        "still held for a person: numbers that were settled to be apart are joined through another"
+        in ran.stdout
+    )

@@ -150,6 +150,16 @@ def test_a_patient_comes_once_however_many_numbers_the_roster_knows(site: Site, 
     assert summary["value"] == "4"
 
 
+def test_a_summary_that_was_told_is_no_alert(site: Site, tmp_path: Path) -> None:
+    own = site.hashes.patient(b"RETAIL", b"4")
+    told = NoticeRow(own, "medstar", 77, 1, 1, 0, 902, b"\x01[]")
+    message = NewMessage(
+        9, 1, "programme", "", "9", 1, 9, MessageStatus.RECEIVED, "", "v", b"raw", notices=(told,)
+    )
+    site.store.commit(Batch(messages=[message]))
+    assert site.report(tmp_path / "april").lines["not-picked-up"] == 3
+
+
 def test_the_files_are_named_with_their_digests_and_are_for_their_owner_alone(
     site: Site, tmp_path: Path
 ) -> None:
