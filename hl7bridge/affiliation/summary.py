@@ -27,6 +27,7 @@ from hl7bridge.affiliation.facts import (
     Medicine,
     ObservationFact,
     PersonFact,
+    PrescriptionKey,
     VisitEvent,
     VisitFact,
     VisitKey,
@@ -293,9 +294,12 @@ def medicines_known(facts: Iterable[Fact], on: date) -> tuple[KnownMedicine, ...
     back to stock is its latest if none came after it.
     """
     told = history(facts, on)
+    filled: dict[PrescriptionKey, list[Fill]] = {}
+    for fill in told.fills:
+        filled.setdefault(fill.key.prescription, []).append(fill)
     found = []
     for prescription in told.prescriptions:
-        mine = [fill for fill in told.fills if fill.key.prescription == prescription.key]
+        mine = filled.get(prescription.key, [])
         dated = [(fill.sold or fill.filled or fill.returned, fill) for fill in mine]
         days = [day for day, _ in dated if day is not None]
         since = max([*days, *([prescription.ordered] if prescription.ordered else [])], default=None)

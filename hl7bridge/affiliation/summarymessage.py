@@ -151,8 +151,12 @@ def result_message(
     )
 
 
-def result_withdrawal_message(key: VisitKey, patient: Patient, envelope: Envelope, number: str) -> bytes:
-    """ORU^R01 that puts a sentence in the place of a withdrawn summary: OBX-11 = C under the same OBR-3, OBX-3 and OBX-4."""
+def result_withdrawal_message(
+    key: VisitKey, patient: Patient, envelope: Envelope, number: str, *, on: date | None = None
+) -> bytes:
+    """ORU^R01 that puts a sentence in the place of a withdrawn summary: OBX-11 = C under the same OBR-3, OBX-3 and OBX-4. `on` is the
+    day that the summary was of (OBR-7), so that whoever might have it then may hear of this.
+    """
     obx: dict[int, str | bytes] = {
         1: "1",
         2: "TX",
@@ -167,7 +171,7 @@ def result_withdrawal_message(key: VisitKey, patient: Patient, envelope: Envelop
             _header(envelope, "ORU", "R01", "ORU_R01"),
             _patient(patient),
             _visit(key, None),
-            segment("OBR", _request(number, envelope, "C")),
+            segment("OBR", {**_request(number, envelope, "C"), 7: day(on)}),
             segment("OBX", obx),
         ]
     )

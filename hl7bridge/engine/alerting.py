@@ -1,7 +1,8 @@
 """Alerts, for affiliates: which hold by each one's thresholds, and which of them it may be told.
 
-Nothing is told of a patient who has died, nor taken back; nothing that happened before `alerts_from`; nothing that the affiliate is
-not entitled to on its day; and no alert that names or rests on a medicine that is withheld from it. Refuses to know stores.
+Nothing is told of a patient who has died, nor taken back, and what still waits does not leave; nothing that happened before
+`alerts_from`; nothing that the affiliate is not entitled to on its day; and no alert that names or rests on a medicine that is
+withheld from it. Refuses to know stores.
 """
 
 from __future__ import annotations
@@ -80,8 +81,10 @@ class Alerting:
 
         if assessed.dead or not looked.person(configuration.authorities_but(name)).numbers:
             for each in told:
-                if each.state is State.TOLD and wrong(each):
-                    yield Telling(name, Step(Act.WITHDRAW, each.subject, each), self, looked, wrong=True)
+                misfiled = wrong(each)
+                if each.state is State.TOLD and (misfiled or assessed.dead):
+                    step = Step(Act.WITHDRAW, each.subject, each)
+                    yield Telling(name, step, self, looked, wrong=misfiled, quietly=not misfiled)
             return
         alerts = {self._subject(alert.subject): alert for alert in assessed.alerts}
         agreement, rows = Agreement(name, affiliate.agreement), looked.rows.get(name, ())
@@ -124,6 +127,10 @@ class Alerting:
             return alert_message(words, told.recipient, words.id + "W", at, WRONG_PATIENT, wrong_patient=True)
         why = why_withdrawn(words.alert, history(telling.looked.known.facts, date.max))
         return alert_message(words, told.recipient, words.id + "C", at, why)
+
+    def continues(self, told: Told) -> bool:
+        """An alert replaces none."""
+        return False
 
 
 def _of_another(looked: Looked, told: Told) -> bool:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from datetime import UTC, date, datetime, time
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
@@ -23,7 +24,7 @@ from hl7bridge.affiliation.people import Patient
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.tell import Findings, Teller
-from hl7bridge.store.base import Batch, DueLook, HeldPatient, Look, StoreError
+from hl7bridge.store.base import Batch, DueLook, HeldPatient, Look, StoreError, StoreFault
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
@@ -34,6 +35,8 @@ log = Logger(namespace="hl7bridge.programme")
 EVERY_S = 1.0
 #: Seconds after a fault of the store, or while nothing may be taken in.
 PAUSE_S = 1.0
+#: Seconds until a patient is looked at again of whom something could not be read or said.
+FAULT_S = 3600.0
 #: Patients of one page, and seconds of one slice of it.
 PAGE = 100
 SLICE_S = 0.005
@@ -124,9 +127,13 @@ class Programme:
         try:
             found = self.teller.findings(due.patient, self._today())
             held = self._held_since(found.known.patient)
-        except ValueError as error:  # a fact in a format that this version does not know
-            self._say.error("a patient cannot be looked at: {error}", error=str(error))
-            self._looks.append(Look(due.patient, due.news, None))
+        except StoreError:
+            raise
+        except (
+            Exception
+        ) as error:  # what is kept in a format that this version does not know, or a fault of ours
+            self._say.error("a patient cannot be looked at: {error}", error=_where(error))
+            self._looks.append(self._later(due))
             return
         keys = found.known.patient.keys
         if self._seen.intersection(keys):
@@ -160,7 +167,13 @@ class Programme:
             if left:
                 return
             self._open -= 1
-            if faults:
+            if faults and all(isinstance(each, StoreFault) for each in faults):
+                # The same would be refused again, and those who cannot be told of must not keep the others waiting.
+                self._say.error(
+                    "what follows of a patient's facts cannot be kept: {error}", error=str(faults[0])
+                )
+                self._looks.append(self._later(due))
+            elif faults:
                 self._faulted = True
                 self._say.warn(
                     "what follows of a patient's facts was not kept: {error}", error=str(faults[0])
@@ -175,6 +188,8 @@ class Programme:
                 self.teller.tell(telling, told)
             except StoreError as error:
                 told(error)
+            except Exception as error:
+                told(StoreFault(_where(error)))
 
     def _done(self) -> None:
         """The page ends when all that it told is durable: then its patients' next looks are written, and the next page follows."""
@@ -202,8 +217,17 @@ class Programme:
         zone = self._engine.configuration.engine.programme_zone or UTC
         return datetime.fromtimestamp(self._engine.wall_us() / 1e6, zone).date()
 
+    def _later(self, due: DueLook) -> Look:
+        return Look(due.patient, due.news, self._engine.wall_us() + int(FAULT_S * 1e6))
+
     def _due_us(self, day: date | None) -> int | None:
         if day is None:
             return None
         zone = self._engine.configuration.engine.programme_zone or UTC
         return int(datetime.combine(day, time(), zone).timestamp() * 1e6)
+
+
+def _where(error: Exception) -> str:
+    """What went wrong and where, without a patient's data, which an exception's own words may hold."""
+    places = extract_tb(error.__traceback__)
+    return type(error).__name__ + (f" in {places[-1].name}, line {places[-1].lineno}" if places else "")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -49,7 +49,9 @@ PHARMACY: Final = "pharmacy"
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    """What is kept of a summary that was sent: enough to replace it or to take it back. `first` is OBR-3 of an ORU."""
+    """What is kept of a summary that was sent: enough to replace it or to take it back. `first` is OBR-3 of an ORU. `before` is the
+    document that it took the place of, and when that was sent.
+    """
 
     number: str
     first: str
@@ -59,6 +61,7 @@ class _Sent:
     person: PersonFact
     as_oru: bool
     reader: Recipient | None
+    before: tuple[str, datetime] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,27 +138,28 @@ class Summarising:
         """By fax or mail. One who was told before goes on being told, so that no correction is lost."""
         providers = configuration.engine.providers
         by_npi: dict[str, dict[int, _Wanted]] = {}
+        everyone: dict[int, _Wanted] = {}
         tellable: set[int] = set()
         for visit in ended:
             physician = visit.primary_care
             reader = None if physician is None else configuration.providers.get(physician.npi)
-            if reader is None or reader.kind is None:
-                continue
             made = summary(
                 visit,
                 looked.known.facts,
                 withheld=_withheld(configuration, frozenset() if providers is None else providers.withhold),
             )
             subject = self._subject(made.subject)
-            by_npi.setdefault(reader.npi, {})[subject] = _Wanted(made, physician, False, reader)
+            everyone[subject] = _Wanted(made, physician, False, reader)
+            if reader is None or reader.kind is None:
+                continue
+            by_npi.setdefault(reader.npi, {})[subject] = everyone[subject]
             if providers is None or visit.ended.day < providers.begin or visit.key in reached:
                 continue
             if not _hidden(visit, looked.known, providers.withhold, configuration):
                 tellable.add(subject)
         known = {name.partition("/")[2] for name in looked.told if name.startswith("provider/")}
-        everyone = {subject: wanted for mine in by_npi.values() for subject, wanted in mine.items()}
         for npi in sorted(known | by_npi.keys()):
-            # A visit that now names another physician is not withdrawn from the one who has its summary.
+            # A visit that now names another physician, or one whom nothing reaches, is not withdrawn from who has its summary.
             mine = by_npi.get(npi, {})
             hidden = configuration.authorities_but("")
             yield from self._steps(looked, f"provider/{npi}", everyone | mine, tellable & mine.keys(), hidden)
@@ -192,7 +196,8 @@ class Summarising:
 
         wanted: _Wanted = telling.about
         before = telling.step.told if telling.step.act is Act.REPLACE else None
-        replaced = None if before is None else _unpacked(before.data)
+        last = None if before is None else _unpacked(before.data)
+        there = None if last is None else _there(last, telling.lost)
         made, known = wanted.summary, telling.looked.known
         person = telling.looked.person(configuration.authorities_but(telling.recipient))
         patient = Patient(person.numbers, person)
@@ -203,17 +208,17 @@ class Summarising:
             _letterhead(configuration),
             document,
             made=at,
-            replaces=None if replaced is None else Replaced(replaced.number, replaced.sent),
+            replaces=None if there is None else Replaced(*there),
         )
         envelope = Envelope(
-            document[:18] + ("F" if replaced is None else "R"),
+            document[:18] + ("F" if there is None else "R"),
             at,
             _addressed(telling.recipient, wanted.reader),
         )
         if wanted.as_oru:
-            first = document if replaced is None else replaced.first
+            first = document if last is None or there is None else last.first
             raw = result_message(
-                made, patient, pdf, envelope, first, corrects=replaced is not None, copy_to=wanted.copy_to
+                made, patient, pdf, envelope, first, corrects=there is not None, copy_to=wanted.copy_to
             )
         else:
             first = document
@@ -223,11 +228,13 @@ class Summarising:
                 pdf,
                 envelope,
                 document,
-                replaces=None if replaced is None else replaced.number,
+                replaces=None if there is None else there[0],
                 copy_to=wanted.copy_to,
                 recipient=wanted.reader,
             )
-        sent = _Sent(document, first, at, made.visit.key, made.day, person, wanted.as_oru, wanted.reader)
+        sent = _Sent(
+            document, first, at, made.visit.key, made.day, person, wanted.as_oru, wanted.reader, there
+        )
         told = telling.step.told
         patient_key = _key_of(known, made.visit.key) if told is None else told.patient
         return Words(raw, _packed(sent), _digest(made), patient_key)
@@ -239,11 +246,18 @@ class Summarising:
         sent = _unpacked(told.data)
         patient = Patient(sent.person.numbers, sent.person)
         envelope = Envelope(sent.number[:18] + "C", at, _addressed(told.recipient, sent.reader))
+        there = _there(sent, telling.lost)
+        if there is not None:
+            sent = replace(sent, number=there[0], sent=there[1])
         if sent.as_oru:
-            return result_withdrawal_message(sent.key, patient, envelope, sent.first)
+            return result_withdrawal_message(sent.key, patient, envelope, sent.first, on=sent.day)
         if sent.reader is None:
             return withdrawal_message(sent.key, patient, envelope, sent.number, on=sent.day)
         return self._withdrawal_page(sent, patient, envelope, told, configuration)
+
+    def continues(self, told: Told) -> bool:
+        """Whether it replaced an earlier version. Raises ValueError."""
+        return _unpacked(told.data).before is not None
 
     def _withdrawal_page(
         self, sent: _Sent, patient: Patient, envelope: Envelope, told: Told, configuration: Configuration
@@ -295,6 +309,11 @@ def _of_another(looked: Looked, told: Told) -> bool:
     sent = _unpacked(told.data)
     mine = {fact.visit for fact in looked.known.facts if isinstance(fact, VisitFact)}
     return any(map(looked.is_another, sent.person.numbers)) or sent.key not in mine
+
+
+def _there(sent: _Sent, lost: bool) -> tuple[str, datetime] | None:
+    """The document that a recipient has, and when it was sent: the last, or where that is `lost`, the one before it, if any."""
+    return sent.before if lost else (sent.number, sent.sent)
 
 
 def _addressed(recipient: str, reader: Recipient | None) -> str:
@@ -356,6 +375,7 @@ def _packed(sent: _Sent) -> bytes:
         packed(sent.person).decode("utf-8", "surrogatepass"),
         int(sent.as_oru),
         None if sent.reader is None else astuple(sent.reader),
+        None if sent.before is None else [sent.before[0], sent.before[1].isoformat()],
     ]
     text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
     return MARK + text.encode("utf-8", "surrogatepass")
@@ -370,6 +390,7 @@ def _unpacked(data: bytes) -> _Sent:
     if not isinstance(person, PersonFact):
         raise ValueError("a summary is kept without its patient")
     reader = None if v[8] is None else Recipient(*v[8])
+    before = v[9] if len(v) > 9 else None  # not kept at first
     return _Sent(
         v[0],
         v[1],
@@ -379,4 +400,5 @@ def _unpacked(data: bytes) -> _Sent:
         person,
         bool(v[7]),
         reader,
+        None if before is None else (before[0], datetime.fromisoformat(before[1]).astimezone(UTC)),
     )

@@ -11,6 +11,7 @@ Raises the kinds of StoreError.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -33,6 +34,7 @@ from hl7bridge.store.base import (
     DeliveryChange,
     DeliveryRow,
     DeliveryStatus,
+    MessageQuery,
     MessageStatus,
     NewMessage,
     NoticeRow,
@@ -48,6 +50,8 @@ log = Logger(namespace="hl7bridge.programme")
 WITHDRAWN = "taken back before it left: what it says no longer holds"
 #: What a delivery is that no hospital has accepted, unless it may be one without our knowing.
 _NOT_TAKEN = (DeliveryStatus.QUEUED, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
+#: Replays of one message that are looked through.
+MOST_REPLAYS = 1000
 #: Called when a step is durable, or with the error that kept it from being so.
 WhenDone = Callable[[StoreError | None], None]
 
@@ -99,14 +103,27 @@ class Teller:
         """Makes one step; `done` is told when it is durable, perhaps at once."""
         told = telling.step.told
         if telling.step.act is not Act.WITHDRAW:
+            if telling.step.act is Act.REPLACE and told is not None:
+                # A roster or an operator may have kept back what it would replace, or the recipient was in shadow.
+                telling = replace(telling, lost=self._stuck(told, DeliveryStatus.CANCELLED))
             self._say(telling, done)
             return
         assert told is not None
-        waiting = self._unsent(told)
-        if waiting is None:
-            self._unsay(telling, told, done)
+        if telling.speaker.continues(told):
+            # Whatever became of this version, one before it may be there.
+            lost = self._stuck(told, DeliveryStatus.CANCELLED, DeliveryStatus.FAILED)
+            self._unsay(replace(telling, lost=lost), told, done)
+        elif self._unsent(told) is not None:
+            self._cancel(telling, told, done)
         else:
-            self._cancel(telling, told, waiting, done)
+            self._gone(telling, told, done)
+
+    def _gone(self, telling: Telling, told: Told, done: WhenDone) -> None:
+        """What is over has left, or may have."""
+        if telling.quietly:
+            done(None)
+        else:
+            self._unsay(telling, told, done)
 
     def _say(self, telling: Telling, done: WhenDone) -> None:
         before = telling.step.told
@@ -193,25 +210,38 @@ class Teller:
     # -- what never left -------------------------------------------------------------------------------------------------
 
     def _unsent(self, told: Told) -> list[DeliveryRow] | None:
-        """The deliveries of an alert if no hospital has taken it; None if one may know it."""
-        detail = self._engine.store.message(told.message_id)
+        """The deliveries of a message, and of its replays, if no hospital has taken any; None if one may know it."""
+        store = self._engine.store
+        detail = store.message(told.message_id)
         if detail is None:
             return None
-        for row in detail.deliveries:
+        rows = list(detail.deliveries)
+        for replay in store.messages(MessageQuery(original=told.message_id), None, MOST_REPLAYS):
+            more = store.message(replay.id)
+            rows += [] if more is None else more.deliveries
+        for row in rows:
             if row.possible_duplicate or row.status not in _NOT_TAKEN:
                 return None
             delivery = self._engine.deliveries.get(row.destination)
             if delivery is not None and not delivery.queue.cancellable(row.id):
                 return None
-        return detail.deliveries
+        return rows
 
-    def _cancel(self, telling: Telling, told: Told, before: list[DeliveryRow], done: WhenDone) -> None:
+    def _stuck(self, told: Told, *statuses: DeliveryStatus) -> bool:
+        """Whether a message reached nobody, and all that was to be sent of it ended with one of these statuses."""
+        rows = self._unsent(told)
+        return rows is not None and all(row.status in statuses for row in rows)
+
+    def _cancel(self, telling: Telling, told: Told, done: WhenDone) -> None:
         engine = self._engine
         cancelled: list[DeliveryRow] = []
+        left = False
 
         def work() -> None:
+            nonlocal left
             rows = self._unsent(told)
             if rows is None:
+                left = True
                 return
             cancelled.extend(row for row in rows if row.status is not DeliveryStatus.CANCELLED)
             now_us = engine.wall_us()
@@ -223,9 +253,11 @@ class Teller:
             engine.store.commit(Batch(changes=changes, notices=[notice]))
 
         def kept(_: object, error: StoreError | None) -> None:
-            if error is not None or (before and not cancelled and self._unsent(told) is None):
-                # It left meanwhile: then it is taken back like any other.
-                done(error) if error is not None else self._unsay(telling, told, done)
+            if error is not None:
+                done(error)
+                return
+            if left:  # meanwhile: then it is taken back like any other
+                self._gone(telling, told, done)
                 return
             for row in cancelled:
                 delivery = engine.deliveries.get(row.destination)

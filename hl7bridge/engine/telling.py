@@ -57,7 +57,8 @@ class Words(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Telling:
     """One step for one recipient, and whose it is; `about` is what the speaker needs to make it. `wrong`: it takes back what was
-    told of a patient who turned out to be another one.
+    told of a patient who turned out to be another one. `quietly`: it is taken back only where it has not left. `lost`: what was told
+    last reached nobody.
     """
 
     recipient: str
@@ -66,6 +67,8 @@ class Telling:
     looked: Looked
     about: Any = None
     wrong: bool = False
+    quietly: bool = False
+    lost: bool = False
 
 
 @dataclass(slots=True)
@@ -89,3 +92,6 @@ class Speaker(Protocol):
 
     def unsay(self, telling: Telling, configuration: Configuration, at: datetime) -> bytes:
         """The message of a WITHDRAW step."""
+
+    def continues(self, told: Told) -> bool:
+        """Whether what was told last took the place of something that was told before. Raises ValueError."""
