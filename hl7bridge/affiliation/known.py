@@ -6,12 +6,15 @@ Asks for what is kept through callables; refuses to know stores. Raises ValueErr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, Protocol
 
 from hl7bridge.affiliation.factdata import unpacked
 from hl7bridge.affiliation.facts import Fact, FillFact, FillKey, PatientNumber, PersonFact
 from hl7bridge.affiliation.people import Patient, PersonSaid, Verdict, patient_of
+
+#: More than this is told of a test patient or of a number that everybody bears; to conclude from it would hold up everybody else.
+MOST_FACTS: Final = 3_000
 
 
 class KeptFact(Protocol):
@@ -113,4 +116,7 @@ def known_of(
         return [Verdict(each.other, each.same, each.message_id) for each in verdicts(key)]
 
     patient = patient_of(key, aliases, persons, settled)
-    return Known(patient, tuple(said(patient.keys)))
+    found = tuple(said(patient.keys))
+    if patient.held is None and len(found) > MOST_FACTS:
+        patient = replace(patient, held="more is told of this number than of any patient")
+    return Known(patient, found)

@@ -7,11 +7,13 @@ reason in words that name no patient and no code, or None.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
 from hl7bridge.affiliation.agreement import Agreement, covered, entitled_by
 from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.folder import is_yaml
+from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.channel.withhold import DOCUMENT
 from hl7bridge.engine.about import About
 from hl7bridge.engine.identity import StoredRoster, day
@@ -19,6 +21,9 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import BODY_BITS, StoreReader
+
+#: Tables that say what is withheld, and what products are made of.
+_TABLES = frozenset({"withheld.csv", "medicines.csv", "ingredients.csv"})
 
 
 class Releasing:
@@ -77,7 +82,7 @@ class Releasing:
     def _withheld(self, destination: str, about: About, payload: bytes, today: date) -> str | None:
         privacy = self.configuration.privacies.get(destination)
         if privacy is None or not privacy.categories:
-            return None
+            return self._provider_withheld(destination, about)
         raw = self._store.body(about.message_id << BODY_BITS)
         try:
             leaving, came = Message(payload), Message(raw)
@@ -87,4 +92,36 @@ class Releasing:
         if reason == DOCUMENT:  # what its source may lift; seldom, so the store is asked now
             detail = self._store.message(about.message_id)
             reason = privacy.refusal(leaving, None if detail is None else detail.row.source)
+            if reason is None and detail is not None:
+                reason = self._composed_before(detail.row.version)
         return reason or privacy.refusal_of_came(leaving, came, day(about.event_date) or today)
+
+    def _provider_withheld(self, destination: str, about: About) -> str | None:
+        """The same for the outboxes of those who have no affiliation, where `providers:` withholds."""
+        settings, wish = self.configuration.destinations[destination], self.configuration.engine.providers
+        if wish is None or not wish.withhold or (settings.documents is None and settings.smtp is None):
+            return None
+        detail = self._store.message(about.message_id)
+        if detail is None or detail.row.source != PROGRAMME:
+            return None
+        return self._composed_before(detail.row.version)
+
+    def _composed_before(self, version: str) -> str | None:
+        """Why a document that the programme composed under a version must not leave now, or None: nobody can look into it, so it
+        leaves only while what is withheld, and how that is recognised, stands as it stood then.
+        """
+        if version == self.configuration.version:
+            return None
+        kept = self._store.configuration(version)
+        if kept is not None and _withholding(kept.files) == _withholding(self.configuration.files):
+            return None
+        return "withheld: it was composed before the rules of what is withheld changed"
+
+
+def _withholding(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files that bear on what is withheld."""
+    return {
+        path: data
+        for path, data in files.items()
+        if path.rpartition("/")[2] in _TABLES or (is_yaml(path) and b"withhold" in data)
+    }

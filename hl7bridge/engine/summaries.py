@@ -153,8 +153,11 @@ class Summarising:
             if reader is None or reader.kind is None:
                 continue
             by_npi.setdefault(reader.npi, {})[subject] = everyone[subject]
-            if providers is None or visit.ended.day < providers.begin or visit.key in reached:
+            has = {each.subject for each in looked.told_by(MARK, f"provider/{reader.npi}")}
+            if providers is None or visit.ended.day < providers.begin:
                 continue
+            if visit.key in reached and subject not in has:
+                continue  # whoever has it gets its corrections, even if an affiliate is told now
             if not _hidden(visit, looked.known, providers.withhold, configuration):
                 tellable.add(subject)
         known = {name.partition("/")[2] for name in looked.told if name.startswith("provider/")}

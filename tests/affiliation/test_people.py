@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.facts import PersonFact
+from hl7bridge.affiliation.factdata import packed
+from hl7bridge.affiliation.facts import PersonFact, StayFact
+from hl7bridge.affiliation.known import MOST_FACTS, known_of
 from hl7bridge.affiliation.people import (
     MOST_IDENTIFIERS,
     Patient,
@@ -51,6 +54,14 @@ class Known:
             ],
             lambda asked: self.verdicts.get(asked, []),
         )
+
+
+class Kept(NamedTuple):
+    """A fact as a store keeps it."""
+
+    patient: int
+    message_id: int
+    data: bytes
 
 
 def test_a_chain_of_pairs_is_one_patient_from_wherever_it_is_asked() -> None:
@@ -172,3 +183,11 @@ def test_a_patient_is_the_same_from_every_number_whatever_was_settled(
 
 def test_nobody_contradicts_nothing() -> None:
     assert contradiction([]) is None
+
+
+def test_of_whom_more_is_told_than_of_any_patient_nothing_is_concluded() -> None:
+    day = date(2026, 1, 1)
+    rows = [Kept(7, 1, packed(StayFact(f"V{number}", day, None))) for number in range(MOST_FACTS + 1)]
+    assert known_of(7, lambda key: [], lambda keys: rows[:-1], lambda key: []).patient.held is None
+    held = known_of(7, lambda key: [], lambda keys: rows, lambda key: []).patient.held
+    assert held == "more is told of this number than of any patient"

@@ -14,7 +14,7 @@ from hl7bridge.hl7 import conformance
 from hl7bridge.hl7.message import Message
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
-from tests.engine.site import deliveries, send
+from tests.engine.site import act, deliveries, send
 
 Site = Callable[..., World]
 NPI = "1234567893"
@@ -267,3 +267,60 @@ def test_a_category_that_providers_shall_not_get_and_that_is_not_known_is_a_mist
     assert mistake.place.startswith("hl7bridge.yaml:2:")
     assert "there is no category 'hvi'" in mistake.what
     assert "hiv" in (mistake.hint or "")
+
+
+@pytest.mark.parametrize("destination", ["medstar", "fax"])
+def test_a_summary_that_waits_does_not_leave_once_its_content_is_withheld(
+    clinic: Site, destination: str
+) -> None:
+    table = {"tables/withheld.csv": "category,system,code\nhiv,LN,68961-2\n"}
+    mine = ROSTER if destination == "medstar" else ROSTER.replace("7,", "9,")
+    world = clinic(tables=table, roster=mine, affiliates__medstar=MEDSTAR)
+    act(world, "hold", destination)
+    send(world, result("091500", "1", code="68961-2"), visit("A03", "094800"))
+    world.run(120)
+    if destination == "medstar":
+        (world.folder / "affiliates/medstar.yaml").write_text(MEDSTAR + "withhold: [hiv]\n")
+    else:
+        text = ENGINE.replace("{from: 2026-01-01}", "{from: 2026-01-01, withhold: [hiv]}")
+        (world.folder / "hl7bridge.yaml").write_text(text)
+    assert world.engine is not None
+    list(world.engine.reload())
+    act(world, "release", destination)
+    world.run(30)
+    [row] = [row for row in deliveries(world) if row.destination == destination]
+    assert (row.status.name, row.reason) == (
+        "CANCELLED",
+        "withheld: it was composed before the rules of what is withheld changed",
+    )
+    assert documents(world) == faxes(world) == []
+
+
+def test_a_summary_that_waits_leaves_after_a_reload_that_is_about_something_else(clinic: Site) -> None:
+    world = clinic(tables=WITHHELD, affiliates__medstar=MEDSTAR + "withhold: [other]\n")
+    act(world, "hold", "medstar")
+    send(world, visit("A03", "094800"))
+    world.run(120)
+    (world.folder / "clinic.yaml").write_text(CLINIC + "# a remark\n")
+    assert world.engine is not None
+    list(world.engine.reload())
+    act(world, "release", "medstar")
+    world.run(30)
+    assert kinds(world) == ["MDM^T02"]
+
+
+def test_who_has_a_summary_by_fax_gets_its_correction_though_an_affiliate_is_told_by_then(
+    clinic: Site,
+) -> None:
+    world = clinic(roster=ROSTER.replace("7,", "9,"))
+    send(world, visit("A03", "094800"))
+    world.run(120)
+    (world.folder / "rosters/medstar.csv").write_text(
+        ROSTER + ROSTER.split("\n")[1].replace("7,", "9,") + "\n"
+    )
+    assert world.engine is not None
+    list(world.engine.reload())
+    send(world, result("101500", "5.9"))
+    world.run(120)
+    assert kinds(world) == ["MDM^T02"]
+    assert [("5.9" in fax) for fax in faxes(world)] == [False, True]

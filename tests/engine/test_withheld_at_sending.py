@@ -114,7 +114,9 @@ def test_what_was_filtered_when_it_was_decided_leaves_after_a_restart(queued: Wo
     assert ends(queued) == [SENT, ("CANCELLED", "withheld: hiv")]
 
 
-def test_a_document_of_the_programme_leaves(queued: World) -> None:
+def test_a_document_of_the_programme_leaves_only_under_the_rules_by_which_it_was_composed(
+    queued: World,
+) -> None:
     summary = order("a", more=DOCUMENT).replace(b"|HUB|HUB|", b"|HUB|rush|")
     kept: list[object] = []
     queued.engine.programme.teller.enter(summary, None, kept.append)
@@ -123,7 +125,12 @@ def test_a_document_of_the_programme_leaves(queued: World) -> None:
     list(queued.engine.reload())
     act(queued, "release", "rush")
     assert queued.run(10, queued.settled)
-    assert ends(queued) == [SENT]
+    assert ends(queued) == [
+        ("CANCELLED", "withheld: it was composed before the rules of what is withheld changed")
+    ]
+    queued.engine.programme.teller.enter(summary.replace(b"|a|", b"|b|"), None, kept.append)
+    assert queued.run(10, lambda: queued.settled() and len(kept) == 2)
+    assert ends(queued)[1] == SENT
 
 
 def test_what_was_withheld_is_not_sent_as_it_was_even_when_nothing_is_withheld_any_more(
