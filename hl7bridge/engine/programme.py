@@ -5,7 +5,7 @@ process, and nobody needs to have been here on that day: what is told is worked 
 start, and after facts came, it waits a while for those that belong to them (`programme: settle`): feeds that were held up send what
 they have.
 
-One page of patients at a time, in slices, so that messages go first: a quarter of the time while there are any. A patient's next
+One page of patients at a time, in slices, so that messages go first: a ninth of the time while there are any. A patient's next
 look is written when all that was told of the patient is durable; what was not is found again by the next look.
 
 Raises nothing.
@@ -41,7 +41,7 @@ FAULT_S = 3600.0
 PAGE = 100
 SLICE_S = 0.005
 #: While messages come, so many times a slice's length is left to them.
-SHARE = 3
+SHARE = 8
 
 
 class Programme:
