@@ -159,7 +159,7 @@ class DocumentOutbox:
         for name, end in ended.items():
             waiting = self._waiting.pop(name, None)
             if waiting is not None and not self._stopped:
-                self._answered(waiting.token, end.code, end.why, None)
+                self._answered(waiting.token, end.code, end.why, end.said.encode() or None)
         self._wake()
         if ended:
             self._ready()
@@ -192,10 +192,14 @@ class Found(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """How a document's way through the outbox ended: a code of table 0008, or None where that is not known, and why."""
+    """How a document's way through the outbox ended: a code of table 0008, or None where that is not known, and why.
+
+    `said` is the gateway's own words: kept with the attempt, and in no log, since nobody knows what is in them.
+    """
 
     code: str | None
     why: str | None
+    said: str = ""
 
 
 def lay(folder: Path, name: str, compose: Callable[[], Outgoing], now_s: float) -> Found:
@@ -252,7 +256,7 @@ def look(folder: Path, names: Iterable[str], late: frozenset[str]) -> dict[str, 
         elif f"{name}.{FAILED}" in there:
             reason = _reason(folder / f"{name}.{FAILED}" / "reason")
             os.rename(folder / f"{name}.{FAILED}", folder / f"{name}.{REFUSED}")
-            ended[name] = Ended("AE", f"the gateway failed{f': {reason}' if reason else ''}")
+            ended[name] = Ended("AE", "the gateway failed", reason)
         elif f"{name}.{READY}" in there:
             if name in late and _taken_back(folder, name):
                 ended[name] = Ended("AE", "no gateway has claimed it in time")

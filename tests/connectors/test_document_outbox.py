@@ -27,9 +27,14 @@ class Bench:
         self.clock = Clock()
         self.clock.advance(1_000_000)
         self.answers: list[tuple[Any, str | None, str | None]] = []
+        self.said: list[bytes] = []
         self.composed = 0
         self.how: dict[str, Any] = {"confirm_within_s": 3 * DAY, **how}
         self.outbox = self.made()
+
+    def _note(self, token: Any, code: str | None, why: str | None, answer: bytes | None) -> None:
+        self.answers.append((token, code, why))
+        self.said += [] if answer is None else [answer]
 
     def made(self) -> DocumentOutbox:
         """The outbox, as after a start."""
@@ -42,7 +47,7 @@ class Bench:
             self.clock,
             self.clock.seconds,
             confirm_within_s=self.how["confirm_within_s"],
-            answered=lambda token, code, why, answer: self.answers.append((token, code, why)),
+            answered=self._note,
             ready=lambda: None,
         )
 
@@ -121,7 +126,8 @@ def test_a_failure_is_told_with_its_reason_but_no_numbers_and_another_attempt_us
     here.gateway("ready", "claimed")
     here.gateway("claimed", "failed", "line busy at 555 0142\nsecond line")
     here.look()
-    assert here.answers == [(7, "AE", "the gateway failed: line busy at ### ####")]
+    assert here.answers == [(7, "AE", "the gateway failed")], "a log says no more"
+    assert here.said == [b"line busy at ### ####"]
     assert here.there == ["7.refused"]
     here.send()
     assert here.there == ["7.ready"]
