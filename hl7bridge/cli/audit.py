@@ -124,25 +124,41 @@ def head(data: Path, as_json: bool) -> None:
 @click.option("--until", "until_us", type=Moment(), help="Before that.")
 @click.option("--operator", help="Only what this operator did or looked at.")
 @click.option(
+    "--patient", help="NUMBER^AUTHORITY: only what concerns this patient, views too; is itself a view."
+)
+@click.option(
     "--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only these; may be given again."
 )
 @click.option("--limit", default=200, show_default=True, help="The most records, the newest; 0 for all.")
+@unrecorded_option
 @json_option
 def list_(
     data: Path,
     since_us: int | None,
     until_us: int | None,
     operator: str | None,
+    patient: str | None,
     kinds: tuple[str, ...],
     limit: int,
+    unrecorded: bool,
     as_json: bool,
 ) -> None:
-    """List the audit trail, oldest first. Patients stand in it as keyed hashes; `disclosures` finds what concerns one."""
+    """List the audit trail, oldest first. Patients stand in it as keyed hashes; --patient finds what concerns one.
+
+    Kinds: sent (a disclosure), answered (the hospital got it and said no), maybe (it may have got it), refused, view, act; begin and
+    cut tell where the trail begins and what retention removed.
+    """
     with Operations(data) as operations:
+        keys: set[int] = set()
+        if patient is not None:
+            keys = set(operations.known_as(patient).keys)
+            tell_view(operations, "audit list", patients=sorted(keys), unrecorded=unrecorded)
         found = (
             record
             for record in _read(operations.trail(since_us, until_us))
-            if (operator is None or record.operator == operator) and (not kinds or record.kind in kinds)
+            if (operator is None or record.operator == operator)
+            and (not kinds or record.kind in kinds)
+            and (patient is None or not keys.isdisjoint(record.patients))
         )
         shown = deque(found, limit or None)
     if as_json:
