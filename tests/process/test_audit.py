@@ -158,7 +158,7 @@ def test_views_are_told_with_and_without_an_engine_and_a_replay_is_an_act(site: 
     assert site.rows("audit", "list", "--until", "1d") == []
     assert site.rows("audit", "list", "--since", "2100-01-01") == []
     looked = site.rows("audit", "list", "--patient", "7^RETAIL", "--kind", "view")
-    assert [view["verb"] for view in looked] == [*verbs, "audit list"], (
+    assert [view["verb"] for view in looked] == [*verbs, "disclosures", "audit list"], (
         "who looked at this patient, this look too"
     )
     assert site.rows("audit", "list", "--patient", "8^RETAIL", "--kind", "sent") == []
