@@ -16,13 +16,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hl7bridge.affiliation.case import Alert, Kind
 from hl7bridge.affiliation.factdata import packed, unpacked
 from hl7bridge.affiliation.facts import FillKey, Medicine, PersonFact, PrescriptionKey
-from hl7bridge.hl7.delimiters import STANDARD
-from hl7bridge.hl7.escape import escape
+from hl7bridge.affiliation.written import day, header, message, repeated, segment, stamp, written
 
 #: The system of our own codes (table 0396: 99zzz is a local one).
 SYSTEM: Final = "99HL7BRIDGE"
@@ -37,7 +36,7 @@ _TITLES: Final = {
 #: The first byte of what is kept of an alert.
 MARK: Final = b"\x00"
 #: NPI's place among the object identifiers.
-_NPI: Final = "&2.16.840.1.113883.4.6&ISO"
+_NPI: Final = ("", "2.16.840.1.113883.4.6", "ISO")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,65 +69,76 @@ def alert_message(
     alert = told.alert
     whole = "F" if withdrawn is None else "C"
     status = "W" if wrong_patient else whole
-    moment = at.strftime("%Y%m%d%H%M%S%z")
-    day = _day(alert.day)
-    provider = "" if told.npi is None else _text(told.npi) + "^" * 8 + _NPI + "^^^^NPI"
-    name = f"{_text(told.id)}^HL7BRIDGE"
-    what = f"{alert.kind.value}^{title(alert.kind)}^{SYSTEM}"
-    lines = [
-        f"MSH|^~\\&|HL7BRIDGE|HUB||{_text(recipient)}|{moment}||ORU^R01^ORU_R01|{control_id}|P|2.5.1||||||UNICODE UTF-8",
+    moment, on = stamp(at), day(alert.day)
+    provider = b"" if told.npi is None else written((told.npi, *[""] * 7, _NPI, "", "", "", "NPI"))
+    name = written((told.id, "HL7BRIDGE"))
+    what = _code(alert.kind.value, title(alert.kind))
+    done = "CM" if withdrawn is None else "CA"
+    segments = [
+        header(
+            {
+                3: "HL7BRIDGE",
+                4: "HUB",
+                6: recipient,
+                7: moment,
+                9: written(("ORU", "R01", "ORU_R01")),
+                10: control_id,
+                11: "P",
+                12: "2.5.1",
+                18: "UNICODE UTF-8",
+            }
+        ),
         pid(told.person),
-        _segment("ORC", {1: "RE", 3: name, 5: "CM" if withdrawn is None else "CA", 9: moment, 12: provider}),
-        _segment("OBR", {1: "1", 3: name, 4: what, 7: day, 16: provider, 22: moment, 25: whole}),
+        segment("ORC", {1: "RE", 3: name, 5: done, 9: moment, 12: provider}),
+        segment("OBR", {1: "1", 3: name, 4: what, 7: on, 16: provider, 22: moment, 25: whole}),
     ]
-    for number, (kind, code, sub, value, units, flag) in enumerate(_observations(alert, withdrawn), 1):
-        fields = {1: str(number), 2: kind, 3: code, 4: sub, 5: value, 6: units, 8: flag, 11: status, 14: day}
-        lines.append(_segment("OBX", fields))
-    return "".join(line + "\r" for line in lines).encode("utf-8", "replace")
+    for number, each in enumerate(_observations(alert, withdrawn), 1):
+        fields: dict[int, str | bytes] = {1: str(number), 2: each.type, 3: each.code, 4: str(each.sub)}
+        fields |= {5: each.value, 6: each.units, 8: each.flag, 11: status, 14: on}
+        segments.append(segment("OBX", fields))
+    return message(segments)
 
 
-def pid(person: PersonFact) -> str:
+def pid(person: PersonFact) -> bytes:
     """The PID of a person under all known numbers, without the segment's end."""
-    numbers = "~".join(
-        f"{_text(each.number)}^^^{_text(each.authority)}^{_text(each.kind)}" for each in person.numbers
-    )
-    name = f"{_text(person.family)}^{_text(person.given)}"
-    birth = "" if person.birth is None else _day(person.birth)
-    return _segment("PID", {1: "1", 3: numbers, 5: name, 7: birth, 8: _text(person.sex)})
+    numbers = repeated([written((each.number, "", "", each.authority, each.kind)) for each in person.numbers])
+    name = written((person.family, person.given))
+    return segment("PID", {1: "1", 3: numbers, 5: name, 7: day(person.birth), 8: person.sex})
 
 
-def _observations(alert: Alert, withdrawn: str | None) -> Iterable[tuple[str, str, str, str, str, str]]:
-    """(OBX-2, OBX-3, OBX-4, OBX-5, OBX-6, OBX-8) of each."""
+class _Observation(NamedTuple):
+    """OBX-2, OBX-3, OBX-4, OBX-5, OBX-6 and OBX-8."""
+
+    type: str
+    code: bytes
+    sub: int
+    value: str | bytes
+    units: str = ""
+    flag: str = ""
+
+
+def _observations(alert: Alert, withdrawn: str | None) -> Iterable[_Observation]:
     reason, flag = (alert.reason, "A") if withdrawn is None else (withdrawn, "")
-    yield "TX", f"{alert.kind.value}^{title(alert.kind)}^{SYSTEM}", "1", _text(reason), "", flag
+    yield _Observation("TX", _code(alert.kind.value, title(alert.kind)), 1, reason, flag=flag)
     if alert.value is not None:
-        code = f"days-covered^Proportion of days covered^{SYSTEM}"
-        yield "NM", code, "1", str(alert.value), "%", flag
+        code = _code("days-covered", "Proportion of days covered")
+        yield _Observation("NM", code, 1, str(alert.value), "%", flag)
     if alert.class_:
-        yield "ST", f"class^Class of medicines^{SYSTEM}", "1", _text(alert.class_), "", ""
+        yield _Observation("ST", _code("class", "Class of medicines"), 1, alert.class_)
     for number, medicine in enumerate(alert.medicines, 1):
-        value = f"{_text(medicine.code)}^{_text(medicine.text)}^{_text(medicine.system)}"
-        yield "CE", f"medicine^Medicine^{SYSTEM}", str(number), value, "", ""
+        value = written((medicine.code, medicine.text, medicine.system))
+        yield _Observation("CE", _code("medicine", "Medicine"), number, value)
     if alert.prescription is not None:
-        code = f"prescription^Prescription (store, number)^{SYSTEM}"
-        yield "ST", code, "1", _text(" ".join(alert.prescription)), "", ""
+        code = _code("prescription", "Prescription (store, number)")
+        yield _Observation("ST", code, 1, " ".join(alert.prescription))
     for number, fill in enumerate(alert.fills, 1):
         words = [*fill.prescription, fill.number, "" if fill.part is None else fill.part.isoformat()]
-        code = f"fill^Fill (store, prescription, number)^{SYSTEM}"
-        yield "ST", code, str(number), _text(" ".join(filter(None, words))), "", ""
+        code = _code("fill", "Fill (store, prescription, number)")
+        yield _Observation("ST", code, number, " ".join(filter(None, words)))
 
 
-def _segment(name: str, fields: dict[int, str]) -> str:
-    values = [fields.get(number, "") for number in range(1, max(fields) + 1)]
-    return "|".join([name, *values]).rstrip("|")
-
-
-def _text(text: str) -> str:
-    return escape(text.encode("utf-8", "replace"), STANDARD).decode()
-
-
-def _day(day: date) -> str:
-    return day.strftime("%Y%m%d")
+def _code(code: str, words: str) -> bytes:
+    return written((code, words, SYSTEM))
 
 
 # -- what is kept ------------------------------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def _leaving(configuration: Configuration, name: str) -> frozenset[str]:
     if privacy is None or privacy.share is None:
         return frozenset(_PID)
     nobody = PersonFact("N", "N", date(2000, 1, 1), "", (PatientNumber("1", "N", ""),))
-    message = Message(f"MSH|^~\\&|||||||ORU^R01||P|2.5.1\r{pid(nobody)}\r".encode())
+    message = Message(b"MSH|^~\\&|||||||ORU^R01||P|2.5.1\r" + pid(nobody) + b"\r")
     segment = privacy.share.reduced(message).first(b"PID")
     return frozenset(word for word, field in _PID.items() if segment is not None and segment.field(field))
 
