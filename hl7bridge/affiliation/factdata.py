@@ -37,7 +37,7 @@ from hl7bridge.affiliation.facts import (
 )
 
 #: Facts that are remembered.
-REMEMBERED: Final = 32_768
+REMEMBERED: Final = 65_536
 _PLAIN: Final = b"\x00"
 
 

@@ -28,7 +28,7 @@ from hl7bridge.channel.settings import Affiliate
 from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 
 #: A patient on nobody's roster is looked at again after so long: who is enrolled meanwhile is told what falls due after that.
-ENROLLED_WITHIN = timedelta(days=7)
+ENROLLED_WITHIN = timedelta(days=28)
 #: The scope under which alerts are told: they rest on what the pharmacies know.
 SCOPE = "pharmacy"
 
