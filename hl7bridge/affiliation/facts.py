@@ -31,7 +31,7 @@ class PrescriptionKey(NamedTuple):
 
 
 class FillKey(NamedTuple):
-    """One fill: its prescription, the fill number (RXD-1), and for a partial fill or its completion (RXD-33 = P or Q) its day."""
+    """One fill: its prescription, the fill number (RXD-1), and for one of several parts (RXD-33 = P, Q, T, B) its day."""
 
     prescription: PrescriptionKey
     number: str

@@ -47,6 +47,8 @@ _RESUMED: Final = frozenset({b"RL", b"OE", b"OR"})
 #: Codes that end a prescription unless the channel says otherwise, and those of them that end all to come.
 _ENDED: Final = frozenset({b"CA", b"OC", b"CR", b"DC", b"OD", b"DR"})
 _DISCONTINUED: Final = frozenset({b"DC", b"OD", b"DR"})
+#: RXD-33 of a fill that shares its number with others (table 0484): parts, and a trial with its balance; they add up.
+_PARTS: Final = frozenset({"P", "Q", "T", "B"})
 _NPI: Final = b"2.16.840.1.113883.4.6"
 _ORDERS: Final = frozenset({"RDE^O11", "RDE^O01", "RDE^O49"})
 _DISPENSES: Final = frozenset({"RDS^O13", "RDS^O01"})
@@ -339,7 +341,7 @@ class _Dispense(_Run):
     def fill(self) -> FillKey:
         """The fill, by RXD-1 and for a part of one (RXD-33) its day."""
         number = self.read.first(self.rxd, 1) or "1"
-        part = self.filled if self.read.first(self.rxd, 33).upper() in ("P", "Q") else None
+        part = self.filled if self.read.first(self.rxd, 33).upper() in _PARTS else None
         return FillKey(self.prescription, number.lstrip("0") or "0", part)
 
     def day(self) -> date | None:

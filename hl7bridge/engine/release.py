@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
-from hl7bridge.affiliation.agreement import Agreement, covered, entitled_by
+from hl7bridge.affiliation.agreement import NOT_ON_ROSTER, OPTED_OUT, Agreement, covered, entitled_by
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.folder import is_yaml
 from hl7bridge.channel.settings import PROGRAMME
@@ -22,6 +22,7 @@ from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import BODY_BITS, StoreReader
 
+COMPOSED_BEFORE = "withheld: it was composed before the rules of what is withheld changed"
 #: Tables that say what is withheld, and what products are made of.
 _TABLES = frozenset({"withheld.csv", "medicines.csv", "ingredients.csv"})
 
@@ -115,7 +116,16 @@ class Releasing:
         kept = self._store.configuration(version)
         if kept is not None and _withholding(kept.files) == _withholding(self.configuration.files):
             return None
-        return "withheld: it was composed before the rules of what is withheld changed"
+        return COMPOSED_BEFORE
+
+
+def consent_of(reason: str | None) -> bool:
+    """Whether a delivery that did not leave for this reason may be made anew later: its patient's place on the roster, the agreement,
+    or the rules of what is withheld stood in its way, and nobody's decision about this delivery.
+    """
+    return reason in (OPTED_OUT, NOT_ON_ROSTER, COMPOSED_BEFORE) or (reason or "").startswith(
+        "the agreement "
+    )
 
 
 def _withholding(files: Mapping[str, bytes]) -> dict[str, bytes]:

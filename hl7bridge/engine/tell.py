@@ -26,6 +26,7 @@ from hl7bridge.engine.alerting import Alerting
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.in_time import decide
 from hl7bridge.engine.journal import Kept
+from hl7bridge.engine.release import consent_of
 from hl7bridge.engine.summaries import Summarising
 from hl7bridge.engine.telling import Looked, Speaker, Telling, Words
 from hl7bridge.hl7.message import Message
@@ -88,7 +89,8 @@ class Teller:
         told: dict[str, list[Told]] = {}
         for notice in store.notices(known.patient.keys):
             each = Told(*notice[:4], State(notice.state), *notice[5:])
-            told.setdefault(notice.recipient, []).append(each)
+            if not self._kept_back(each):
+                told.setdefault(notice.recipient, []).append(each)
         looked = Looked(known, rows, told, today, self._engine.hashes.patient)
         plans = [speaker.plan(looked, self._engine.configuration) for speaker in self._speakers]
         days = [plan.next_day for plan in plans if plan.next_day is not None]
@@ -96,6 +98,17 @@ class Teller:
         if any(each.wrong for each in tellings):
             days.append(today)  # what holds is told of the right patient as soon as that is durable
         return Findings(known, tellings, min(days, default=None))
+
+    def _kept_back(self, told: Told) -> bool:
+        """Whether a first telling left for nobody since consent or the rules of what is withheld had changed by then: it counts as not
+        told, so that it is told if they change back, and by the rules that hold then.
+        """
+        if told.state is not State.TOLD or told.number > 1:
+            return False
+        rows = self._unsent(told)
+        return bool(rows) and all(
+            row.status is DeliveryStatus.CANCELLED and consent_of(row.reason) for row in rows or ()
+        )
 
     # -- telling it ------------------------------------------------------------------------------------------------------
 

@@ -68,7 +68,7 @@ def test_a_fill_is_known_by_store_prescription_and_number_and_never_by_the_contr
 
 
 @pytest.mark.parametrize(
-    ("code", "part"), [("P", date(2026, 11, 18)), ("Q", date(2026, 11, 18)), ("T", None), ("", None)]
+    ("code", "part"), [*((code, date(2026, 11, 18)) for code in "PQTB"), ("F", None), ("", None)]
 )
 def test_a_partial_fill_and_its_completion_are_told_apart_by_their_day(
     decided: Decide, code: str, part: date | None

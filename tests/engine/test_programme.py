@@ -304,6 +304,30 @@ def test_a_patient_without_a_name_has_numbers(programme: Site) -> None:
     assert told(world)[0].all(b"PID")[0].field(3).startswith(b"7^^^RETAIL^PI")
 
 
+def test_an_alert_that_an_opt_out_kept_back_is_told_when_the_patient_opts_in_again(programme: Site) -> None:
+    out = ROSTER.replace("npi\n", "npi,opt_out\n").replace("93\n", "93,{}\n")
+    world = programme(roster=out.format(""))
+    act(world, "hold", "medstar")
+    send(world, dispense(1, days_ago(15)))
+    world.run(300)
+    roster = world.folder / "rosters" / "medstar.csv"
+    assert world.engine is not None
+    roster.write_text(out.format("yes"))
+    list(world.engine.reload())
+    act(world, "release", "medstar")
+    world.run(300)
+    assert told(world) == []
+    roster.write_text(out.format(""))
+    list(world.engine.reload())
+    send(world, dispense(2, days_ago(3)))
+    world.run(300)
+    assert texts(world) == [("F", "not-picked-up")]
+    world.run(3600)
+    send(world, dispense(3, days_ago(2)))
+    world.run(300)
+    assert len(told(world)) == 1, "and once"
+
+
 WITHHELD = MEDSTAR + "withhold: [metabolic]\n"
 
 
