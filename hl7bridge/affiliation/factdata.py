@@ -37,7 +37,7 @@ from hl7bridge.affiliation.facts import (
 )
 
 #: Facts that are remembered.
-REMEMBERED: Final = 65_536
+REMEMBERED: Final = 32_768
 _PLAIN: Final = b"\x00"
 
 

@@ -82,13 +82,14 @@ class Acceptor:
         message.flags += decision.flags
         if message.patient_keys and (decision.facts or decision.aliases):
             self._learn(message, decision)
-        message.assignments = tuple(
-            [
-                AssignmentRow(each.affiliate, key, day_number(each.day) or 0, each.npi, each.ended)
-                for each in decision.assignments
-                for key in patient_keys(hashes, each.identifiers)
-            ]
-        )
+        if decision.assignments:
+            message.assignments = tuple(
+                [
+                    AssignmentRow(each.affiliate, key, day_number(each.day) or 0, each.npi, each.ended)
+                    for each in decision.assignments
+                    for key in patient_keys(hashes, each.identifiers)
+                ]
+            )
         payloads: list[bytes] = []
         deliveries: list[NewDelivery] = []
         entries: list[tuple[Delivery, Entry]] = []

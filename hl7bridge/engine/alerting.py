@@ -46,18 +46,14 @@ class Alerting:
         """The steps for every affiliate that is told alerts."""
         cases = _Assessments(looked, configuration, self._interactions(configuration))
         found: list[Telling] = []
-        for name, settings in configuration.affiliates.items():
-            affiliate = settings.affiliate
-            if affiliate is None or affiliate.alerts_from is None:
-                continue
-            rows = looked.rows.get(name, ())
-            if rows or name in looked.told:
-                assessed = cases.of(affiliate, rows)
+        for name, affiliate in looked.affiliates(configuration):
+            if affiliate.alerts_from is not None:
+                assessed = cases.of(affiliate, looked.rows.get(name, ()))
                 found += self._for_one(looked, name, affiliate, assessed, configuration)
         if cases.made:
             return Plan(found, cases.next_day)
         asks = any(isinstance(fact, OrderFact | FillFact) for fact in looked.known.facts)
-        return Plan([], looked.today + ENROLLED_WITHIN if asks else None)
+        return Plan((), looked.today + ENROLLED_WITHIN if asks else None)
 
     def _interactions(self, configuration: Configuration) -> Interactions:
         """The list of the configuration in force, read once."""

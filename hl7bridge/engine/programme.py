@@ -129,9 +129,8 @@ class Programme:
             held = self._held_since(found.known.patient)
         except StoreError:
             raise
-        except (
-            Exception
-        ) as error:  # what is kept in a format that this version does not know, or a fault of ours
+        except Exception as error:
+            # What is kept in a format that this version does not know, or a fault of ours.
             self._say.error("a patient cannot be looked at: {error}", error=_where(error))
             self._looks.append(self._later(due))
             return

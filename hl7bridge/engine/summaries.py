@@ -33,7 +33,7 @@ from hl7bridge.affiliation.summarymessage import (
     withdrawal_message,
 )
 from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.settings import ORU
+from hl7bridge.channel.settings import ORU, Affiliate, SummaryWish
 from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 
 if TYPE_CHECKING:
@@ -91,10 +91,11 @@ class Summarising:
         ended = [visit for visit in visits(facts, looked.today) if visit.ended.day >= settled]
         found: list[Telling] = []
         reached: set[VisitKey] = set()
-        for name, settings in configuration.affiliates.items():
-            wanted = settings.affiliate is not None and settings.affiliate.summaries is not None
-            if wanted and (looked.rows.get(name) or name in looked.told):
-                found += self._for_affiliate(looked, name, ended, reached, configuration)
+        for name, affiliate in looked.affiliates(configuration):
+            if affiliate.summaries is not None:
+                found += self._for_affiliate(
+                    looked, name, affiliate, affiliate.summaries, ended, reached, configuration
+                )
         found += self._for_providers(looked, ended, reached, configuration)
         return Plan(found, next_end(facts, looked.today))
 
@@ -102,14 +103,12 @@ class Summarising:
         self,
         looked: Looked,
         name: str,
+        affiliate: Affiliate,
+        wish: SummaryWish,
         ended: Sequence[Visit],
         reached: set[VisitKey],
         configuration: Configuration,
     ) -> Iterator[Telling]:
-        affiliate = configuration.destinations[name].affiliate
-        assert affiliate is not None
-        wish = affiliate.summaries
-        assert wish is not None
         agreement, rows = Agreement(name, affiliate.agreement), looked.rows.get(name, ())
         privacy = configuration.privacies.get(name)
         categories = frozenset() if privacy is None else privacy.categories
@@ -137,6 +136,9 @@ class Summarising:
     ) -> Iterator[Telling]:
         """By fax or mail. One who was told before goes on being told, so that no correction is lost."""
         providers = configuration.engine.providers
+        known = {name.partition("/")[2] for name in looked.told if name.startswith("provider/")}
+        if providers is None and not known:
+            return
         by_npi: dict[str, dict[int, _Wanted]] = {}
         everyone: dict[int, _Wanted] = {}
         tellable: set[int] = set()
@@ -160,7 +162,6 @@ class Summarising:
                 continue  # whoever has it gets its corrections, even if an affiliate is told now
             if not _hidden(visit, looked.known, providers.withhold, configuration):
                 tellable.add(subject)
-        known = {name.partition("/")[2] for name in looked.told if name.startswith("provider/")}
         for npi in sorted(known | by_npi.keys()):
             # A visit that now names another physician, or one whom nothing reaches, is not withdrawn from who has its summary.
             mine = by_npi.get(npi, {})

@@ -105,10 +105,14 @@ class Teller:
         """
         if told.state is not State.TOLD or told.number > 1:
             return False
-        rows = self._unsent(told)
-        return bool(rows) and all(
-            row.status is DeliveryStatus.CANCELLED and consent_of(row.reason) for row in rows or ()
-        )
+        detail = self._engine.store.message(told.message_id)
+        if detail is None or not detail.deliveries:
+            return False
+        if not all(
+            row.status is DeliveryStatus.CANCELLED and consent_of(row.reason) for row in detail.deliveries
+        ):
+            return False
+        return self._unsent(told) is not None  # by no replay either
 
     # -- telling it ------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ A speaker works out what recipients are to be told of a patient, and makes the m
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -16,6 +16,7 @@ from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Step, Told
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.settings import Affiliate
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,15 @@ class Looked:
     told: Mapping[str, Sequence[Told]]
     today: date
     key_of: Callable[[bytes, bytes], int]
+
+    def affiliates(self, configuration: Configuration) -> list[tuple[str, Affiliate]]:
+        """Those on whose rosters the patient is, or who were told of the patient, by name: seldom more than two of hundreds."""
+        found = []
+        for name in sorted({*self.rows, *self.told}):
+            settings = configuration.destinations.get(name)
+            if settings is not None and settings.affiliate is not None:
+                found.append((name, settings.affiliate))
+        return found
 
     def told_by(self, mark: bytes, recipient: str) -> list[Told]:
         """What a recipient was told by the speaker whose data begins with this byte."""
@@ -71,11 +81,10 @@ class Telling:
     lost: bool = False
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(NamedTuple):
     """What a speaker would tell of a patient, and the day on which it must be asked again, None for never."""
 
-    tellings: list[Telling] = field(default_factory=list)
+    tellings: Sequence[Telling] = ()
     next_day: date | None = None
 
 
