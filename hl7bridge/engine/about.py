@@ -1,11 +1,17 @@
-"""What a queue's entry remembers of its delivery beside its place in the queue. Raises nothing."""
+"""What a queue's entry remembers of its delivery beside its place in the queue, and which deliveries a message has had.
+
+Raises what a store raises.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from hl7bridge.delivery.queue import Entry
-from hl7bridge.store.base import OpenDelivery
+from hl7bridge.store.base import DeliveryRow, MessageDetail, MessageQuery, OpenDelivery, StoreReader
+
+#: Replays of one message that are looked through.
+MOST_REPLAYS = 1000
 
 
 class About(NamedTuple):
@@ -25,3 +31,12 @@ def loaded_entry(row: OpenDelivery) -> Entry:
     return Entry(
         row.id, row.position, row.keys, None, row.received_us, row.attempts, row.possible_duplicate, about
     )
+
+
+def every_delivery(store: StoreReader, detail: MessageDetail) -> list[DeliveryRow]:
+    """The deliveries of a message and of its replays: what a recipient may have of it."""
+    found = list(detail.deliveries)
+    for replay in store.messages(MessageQuery(original=detail.row.id), None, MOST_REPLAYS):
+        more = store.message(replay.id)
+        found += [] if more is None else more.deliveries
+    return found

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING
 
 from hl7bridge.affiliation.agreement import NOT_ON_ROSTER, OPTED_OUT, Agreement, entitled
 from hl7bridge.channel.settings import PROGRAMME
+from hl7bridge.engine.about import every_delivery
 from hl7bridge.engine.identity import day
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.store.base import DeliveryRow, DeliveryStatus, MessageDetail, MessageQuery, MessageRow
+from hl7bridge.store.base import DeliveryRow, DeliveryStatus, MessageDetail, MessageRow
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
-
-#: Replays of one message that are looked through.
-MOST_REPLAYS = 1000
 
 
 def newly_entitled(engine: Engine, detail: MessageDetail, names: Iterable[str]) -> tuple[str, ...]:
@@ -32,11 +30,7 @@ def newly_entitled(engine: Engine, detail: MessageDetail, names: Iterable[str]) 
     found = tuple(name for name in names if _on_list(engine, row, name))
     if not found:
         return ()
-    known = list(detail.deliveries)
-    for replay in engine.store.messages(MessageQuery(original=row.id), None, MOST_REPLAYS):
-        more = engine.store.message(replay.id)
-        known += [] if more is None else more.deliveries
-    told = {each.destination for each in known if not _refused(each)}
+    told = {each.destination for each in every_delivery(engine.store, detail) if not _refused(each)}
     return tuple(name for name in found if name not in told)
 
 

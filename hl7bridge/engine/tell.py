@@ -22,6 +22,7 @@ from hl7bridge.affiliation.known import Known, known_of
 from hl7bridge.affiliation.notices import Act, State, Told
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.channel.settings import PROGRAMME
+from hl7bridge.engine.about import every_delivery
 from hl7bridge.engine.alerting import Alerting
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.in_time import decide
@@ -35,7 +36,6 @@ from hl7bridge.store.base import (
     DeliveryChange,
     DeliveryRow,
     DeliveryStatus,
-    MessageQuery,
     MessageStatus,
     NewMessage,
     NoticeRow,
@@ -51,8 +51,6 @@ log = Logger(namespace="hl7bridge.programme")
 WITHDRAWN = "taken back before it left: what it says no longer holds"
 #: What a delivery is that no hospital has accepted, unless it may be one without our knowing.
 _NOT_TAKEN = (DeliveryStatus.QUEUED, DeliveryStatus.FAILED, DeliveryStatus.CANCELLED)
-#: Replays of one message that are looked through.
-MOST_REPLAYS = 1000
 #: Called when a step is durable, or with the error that kept it from being so.
 WhenDone = Callable[[StoreError | None], None]
 
@@ -232,10 +230,7 @@ class Teller:
         detail = store.message(told.message_id)
         if detail is None:
             return None
-        rows = list(detail.deliveries)
-        for replay in store.messages(MessageQuery(original=told.message_id), None, MOST_REPLAYS):
-            more = store.message(replay.id)
-            rows += [] if more is None else more.deliveries
+        rows = every_delivery(store, detail)
         for row in rows:
             if row.possible_duplicate or row.status not in _NOT_TAKEN:
                 return None
