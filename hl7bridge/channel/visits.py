@@ -25,8 +25,9 @@ from hl7bridge.affiliation.facts import (
     When,
 )
 from hl7bridge.affiliation.withheld import ACCESS, LOCATION, PROTECTED, SERVICE, VIP
+from hl7bridge.channel.npi import says_npi
 from hl7bridge.channel.programme import ProgrammePlan
-from hl7bridge.channel.scope import Scope, Work
+from hl7bridge.channel.scope import Scope
 from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters
 from hl7bridge.hl7.message import Message, Segment
@@ -36,7 +37,6 @@ from hl7bridge.hl7.types import parse_ts
 MOST_VALUE: Final = 2000
 #: Results of one message that are kept; a panel has tens, and what sends thousands of them sends waveforms.
 MOST_RESULTS: Final = 500
-_NPI: Final = b"2.16.840.1.113883.4.6"
 _UNDOES: Final = {"ADT^A11": VisitEvent.WITHDRAWN, "ADT^A13": VisitEvent.REOPENED}
 _BEGINS: Final = frozenset({"ADT^A01", "ADT^A04"})
 #: Data types whose value is a document or a pointer to one, and statuses that carry no result: O order detail, N not asked.
@@ -66,10 +66,8 @@ class Texts(Protocol):
     def first(self, segment: Segment | None, number: int) -> str: ...
 
 
-def visit_facts(
-    plan: ProgrammePlan, read: Texts, type_: str, received: datetime
-) -> tuple[list[Fact], list[str]]:
-    """What a message says of a visit and its results, and why it says nothing; `received` is for the channel's condition."""
+def visit_facts(plan: ProgrammePlan, read: Texts, type_: str, whole: Scope) -> tuple[list[Fact], list[str]]:
+    """What a message says of a visit and its results, and why it says nothing; `whole` is the scope of all of it."""
     is_result = type_ == "ORU^R01"
     visit = read.message.first(b"PV1")
     if visit is None or not (is_result or type_.startswith("ADT^")):
@@ -87,7 +85,7 @@ def visit_facts(
     if plan.ended is None:
         ends = type_ == "ADT^A03"
     else:
-        ends = plan.ended(Scope(read.message, Work(received, 0, read.zone)))
+        ends = plan.ended(whole)
     said = VisitEvent.ENDED if ends else VisitEvent.BEGUN if type_ in _BEGINS else VisitEvent.TOLD
     said = _UNDOES.get(type_, said)
     fact = _visit(read, key, said, told, visit, event)
@@ -188,7 +186,7 @@ def _clinician(read: Texts, segment: Segment | None, number: int) -> Clinician |
     for repetition in value.split(delimiters.repetition) if delimiters.repetition else [value]:
         raw = repetition.split(delimiters.component) if delimiters.component else [repetition]
         raw += [b""] * (13 - len(raw))
-        if not npi and (raw[12] == b"NPI" or _NPI in raw[8]):
+        if not npi and says_npi(raw):
             npi = read.text(raw[0])
         family = raw[1].split(delimiters.subcomponent, 1)[0] if delimiters.subcomponent else raw[1]
         if found is None and (family or raw[0]):
