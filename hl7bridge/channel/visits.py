@@ -1,7 +1,7 @@
 """From ADT and ORU messages of a clinic to what the programme knows of visits and their results (see affiliation.facts).
 
 A channel says `programme: {visits: yes}`, and with `ended:` what ends a visit. A visit is known by PV1-19, so a message without it
-tells of none; a result that is a document (OBX-2 = ED or RP) is no value and is left out. Raises nothing.
+tells of none; a result that is a document is no value and is left out. Raises nothing.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
-from hl7bridge.affiliation.withheld import ACCESS, LOCATION, PROTECTED, SERVICE, VIP
 from hl7bridge.channel.npi import says_npi
 from hl7bridge.channel.programme import ProgrammePlan
 from hl7bridge.channel.scope import Scope
+from hl7bridge.channel.sensitive import MARKS, is_document
 from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters
 from hl7bridge.hl7.message import Message, Segment
@@ -39,16 +39,8 @@ MOST_VALUE: Final = 2000
 MOST_RESULTS: Final = 500
 _UNDOES: Final = {"ADT^A11": VisitEvent.WITHDRAWN, "ADT^A13": VisitEvent.REOPENED}
 _BEGINS: Final = frozenset({"ADT^A01", "ADT^A04"})
-#: Data types whose value is a document or a pointer to one, and statuses that carry no result: O order detail, N not asked.
-_DOCUMENTS: Final = frozenset({b"ED", b"RP"})
+#: Statuses that carry no result: O order detail, N not asked.
 _NO_RESULT: Final = frozenset({"O", "N"})
-#: Fields by which a whole visit may be withheld, with the word that stands for their system.
-_MARKS: Final = {
-    b"PV1": ((3, LOCATION), (10, SERVICE), (16, VIP)),
-    b"PV2": ((22, PROTECTED),),
-    b"PD1": ((12, PROTECTED),),
-    b"ARV": ((3, ACCESS), (4, ACCESS), (7, ACCESS)),
-}
 _CODED: Final = frozenset({b"CE", b"CWE", b"CNE", b"CF"})
 _LONG: Final = frozenset({b"TX", b"FT"})
 
@@ -144,7 +136,7 @@ def _marks(read: Texts) -> Concept:
     """The codes by which a whole visit may be withheld, each under the word for its field, in order and once."""
     found: set[Coded] = set()
     for segment in read.message.segments:
-        for number, word in _MARKS.get(segment.name, ()):
+        for number, word in MARKS.get(segment.name, ()):
             found.update(Coded(code, word, "") for code in _pieces(read, segment.field(number)))
     return tuple(sorted(found))
 
@@ -216,7 +208,7 @@ def _results(read: Texts, key: VisitKey, sent: datetime) -> Iterator[Observation
             common = segment
         elif segment.name == b"OBR":
             order = segment
-        elif segment.name == b"OBX" and order is not None and segment.field(2) not in _DOCUMENTS:
+        elif segment.name == b"OBX" and order is not None and not is_document(segment):
             code = _concept(read, read.parts(segment, 3))
             status = (read.first(segment, 11) or read.first(order, 25)).upper()
             if not code or status in _NO_RESULT:
