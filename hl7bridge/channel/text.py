@@ -14,7 +14,6 @@ from functools import lru_cache
 from hl7bridge.hl7.charset import UTF8, Charset
 from hl7bridge.hl7.delimiters import STANDARD, Delimiters
 from hl7bridge.hl7.escape import escape, redelimit, unescape
-from hl7bridge.hl7.message import Message, Segment
 
 _PRIVATE = 0xF0000
 _MOST_KEPT = 0xFFFD
@@ -33,13 +32,6 @@ def _sequences(delimiters: Delimiters) -> re.Pattern[bytes]:
 def _separators(delimiters: Delimiters) -> re.Pattern[bytes]:
     chars = delimiters.repetition + delimiters.component + delimiters.subcomponent
     return re.compile(b"([" + b"".join(re.escape(bytes([char])) for char in chars) + b"])")
-
-
-def charset_of(segment: Segment, message: Message) -> Charset:
-    """How the values of a segment are encoded: the message's character set, or UTF-8 where it is split in a
-    copy.
-    """
-    return segment.charset or message.charset
 
 
 def decoded(raw: bytes, delimiters: Delimiters, charset: Charset) -> str:
