@@ -1,5 +1,5 @@
 """What an interface engineer writes in YAML, and what it decides: loading with file:line:column mistakes,
-filters, mappings, code tables, routing, and `decide`.
+filters, mappings, code tables, routing, what does not leave for whom, what a feed tells the affiliation programme, and `decide`.
 
 Pure: a folder comes in as bytes by name, secrets through a callable, times and rosters as arguments. It knows
 no socket, no store, no clock and opens no file.
@@ -14,12 +14,14 @@ from hl7bridge.channel.mistake import ConfigurationErrors, Mistake
 from hl7bridge.channel.settings import (
     ClientTls,
     DestinationSettings,
+    DocumentsTarget,
     EngineSettings,
     FileTarget,
     MllpListener,
     MllpTarget,
     Retry,
     ServerTls,
+    SmtpTarget,
     SourceSettings,
 )
 
@@ -32,6 +34,7 @@ __all__ = [
     "Decision",
     "DestinationSettings",
     "Difference",
+    "DocumentsTarget",
     "EngineSettings",
     "FileTarget",
     "Mistake",
@@ -40,6 +43,7 @@ __all__ = [
     "Outgoing",
     "Retry",
     "ServerTls",
+    "SmtpTarget",
     "SourceSettings",
     "TestResult",
     "check",

@@ -5,6 +5,9 @@ Raises nothing; mistakes are named.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from hl7bridge.affiliation.adherence import Measures
 from hl7bridge.affiliation.case import Kind, Thresholds
 from hl7bridge.channel.kinds import Day
@@ -12,11 +15,14 @@ from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import Choice, Reading, Text, Whole
 from hl7bridge.channel.record import Field, ListOf, MapOf, Record, Values
 from hl7bridge.channel.settings import MDM, ORU, ProviderWish, SummaryWish
-from hl7bridge.channel.yaml import Items, Pairs, Scalar, shown
+from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, shown
 
 _DAYS = Whole(1, 366, "a number of days")
 _PERCENT = Whole(1, 100, "a percentage")
 _CLASS = Text("a class of medicines")
+_BY_CLASS: Final = "days_covered_by_class"
+#: The keys of `alerts:` that name classes.
+_OF_CLASSES: Final = frozenset({"classes", _BY_CLASS, "two_medicines", "excluded_by"})
 
 
 def _thresholds(values: Values, reading: Reading) -> Thresholds:
@@ -68,15 +74,29 @@ ALERTS = Record(
 
 
 def check_classes(affiliate: Values, known: set[str], reading: Reading) -> None:
-    """Names the classes of an affiliate's `alerts:` that no ingredient is in: nobody would ever be alerted of them."""
+    """Names the classes of an affiliate's `alerts:` that no ingredient is in: what is said of them would never come to bear."""
     alerts = affiliate.nodes.get("alerts")
+    any_case = {class_.lower() for class_ in known}
     for key, node in alerts.pairs if isinstance(alerts, Pairs) and known else ():
-        if key.text != "classes":
-            continue
-        for item in node.items if isinstance(node, Items) else [node]:
-            if isinstance(item, Scalar) and item.text not in known:
+        for item in _classes_in(node) if key.text in _OF_CLASSES else ():
+            # The one key that is read without regard to case, as Measures.threshold is.
+            right = item.text.lower() in any_case if key.text == _BY_CLASS else item.text in known
+            if not right:
                 hint = meant(item.text, known, "the column classes of tables/ingredients.csv names them")
                 reading.wrong(item, f"no ingredient is in the class {shown(item.text)}", hint)
+
+
+def _classes_in(node: Node) -> Iterator[Scalar]:
+    """One class, or those of a list, or the keys of a map with such of its values as are names of classes."""
+    if isinstance(node, Pairs):
+        for key, value in node.pairs:
+            yield key
+            if isinstance(value, Scalar) and not value.text.isdecimal():
+                yield value
+    else:
+        for item in node.items if isinstance(node, Items) else [node]:
+            if isinstance(item, Scalar):
+                yield item
 
 
 def _summaries(values: Values, reading: Reading) -> SummaryWish | None:

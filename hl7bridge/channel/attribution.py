@@ -11,24 +11,22 @@ authority (`identifiers:` in its file), by all of PID-3 where it names none. Rai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from hl7bridge.channel.condition import Condition, read_condition
 from hl7bridge.channel.language import CONDITIONS
 from hl7bridge.channel.model import Text, Wrong
+from hl7bridge.channel.npi import says_npi
 from hl7bridge.channel.record import Field, OneOf, Record, Values
-from hl7bridge.channel.scope import Scope, Work
+from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
-from hl7bridge.hl7.identifiers import Identifier, patient_identifiers
+from hl7bridge.hl7.identifiers import Identifier
 from hl7bridge.hl7.message import Message
 
 _NAME: Final = Text("the name of an affiliate")
 #: Messages that say that somebody is a patient of theirs.
 _ON_LIST: Final = frozenset({"ADT^A01", "ADT^A28", "ADT^A31"})
-#: NPI's place among the object identifiers.
-_NPI: Final = b"2.16.840.1.113883.4.6"
 
 ROSTER_KEPT: Final = OneOf(
     text=_NAME,
@@ -74,14 +72,16 @@ def read_roster_kept(values: Values, setting: Setting) -> RosterPlan | None:
 
 
 def assignment_of(
-    plan: RosterPlan, message: Message, type_: str, zone: ZoneInfo | None, received: datetime, day: date
+    plan: RosterPlan, whole: Scope, type_: str, people: tuple[Identifier, ...], day: date
 ) -> Assignment | None:
-    """What a message of a canonical type says of the list, or None."""
-    ended = plan.ended is not None and plan.ended(Scope(message, Work(received, 0, zone)))
+    """What a message of a canonical type says of the list, or None; `whole` is the scope of all of it, `people` are those of PID-3."""
+    ended = plan.ended is not None and plan.ended(whole)
     if not ended and type_ not in _ON_LIST:
         return None
-    found = tuple([each for each in patient_identifiers(message) if plan.authority in (None, each.authority)])
-    return Assignment(plan.affiliate, found, day, None if ended else _npi(message), ended) if found else None
+    found = tuple([each for each in people if plan.authority in (None, each.authority)])
+    if not found:
+        return None
+    return Assignment(plan.affiliate, found, day, None if ended else _npi(whole.message), ended)
 
 
 def _npi(message: Message) -> str | None:
@@ -95,7 +95,7 @@ def _npi(message: Message) -> str | None:
         number = parts[0].decode("ascii", "replace")
         if not (len(number) == 10 and number.isascii() and number.isdigit()):
             continue
-        if (len(parts) > 12 and parts[12] == b"NPI") or (len(parts) > 8 and _NPI in parts[8]):
+        if says_npi(parts):
             return number
         plain = plain or number
     return plain

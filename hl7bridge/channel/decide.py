@@ -87,9 +87,9 @@ def decide(
     code, trigger = parts[0], parts[1] if len(parts) > 1 else b""
     type_, channels = plan.accepting(code, trigger)
     day, future = event_date(message, type_, plan.zone, received)
-    people = patient_identifiers(message)
+    people = borne = patient_identifiers(message)
     if type_ in MERGES:
-        people = tuple(dict.fromkeys((*people, *merge_identifiers(message))))
+        people = tuple(dict.fromkeys((*borne, *merge_identifiers(message))))
     case = Case(plan, message, type_, received, sequence, roster, trace, day, people)
     outcomes = [run_channel(channel, case) for channel in channels]
     status, answer, errors = _answered(plan, channels, outcomes, code)
@@ -97,9 +97,12 @@ def decide(
     aliases: tuple[Alias, ...] = ()
     assignments: tuple[Assignment, ...] = ()
     if plan.programme and any(map(_tells, channels, outcomes)):
-        facts = _facts(channels, outcomes, case)
-        aliases = _aliases(message, type_, people)
-        assignments = _assignments(channels, outcomes, case, day or received.date())
+        whole = Scope(message, Work(received, sequence, plan.zone))
+        speaking = _speaking(channels, outcomes, whole)
+        if speaking:
+            facts = _facts(speaking, whole, case)
+            aliases = _aliases(message, type_, people)
+            assignments = _assignments(speaking, whole, type_, borne, day or received.date())
     return Decision(
         status,
         tuple(outcomes),
@@ -136,42 +139,35 @@ def _tells(channel: ChannelPlan, outcome: ChannelOutcome) -> bool:
     return bool(channel.programme) and outcome.status == RECEIVED
 
 
-def _facts(
-    channels: Sequence[ChannelPlan], outcomes: Sequence[ChannelOutcome], case: Case
-) -> tuple[Fact, ...]:
+def _speaking(
+    channels: Sequence[ChannelPlan], outcomes: Sequence[ChannelOutcome], whole: Scope
+) -> list[ProgrammePlan]:
+    """What each channel that took the message says of the system that it is from."""
+    telling = [each for each, outcome in zip(channels, outcomes, strict=True) if _tells(each, outcome)]
+    first = [
+        next((each for each in channel.programme if each.when is None or each.when(whole)), None)
+        for channel in telling
+    ]
+    return [each for each in first if each is not None]
+
+
+def _facts(speaking: Sequence[ProgrammePlan], whole: Scope, case: Case) -> tuple[Fact, ...]:
     """What the channels that took the message say of it to the programme, each thing once."""
     found: dict[Fact, None] = {}
-    for channel, outcome in zip(channels, outcomes, strict=True):
-        speaks = _speaks(channel, case) if _tells(channel, outcome) else None
-        if speaks is not None:
-            said = facts_of(speaks, case.message, case.type_, case.plan.zone, case.received)
-            found.update(dict.fromkeys(said.found))
-            case.misses += said.left_out
+    for speaks in speaking:
+        said = facts_of(speaks, whole, case.type_)
+        found.update(dict.fromkeys(said.found))
+        case.misses += said.left_out
     return tuple(found)
-
-
-def _speaks(channel: ChannelPlan, case: Case) -> ProgrammePlan | None:
-    """What the channel says of the system that a message is from."""
-    for each in channel.programme:
-        if each.when is None or each.when(
-            Scope(case.message, Work(case.received, case.sequence, case.plan.zone))
-        ):
-            return each
-    return None
 
 
 def _assignments(
-    channels: Sequence[ChannelPlan], outcomes: Sequence[ChannelOutcome], case: Case, day: date
+    speaking: Sequence[ProgrammePlan], whole: Scope, type_: str, people: tuple[Identifier, ...], day: date
 ) -> tuple[Assignment, ...]:
     """What the channels that took the message say of rosters."""
-    found: list[Assignment] = []
-    for channel, outcome in zip(channels, outcomes, strict=True):
-        speaks = _speaks(channel, case) if _tells(channel, outcome) else None
-        kept = None if speaks is None else speaks.roster
-        if kept is not None:
-            said = assignment_of(kept, case.message, case.type_, case.plan.zone, case.received, day)
-            found += [] if said is None else [said]
-    return tuple(found)
+    kept = [speaks.roster for speaks in speaking if speaks.roster is not None]
+    said = [assignment_of(each, whole, type_, people, day) for each in kept]
+    return tuple([each for each in said if each is not None])
 
 
 def _flags(future: bool, accepted: bool) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ on like any message, and counted as left out. Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import date
 from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -28,8 +28,9 @@ from hl7bridge.affiliation.facts import (
     StayFact,
 )
 from hl7bridge.channel.interventions import intervention_of
+from hl7bridge.channel.npi import says_npi
 from hl7bridge.channel.programme import ProgrammePlan
-from hl7bridge.channel.scope import Scope, Work, runs
+from hl7bridge.channel.scope import Scope, runs
 from hl7bridge.channel.supply import days_of, days_of_quantity
 from hl7bridge.channel.text import decoded
 from hl7bridge.channel.times import local_time
@@ -49,7 +50,6 @@ _ENDED: Final = frozenset({b"CA", b"OC", b"CR", b"DC", b"OD", b"DR"})
 _DISCONTINUED: Final = frozenset({b"DC", b"OD", b"DR"})
 #: RXD-33 of a fill that shares its number with others (table 0484): parts, and a trial with its balance; they add up.
 _PARTS: Final = frozenset({"P", "Q", "T", "B"})
-_NPI: Final = b"2.16.840.1.113883.4.6"
 _ORDERS: Final = frozenset({"RDE^O11", "RDE^O01", "RDE^O49"})
 _DISPENSES: Final = frozenset({"RDS^O13", "RDS^O01"})
 
@@ -64,23 +64,25 @@ class Facts(NamedTuple):
 NOTHING: Final = Facts((), ())
 
 
-def facts_of(
-    plan: ProgrammePlan, message: Message, type_: str, zone: ZoneInfo | None, received: datetime
-) -> Facts:
-    """The facts of a message of a canonical type; `received` is for the channel's conditions."""
-    read = _Reading(message, zone)
+def facts_of(plan: ProgrammePlan, whole: Scope, type_: str) -> Facts:
+    """The facts of a message of a canonical type; `whole` is the scope of all of it."""
+    read = _Reading(whole.message, whole.work.zone)
     person = _person(read)
     said = NOTHING
     if type_ in _ORDERS:
-        said = _orders(plan, read, received, _Order)
+        said = _orders(plan, read, whole, _Order)
     elif type_ in _DISPENSES:
-        said = _orders(plan, read, received, _Dispense)
+        said = _orders(plan, read, whole, _Dispense)
     elif type_.startswith("ADT^"):
         said = Facts(tuple(_of_admission(read, type_)), ())
     if plan.visits:
-        visits, why = visit_facts(plan, read, type_, received)
+        visits, why = visit_facts(plan, read, type_, whole)
         said = Facts((*said.found, *visits), (*said.left_out, *why))
     return said if person is None else Facts((person, *said.found), said.left_out)
+
+
+def _text(value: bytes, delimiters: Delimiters, charset: Charset) -> str:
+    return "" if value == b'""' else decoded(value, delimiters, charset).strip()
 
 
 class _Reading:
@@ -96,7 +98,7 @@ class _Reading:
 
     def text(self, value: bytes) -> str:
         """One value; HL7's null is no text."""
-        return "" if value == b'""' else decoded(value, self.delimiters, self.charset).strip()
+        return _text(value, self.delimiters, self.charset)
 
     def parts(self, segment: Segment | None, number: int) -> list[bytes]:
         """The components of a field's first repetition."""
@@ -150,30 +152,21 @@ def _person_of(
 ) -> PersonFact | None:
     """Remembered, since messages of one patient come together."""
 
-    def text(value: bytes) -> str:
-        return "" if value == b'""' else decoded(value, delimiters, charset).strip()
-
-    def plain(value: bytes) -> str:
-        return charset.decode(value)
-
     name = name.split(delimiters.repetition, 1)[0] if delimiters.repetition else name
     parts = name.split(delimiters.component) if delimiters.component else [name]
     family = parts[0].split(delimiters.subcomponent, 1)[0] if delimiters.subcomponent else parts[0]
     birth = local_time(born, zone) if len(born) >= 8 else None
     found = PersonFact(
-        text(family),
-        text(parts[1]) if len(parts) > 1 else "",
+        _text(family, delimiters, charset),
+        _text(parts[1], delimiters, charset) if len(parts) > 1 else "",
         None if birth is None else birth.date(),
-        text(sex).upper(),
-        tuple([PatientNumber(*map(plain, each)) for each in identifiers(numbers, delimiters)]),
+        _text(sex, delimiters, charset).upper(),
+        tuple([PatientNumber(*map(charset.decode, each)) for each in identifiers(numbers, delimiters)]),
     )
     return found if found.family or found.birth or found.numbers else None
 
 
-def _orders(
-    plan: ProgrammePlan, read: _Reading, received: datetime, kind: type[_Order] | type[_Dispense]
-) -> Facts:
-    whole = Scope(read.message, Work(received, 0, read.zone))
+def _orders(plan: ProgrammePlan, read: _Reading, whole: Scope, kind: type[_Order] | type[_Dispense]) -> Facts:
     found: list[Fact] = []
     left_out: list[str] = []
     for head, run in runs(whole, b"ORC"):
@@ -271,9 +264,7 @@ class _Run:
         field = self.orc.field(12)
         for repetition in field.split(delimiters.repetition) if delimiters.repetition else [field]:
             parts = repetition.split(delimiters.component) if delimiters.component else [repetition]
-            typed = len(parts) > 12 and parts[12] == b"NPI"
-            named = len(parts) > 8 and _NPI in parts[8]
-            if parts[0] and (typed or named):
+            if parts[0] and says_npi(parts):
                 return self.read.text(parts[0])
         return None
 

@@ -90,6 +90,10 @@ _SENDER: Final = {
 
 def _cover(values: Values, reading: Reading) -> CoverSettings | None:
     if not values["cover"]:
+        for key in ("sender", "sender_lines"):
+            if key in values:
+                what = f"{key} says nothing where there is no cover sheet"
+                reading.mistakes.add(values.place_of(key), what, "add cover: yes, or leave it out")
         return None
     if not values["sender"]:
         reading.mistakes.add(
@@ -120,6 +124,9 @@ def _smtp(values: Values, reading: Reading) -> SmtpTarget | None:
         reading.mistakes.add(
             values.place_of("tls"), "a password would travel in the clear", "tls: starttls or tls"
         )
+    if "ca" in values and values["tls"] == "no":
+        what = "no certificate is looked at where tls is no"
+        reading.mistakes.add(values.place_of("ca"), what, "leave out one of them")
     if not values.complete:
         return None
     login = (values["user"], values["password"]) if "user" in values and values["password"] else None

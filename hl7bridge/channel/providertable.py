@@ -3,8 +3,8 @@
     npi,name,fax,street,city,state,zip
     1234567893,Dr. Ada Okonkwo,+1 555 555 0142,12 Elm St,Springfield,IL,62701
 
-A row needs an NPI of ten digits whose check digit is right (45 CFR 162.406; the Luhn formula over 80840 and the number), a name, and a
-fax number or an address. Who is not there cannot be written to. Raises nothing; mistakes are named.
+A row needs an NPI whose check digit is right, a name, and a fax number or an address. Who is not there cannot be written to. Raises
+nothing; mistakes are named.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Final
 
 from hl7bridge.affiliation.recipient import COLUMNS, Recipient, recipient_of_row
 from hl7bridge.channel.mistake import Mistakes, Place, rightly_named
+from hl7bridge.channel.npi import is_npi
 from hl7bridge.channel.table import Table
 from hl7bridge.channel.yaml import shown
 
@@ -46,17 +47,6 @@ def read_providers(table: Table | None, mistakes: Mistakes) -> dict[str, Recipie
         else:
             mistakes.add(Place(_FILE, table.lines[npi], 1), *fault)
     return found
-
-
-def is_npi(text: str) -> bool:
-    """Whether a text is a National Provider Identifier with its right check digit."""
-    if not re.fullmatch(r"[12][0-9]{9}", text):
-        return False
-    total = 24  # what the prefix 80840 adds
-    for place, digit in enumerate(reversed(text)):
-        value = int(digit) * (2 if place % 2 else 1)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
 
 
 def _fault(recipient: Recipient) -> tuple[str, str] | None:

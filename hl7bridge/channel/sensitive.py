@@ -41,6 +41,12 @@ _FIELDS: Final[dict[bytes, tuple[tuple[int, str], ...]]] = {
     # 0717, what is restricted, and 0719, why (since 2.7 in place of PD1-12); the security classification of 2.9.
     b"ARV": ((3, ACCESS), (4, ACCESS), (7, ACCESS)),
 }
+#: Fields by which a whole visit may be withheld, by segment, with the word that stands for their code system.
+MARKS: Final = {
+    name: marks
+    for name, fields in _FIELDS.items()
+    if (marks := tuple([(number, word) for number, word in fields if word]))
+}
 #: OBX-2 of values that are codes; an OBX that does not say may hold one.
 _CODED: Final = frozenset({b"CE", b"CWE", b"CNE", b"CF", b"IS", b"ID", b""})
 _DOCUMENTS: Final = frozenset({b"ED", b"RP"})
@@ -221,13 +227,14 @@ def orders_of(segments: Sequence[Segment]) -> list[tuple[int, int]]:
     return found
 
 
-def holds_document(message: Message) -> bool:
+def is_document(result: Segment) -> bool:
     """Whether an OBX holds a document (OBX-2 = ED or RP, or a value that says it is Base64): of that nothing can be taken out."""
-    for segment in message.segments:
-        if segment.name == b"OBX":
-            if segment.field(2).strip().upper() in _DOCUMENTS:
-                return True
-            value = segment.field(5)
-            if len(value) > 64 and b"base64" in value[:256].lower():
-                return True
-    return False
+    if result.field(2).strip().upper() in _DOCUMENTS:
+        return True
+    value = result.field(5)
+    return len(value) > 64 and b"base64" in value[:256].lower()
+
+
+def holds_document(message: Message) -> bool:
+    """Whether an OBX of a message holds a document."""
+    return any(segment.name == b"OBX" and is_document(segment) for segment in message.segments)

@@ -1,8 +1,6 @@
-"""Settings of sources, destinations, affiliates and the engine: their dataclasses and the tables that read
-them.
+"""Settings of sources, destinations, affiliates and the engine, as dataclasses; `settingtable` and `enginetable` read them.
 
-Knows names, ports, times and policies; it opens nothing and connects to nothing. Raises nothing: mistakes go
-where `Reading` takes them.
+Knows names, ports, times and policies; it opens nothing and connects to nothing. Raises nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """From ADT and ORU messages of a clinic to what the programme knows of visits and their results (see affiliation.facts).
 
 A channel says `programme: {visits: yes}`, and with `ended:` what ends a visit. A visit is known by PV1-19, so a message without it
-tells of none; a result that is a document (OBX-2 = ED or RP) is no value and is left out. Raises nothing.
+tells of none; a result that is a document is no value and is left out. Raises nothing.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
-from hl7bridge.affiliation.withheld import ACCESS, LOCATION, PROTECTED, SERVICE, VIP
+from hl7bridge.channel.npi import says_npi
 from hl7bridge.channel.programme import ProgrammePlan
-from hl7bridge.channel.scope import Scope, Work
+from hl7bridge.channel.scope import Scope
+from hl7bridge.channel.sensitive import MARKS, is_document
 from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters
 from hl7bridge.hl7.message import Message, Segment
@@ -36,19 +37,10 @@ from hl7bridge.hl7.types import parse_ts
 MOST_VALUE: Final = 2000
 #: Results of one message that are kept; a panel has tens, and what sends thousands of them sends waveforms.
 MOST_RESULTS: Final = 500
-_NPI: Final = b"2.16.840.1.113883.4.6"
 _UNDOES: Final = {"ADT^A11": VisitEvent.WITHDRAWN, "ADT^A13": VisitEvent.REOPENED}
 _BEGINS: Final = frozenset({"ADT^A01", "ADT^A04"})
-#: Data types whose value is a document or a pointer to one, and statuses that carry no result: O order detail, N not asked.
-_DOCUMENTS: Final = frozenset({b"ED", b"RP"})
+#: Statuses that carry no result: O order detail, N not asked.
 _NO_RESULT: Final = frozenset({"O", "N"})
-#: Fields by which a whole visit may be withheld, with the word that stands for their system.
-_MARKS: Final = {
-    b"PV1": ((3, LOCATION), (10, SERVICE), (16, VIP)),
-    b"PV2": ((22, PROTECTED),),
-    b"PD1": ((12, PROTECTED),),
-    b"ARV": ((3, ACCESS), (4, ACCESS), (7, ACCESS)),
-}
 _CODED: Final = frozenset({b"CE", b"CWE", b"CNE", b"CF"})
 _LONG: Final = frozenset({b"TX", b"FT"})
 
@@ -66,10 +58,8 @@ class Texts(Protocol):
     def first(self, segment: Segment | None, number: int) -> str: ...
 
 
-def visit_facts(
-    plan: ProgrammePlan, read: Texts, type_: str, received: datetime
-) -> tuple[list[Fact], list[str]]:
-    """What a message says of a visit and its results, and why it says nothing; `received` is for the channel's condition."""
+def visit_facts(plan: ProgrammePlan, read: Texts, type_: str, whole: Scope) -> tuple[list[Fact], list[str]]:
+    """What a message says of a visit and its results, and why it says nothing; `whole` is the scope of all of it."""
     is_result = type_ == "ORU^R01"
     visit = read.message.first(b"PV1")
     if visit is None or not (is_result or type_.startswith("ADT^")):
@@ -87,7 +77,7 @@ def visit_facts(
     if plan.ended is None:
         ends = type_ == "ADT^A03"
     else:
-        ends = plan.ended(Scope(read.message, Work(received, 0, read.zone)))
+        ends = plan.ended(whole)
     said = VisitEvent.ENDED if ends else VisitEvent.BEGUN if type_ in _BEGINS else VisitEvent.TOLD
     said = _UNDOES.get(type_, said)
     fact = _visit(read, key, said, told, visit, event)
@@ -146,7 +136,7 @@ def _marks(read: Texts) -> Concept:
     """The codes by which a whole visit may be withheld, each under the word for its field, in order and once."""
     found: set[Coded] = set()
     for segment in read.message.segments:
-        for number, word in _MARKS.get(segment.name, ()):
+        for number, word in MARKS.get(segment.name, ()):
             found.update(Coded(code, word, "") for code in _pieces(read, segment.field(number)))
     return tuple(sorted(found))
 
@@ -188,7 +178,7 @@ def _clinician(read: Texts, segment: Segment | None, number: int) -> Clinician |
     for repetition in value.split(delimiters.repetition) if delimiters.repetition else [value]:
         raw = repetition.split(delimiters.component) if delimiters.component else [repetition]
         raw += [b""] * (13 - len(raw))
-        if not npi and (raw[12] == b"NPI" or _NPI in raw[8]):
+        if not npi and says_npi(raw):
             npi = read.text(raw[0])
         family = raw[1].split(delimiters.subcomponent, 1)[0] if delimiters.subcomponent else raw[1]
         if found is None and (family or raw[0]):
@@ -218,7 +208,7 @@ def _results(read: Texts, key: VisitKey, sent: datetime) -> Iterator[Observation
             common = segment
         elif segment.name == b"OBR":
             order = segment
-        elif segment.name == b"OBX" and order is not None and segment.field(2) not in _DOCUMENTS:
+        elif segment.name == b"OBX" and order is not None and not is_document(segment):
             code = _concept(read, read.parts(segment, 3))
             status = (read.first(segment, 11) or read.first(order, 25)).upper()
             if not code or status in _NO_RESULT:

@@ -69,6 +69,8 @@ def demo(messages: int, seconds: float, seed: int, keep: bool, only: str | None,
     themselves. Exit status 0 only if nothing is missing. With --json the traffic alone.
     """
     if only == "story":
+        if as_json:
+            raise click.UsageError("the story is told in words; --json is for the traffic")
         from hl7bridge.cli import demo_story
 
         demo_story.show(_checkout()[0], keep=keep)

@@ -29,6 +29,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hl7bridge.connectors.durable import sync_folder, write_durably
 from hl7bridge.connectors.outgoing import Outgoing, Unsendable
 from hl7bridge.connectors.sparing import Sparing
 
@@ -223,7 +224,7 @@ def lay(folder: Path, name: str, compose: Callable[[], Outgoing], now_s: float) 
         (refused / "reason").unlink(missing_ok=True)
         os.utime(refused / "document.json", (now_s, now_s))
         os.rename(refused, ready)
-        _sync(folder)
+        sync_folder(folder)
         return Found(READY, now_s)
     outgoing = compose()
     folder.mkdir(parents=True, exist_ok=True)
@@ -231,13 +232,13 @@ def lay(folder: Path, name: str, compose: Callable[[], Outgoing], now_s: float) 
     if aside.exists():
         shutil.rmtree(aside)
     aside.mkdir()
-    _write(aside / "document.pdf", outgoing.pdf)
+    write_durably(aside / "document.pdf", outgoing.pdf)
     written = json.dumps(outgoing.about, ensure_ascii=False, indent=1).encode("utf-8", "replace")
-    _write(aside / "document.json", written + b"\n")
+    write_durably(aside / "document.json", written + b"\n")
     os.utime(aside / "document.json", (now_s, now_s))
-    _sync(aside)
+    sync_folder(aside)
     os.rename(aside, ready)
-    _sync(folder)
+    sync_folder(folder)
     return Found(READY, now_s)
 
 
@@ -286,8 +287,8 @@ def _put_away(folder: Path, path: Path, name: str) -> None:
     done = folder / DONE
     done.mkdir(exist_ok=True)
     os.rename(path, done / name)
-    _sync(done)
-    _sync(folder)
+    sync_folder(done)
+    sync_folder(folder)
 
 
 def _since(path: Path, now_s: float) -> float:
@@ -306,18 +307,3 @@ def _reason(path: Path) -> str:
         return ""
     plain = "".join(char if char.isprintable() and not char.isdigit() else "#" for char in line)
     return plain[:MOST_REASON].strip()
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -14,6 +14,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
+from hl7bridge.connectors.durable import sync_folder, write_durably
+
 Run = Callable[..., "Deferred[None]"]
 
 
@@ -86,13 +88,6 @@ def write_whole(path: Path, data: bytes) -> None:
     """Writes `data` to `path` so that it is there wholly or not at all, also after a power cut. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
-    with open(aside, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    write_durably(aside, data)
     os.replace(aside, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

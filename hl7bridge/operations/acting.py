@@ -12,13 +12,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import socket_path
-
-if TYPE_CHECKING:
-    pass
 
 #: Seconds without a word after which an engine counts as stuck.
 PATIENCE_S = 600.0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from hl7bridge.affiliation.known import Known, known_of
 from hl7bridge.errors import HL7BridgeError
@@ -23,9 +23,6 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.hashes import Hashes
 from hl7bridge.store.sqlite_reader import SqliteReader
-
-if TYPE_CHECKING:
-    pass
 
 PAGE = 500
 

@@ -24,7 +24,7 @@ from hl7bridge.store.base import (
     records_of,
 )
 
-#: The same where somebody waits to look at something.
+#: Seconds without a word after which an engine counts as stuck for somebody who waits to look at something.
 VIEW_S = 10.0
 #: How far the times of the audit trail's rows may be out of order, in microseconds.
 SLACK_US = 86_400_000_000

@@ -375,6 +375,15 @@ def test_each_system_of_a_feed_is_read_by_what_the_channel_says_of_it(
     assert [(each.days_supply, each.knows_sold, each.counts) for each in found] == ([told] if told else [])
 
 
+def test_a_system_of_which_nothing_is_said_joins_no_numbers(decided: Decide) -> None:
+    message = (DISPENSE + "ORC|RE\n" + RXD.format(number=1, rx="RX9")).replace(
+        "7^^^RETAIL^PI", "7^^^RETAIL^PI~E1^^^MEDSTAR^MR"
+    )
+    for system, joined in (("RX", 1), ("STRANGER", 0)):
+        raw = message.replace("|RX|", f"|{system}|", 1).replace("\n", "\r").encode()
+        assert len(decided(folder(f"programme: {SEVERAL}"), raw).aliases) == joined
+
+
 def test_what_is_never_looked_at_is_a_mistake() -> None:
     files = folder("programme: [{filled: counts}, {when: {MSH-3: OLD}}]")
     [mistake] = check(files)

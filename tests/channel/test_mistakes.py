@@ -74,6 +74,25 @@ def test_a_class_that_no_ingredient_is_in_is_named_since_nobody_would_be_alerted
 
 
 @pytest.mark.parametrize(
+    "alerts",
+    [
+        "alerts: {two_medicines: [RASA, statin]}",
+        "alerts: {days_covered_by_class: {Diabetes: 85, statin: 90}}",
+        "alerts: {excluded_by: {statin: diabetes}}",
+        "alerts: {excluded_by: {diabetes: statin}}",
+    ],
+)
+def test_so_is_a_class_in_whatever_else_names_one(mistakes: Find, alerts: str) -> None:
+    files = {
+        "affiliates/medstar.yaml": (AFFILIATE + alerts + "\n").encode(),
+        "tables/ingredients.csv": b"rxcui,name,classes\n1,a,statins\n2,b,diabetes RASA\n",
+    }
+    assert mistakes(files) == [
+        f"affiliates/medstar.yaml:4:{alerts.index('statin') + 1}: no ingredient is in the class 'statin'; did you mean statins?"
+    ]
+
+
+@pytest.mark.parametrize(
     ("body", "line"),
     [
         # the programme

@@ -52,6 +52,8 @@ def test_mail_is_secured_unless_told(loaded: Loaded, around: Around) -> None:
         ("{documents: {confirm: yes}}", "needs folder"),
         ("{documents: {folder: o, confirm: no, confirm_within: 1d}}", "nothing is waited for"),
         ("{documents: {folder: o, cover: yes}}", "the cover sheet needs a sender"),
+        ("{documents: {folder: o, sender: Lantern}}", "sender says nothing where there is no cover sheet"),
+        ("{documents: {folder: o, cover: no, sender_lines: [a]}}", "sender_lines says nothing"),
         ("{documents: {folder: o, foldr: x}}", "did you mean folder"),
         ("{documents: {folder: o}, file: {folder: x}}", "exactly one of"),
         ("{smtp: {host: h, from: a@b.c}}", "needs to"),
@@ -65,6 +67,7 @@ def test_mail_is_secured_unless_told(loaded: Loaded, around: Around) -> None:
         ),
         ("{smtp: {host: h, from: a@b.c, to: x@b.c, user: u}}", "go together"),
         ("{smtp: {host: h, from: a@b.c, to: x@b.c, tls: no, user: u, password: p}}", "in the clear"),
+        ("{smtp: {host: h, from: a@b.c, to: x@b.c, tls: no, ca: a.pem}}", "no certificate is looked at"),
         ("{smtp: {host: h, from: a@b.c, to: x@b.c, tls: maybe}}", "starttls"),
     ],
 )

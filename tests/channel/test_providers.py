@@ -8,7 +8,7 @@ import pytest
 
 from hl7bridge.affiliation.recipient import Recipient
 from hl7bridge.channel import load
-from hl7bridge.channel.providertable import is_npi
+from hl7bridge.channel.npi import is_npi
 from tests.channel.conftest import folder
 
 HEAD = "npi,name,fax,street,city,state,zip\n"

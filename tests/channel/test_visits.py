@@ -198,6 +198,8 @@ def test_a_coded_value_keeps_its_codes(decided: Decide) -> None:
     "obx",
     [
         "OBX|1|ED|1^N^L||^application^pdf^Base64^AAAA||||||F",
+        "OBX|1|ed|1^N^L||^application^pdf^Base64^AAAA||||||F",
+        "OBX|1|TX|1^N^L||^application^pdf^Base64^" + "A" * 64 + "||||||F",
         "OBX|1|RP|1^N^L||http://x||||||F",
         "OBX|1|NM|1^N^L||||||||N",
         "OBX|1|NM|||5||||||F",

@@ -68,6 +68,12 @@ def test_the_story_goes_as_it_is_told(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_story_has_no_json_and_says_so(tmp_path: Path) -> None:
+    ran = demo(tmp_path, "--only", "story", "--json")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "--json is for the traffic" in ran.stderr
+
+
 def test_a_port_in_use_is_said_in_a_sentence(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
