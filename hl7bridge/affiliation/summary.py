@@ -139,13 +139,12 @@ class Summary:
 
     `digest` changes with what it says of the visit, its results and the medicines it names, and with nothing else: who the patient
     or the recipient is called, and whether a medicine has been picked up meanwhile, make no new version.
-    `notices` are sentences to be shown with it, such as that something was withheld.
+    `names` are all that messages call the patient. `notices` are sentences to be shown with it, such as that something was withheld.
     """
 
     subject: str
     day: date
-    person: PersonFact | None
-    other_names: tuple[str, ...]
+    names: tuple[str, ...]
     visit: Visit
     results: tuple[Result, ...]
     medicines: tuple[KnownMedicine, ...]
@@ -315,26 +314,6 @@ def medicines_known(facts: Iterable[Fact], on: date) -> tuple[KnownMedicine, ...
     return tuple(found)
 
 
-def person_of(facts: Iterable[Fact]) -> tuple[PersonFact | None, tuple[str, ...]]:
-    """Who the patient is, by the fullest of what messages say, and every other name that they give, "FAMILY, GIVEN"."""
-    persons = {fact for fact in facts if isinstance(fact, PersonFact)}
-    if not persons:
-        return None, ()
-    chosen = max(
-        persons, key=lambda each: (_said(each), each.family, each.given, str(each.birth), repr(each))
-    )
-    names = {_name(each) for each in persons} - {_name(chosen), ""}
-    return chosen, tuple(sorted(names))
-
-
-def _said(person: PersonFact) -> int:
-    return sum(map(bool, (person.family, person.given, person.birth, person.sex)))
-
-
-def _name(person: PersonFact) -> str:
-    return ", ".join(part for part in (person.family, person.given) if part)
-
-
 def summary(
     visit: Visit,
     facts: Iterable[Fact],
@@ -366,13 +345,11 @@ def summary(
         or reason != visit.reason
     )
     shown = replace(visit, diagnoses=diagnoses, reason=reason)
-    person, others = person_of(known)
     notices = (notice,) if notice and anything else ()
     return Summary(
         subject=subject_of(visit.key),
         day=visit.ended.day,
-        person=person,
-        other_names=others,
+        names=tuple(sorted({fact.name for fact in known if isinstance(fact, PersonFact)} - {""})),
         visit=shown,
         results=kept_results,
         medicines=kept_medicines,

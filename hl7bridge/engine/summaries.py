@@ -280,8 +280,7 @@ class Summarising:
         nothing = Summary(
             subject="",
             day=sent.day,
-            person=sent.person,
-            other_names=(),
+            names=(),
             visit=_bare(sent),
             results=(),
             medicines=(),

@@ -283,10 +283,11 @@ def test_that_a_medicine_is_picked_up_meanwhile_makes_no_other_version() -> None
     assert summed(*facts).digest == summed(*facts, filled("4", "amoxicillin", Dispensed.SOLD, DAY)).digest
 
 
-def test_a_name_is_the_fullest_and_others_are_told() -> None:
-    found = summed(PersonFact("DOE", "", None, ""))
-    assert found.person == PERSON
-    assert found.other_names == ("DOE",)
+def test_every_name_of_the_patient_is_told_once() -> None:
+    found = summed(
+        PersonFact("DOE", "", None, ""), PersonFact("DOE", "", None, "F"), PersonFact("", "", None, "")
+    )
+    assert found.names == ("DOE", "NÚÑEZ, ŁUCJA")
 
 
 versions = st.builds(
