@@ -259,6 +259,9 @@ def _result(facts: list[ObservationFact]) -> Result | None:
         )
         standing = Standing.CORRECTED if said.status == "C" or differs else Standing.FINAL
     bare = standing in (Standing.TAKEN_BACK, Standing.NONE)
+    marks = said.marks
+    if shown is not said:  # what withholds the version that the value is of, withholds the value
+        marks = tuple(sorted({*marks, *shown.marks, *shown.code, *shown.panel}))
     return Result(
         said.order,
         said.panel,
@@ -272,7 +275,7 @@ def _result(facts: list[ObservationFact]) -> Result | None:
         next((fact.observed for fact in reversed(facts) if fact.observed), None),
         standing,
         () if bare else shown.coded,
-        said.marks,
+        marks,
     )
 
 

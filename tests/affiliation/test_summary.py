@@ -235,6 +235,15 @@ def test_what_is_withheld_by_any_of_its_codes_is_left_out_whole_and_said_only_if
         assert silent.digest == summed(*kept, withheld=withheld).digest
 
 
+@pytest.mark.parametrize("field", ["marks", "panel", "coded"])
+def test_a_value_is_withheld_by_the_codes_it_came_with_though_another_version_makes_it_final(
+    field: str,
+) -> None:
+    facts = [result("GLU", "108", "P", **{field: (Coded(SECRET, "L", ""),)}), result("GLU", "", "U", 9)]
+    assert summed(*facts).results[0].value == "108"
+    assert summed(*facts, withheld=withheld).results == ()
+
+
 def test_a_visit_is_withheld_whole_by_what_any_message_said_of_its_place() -> None:
     marked = told(T, 10, marks=(Coded(SECRET, "LOCATION", ""),))
     [visit] = visits([*VISIT, marked, told(T, 20, marks=(Coded("OTHER", "LOCATION", ""),))], LATER)
