@@ -72,7 +72,7 @@ NO_DIAGNOSES: Final = "No diagnoses are given."
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A visit that has ended. `last_told`: when the sender last said something of it, in UTC.
+    """A visit that has ended.
 
     `marks` are all the codes that any message said of where and under what protection it took place: where they are withheld, so is
     the whole visit (`is_withheld`).
@@ -80,7 +80,6 @@ class Visit:
 
     key: VisitKey
     ended: When
-    last_told: datetime
     began: When | None
     facility: str
     place: str
@@ -201,7 +200,6 @@ def _visit(key: VisitKey, facts: list[VisitFact]) -> Visit | None:
     return Visit(
         key,
         ended,
-        last_first[0].told,
         next((fact.began for fact in last_first if fact.began), None),
         next((fact.facility for fact in last_first if fact.facility), ""),
         next((fact.place for fact in last_first if fact.place), ""),

@@ -22,7 +22,7 @@ from typing import Final
 
 from hl7bridge.affiliation.facts import Clinician, PatientNumber, PersonFact, VisitKey
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summary import Summary, Visit
+from hl7bridge.affiliation.summary import Visit
 from hl7bridge.affiliation.written import day, header, message, repeated, segment, stamp, when, written
 
 #: LOINC's code of the document, and what else the reader may file it under.
@@ -61,7 +61,7 @@ def document_number(recipient: str, subject: str, digest: str, version: int) -> 
 
 
 def summary_message(
-    summary: Summary,
+    visit: Visit,
     patient: Patient,
     pdf: bytes,
     envelope: Envelope,
@@ -76,7 +76,6 @@ def summary_message(
     `copy_to` is the physician whom an affiliate shall hand it to (TXA-23); `recipient` one whom no connection reaches (ZDR).
     """
     event = "T02" if replaces is None else "T10"
-    visit = summary.visit
     txa: dict[int, str | bytes] = {
         **_document(number, envelope),
         3: "AP",
@@ -126,7 +125,7 @@ def withdrawal_message(
 
 
 def result_message(
-    summary: Summary,
+    visit: Visit,
     patient: Patient,
     pdf: bytes,
     envelope: Envelope,
@@ -136,7 +135,6 @@ def result_message(
     copy_to: Clinician | None = None,
 ) -> bytes:
     """ORU^R01 with the same document. `number` (OBR-3) is that of the first version, also when it `corrects` one."""
-    visit = summary.visit
     status = "C" if corrects else "F"
     obr = _request(number, envelope, status)
     obr |= {7: when(visit.ended), 16: _clinician(visit.attending), 28: _clinician(copy_to)}

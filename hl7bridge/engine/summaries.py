@@ -221,12 +221,12 @@ class Summarising:
         if wanted.as_oru:
             first = document if last is None or there is None else last.first
             raw = result_message(
-                made, patient, pdf, envelope, first, corrects=there is not None, copy_to=wanted.copy_to
+                made.visit, patient, pdf, envelope, first, corrects=there is not None, copy_to=wanted.copy_to
             )
         else:
             first = document
             raw = summary_message(
-                made,
+                made.visit,
                 patient,
                 pdf,
                 envelope,
@@ -277,19 +277,9 @@ class Summarising:
             made=envelope.at,
             withdrawn=Replaced(sent.number, sent.sent),
         )
-        nothing = Summary(
-            subject="",
-            day=sent.day,
-            names=(),
-            visit=_bare(sent),
-            results=(),
-            medicines=(),
-            unknown=(),
-            notices=(),
-            digest="",
-        )
+        visit = Visit(sent.key, When(sent.day, ""), None, "", "", None, None, (), ())
         return summary_message(
-            nothing, patient, pdf, envelope, number, replaces=sent.number, recipient=sent.reader
+            visit, patient, pdf, envelope, number, replaces=sent.number, recipient=sent.reader
         )
 
 
@@ -298,10 +288,6 @@ def _letterhead(configuration: Configuration) -> Letterhead:
 
     name, *lines = configuration.engine.letterhead or ("Clinic",)
     return Letterhead(name, tuple(lines))
-
-
-def _bare(sent: _Sent) -> Visit:
-    return Visit(sent.key, When(sent.day, ""), sent.sent, None, "", "", None, None, (), ())
 
 
 def _of_another(looked: Looked, told: Told) -> bool:

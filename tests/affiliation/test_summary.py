@@ -101,7 +101,6 @@ def test_a_corrected_end_is_the_end_and_what_a_message_leaves_out_takes_nothing_
     [visit] = visits([*VISIT, told(E, 90, ended=later), told(T, 95)], LATER)
     assert visit.ended == later
     assert (visit.began, visit.attending, visit.place) == (When(DAY, "09:01"), DOCTOR, "Northgate clinic")
-    assert visit.last_told == minutes(95)
 
 
 def test_visits_are_told_apart_by_their_numbers() -> None:
