@@ -22,7 +22,7 @@ from typing import Final
 
 from hl7bridge.affiliation.facts import Clinician, PatientNumber, PersonFact, VisitKey
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summary import Visit
+from hl7bridge.affiliation.visits import Visit
 from hl7bridge.affiliation.written import day, header, message, repeated, segment, stamp, when, written
 
 #: LOINC's code of the document, and what else the reader may file it under.

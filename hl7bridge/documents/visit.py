@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from reportlab.platypus import CondPageBreak, Spacer
 
-from hl7bridge.affiliation.facts import Coded, Concept, Dispensed, VisitKey
-from hl7bridge.affiliation.summary import KnownMedicine, Result, Standing, Summary
+from hl7bridge.affiliation.facts import Concept, Dispensed, VisitKey
+from hl7bridge.affiliation.results import Result, Standing
+from hl7bridge.affiliation.summary import KnownMedicine, Summary
 from hl7bridge.affiliation.summarymessage import Patient
 from hl7bridge.documents.page import (
     BODY,
@@ -236,7 +237,7 @@ def _visit(summary: Summary) -> Iterator[Any]:
             yield text(_words(each))
 
 
-def _words(concept: Concept | Sequence[Coded]) -> str:
+def _words(concept: Concept) -> str:
     """A concept by its text, with its code."""
     if not concept:
         return ""

@@ -22,7 +22,7 @@ from hl7bridge.affiliation.facts import Clinician, Coded, Medicine, PersonFact, 
 from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Act, Told, steps
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summary import Summary, Visit, is_withheld, next_end, summary, visits
+from hl7bridge.affiliation.summary import Summary, summary
 from hl7bridge.affiliation.summarymessage import (
     Envelope,
     Patient,
@@ -32,6 +32,7 @@ from hl7bridge.affiliation.summarymessage import (
     summary_message,
     withdrawal_message,
 )
+from hl7bridge.affiliation.visits import Visit, is_withheld, next_end, visits
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.settings import ORU
 from hl7bridge.engine.telling import Looked, Plan, Telling, Words

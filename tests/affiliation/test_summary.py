@@ -22,17 +22,15 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
+from hl7bridge.affiliation.results import Standing
 from hl7bridge.affiliation.summary import (
     ELSEWHERE,
     NO_MEDICINES,
     NO_RESULTS,
     NOT_COVERED,
-    Standing,
-    is_withheld,
-    next_end,
     summary,
-    visits,
 )
+from hl7bridge.affiliation.visits import is_withheld, next_end, visits
 from tests.affiliation.visiting import (
     DAY,
     DOCTOR,
