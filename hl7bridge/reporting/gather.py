@@ -36,11 +36,6 @@ def terms_of(configuration: Configuration, name: str, settings: Affiliate) -> Te
     def hides(medicines: Iterable[Medicine], birth: date | None, on: date) -> bool:
         return bool(categories) and not categories.isdisjoint(withheld.categories_about(medicines, birth, on))
 
-    others = {
-        other.affiliate.authority
-        for key, other in configuration.affiliates.items()
-        if key != name and other.affiliate is not None and other.affiliate.authority
-    }
     return Terms(
         Agreement(name, settings.agreement),
         settings.thresholds,
@@ -48,7 +43,7 @@ def terms_of(configuration: Configuration, name: str, settings: Affiliate) -> Te
         settings.alerts_from,
         settings.authority,
         settings.identifier_type,
-        frozenset(others) - {settings.authority or ""},
+        configuration.authorities_but(name),
         _leaving(configuration, name),
     )
 
