@@ -16,18 +16,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from typing import Final
-from urllib.parse import quote
 
-from hl7bridge.affiliation.facts import Fact, Medicine, PersonFact, PrescriptionKey, VisitKey
+from hl7bridge.affiliation.case import subject
+from hl7bridge.affiliation.facts import Fact, Medicine, PersonFact, PrescriptionKey
 from hl7bridge.affiliation.fills import Fill, Prescription
 from hl7bridge.affiliation.history import history
-from hl7bridge.affiliation.results import Result, Standing, results
+from hl7bridge.affiliation.results import Result, results
 from hl7bridge.affiliation.visits import Visit, Withheld
 
 #: A prescription is named while its order or a fill of it is no older than this: most states let one be filled for a year.
 CURRENT: Final = timedelta(days=365)
-
-_NOT_AS_BEFORE: Final = frozenset({Standing.CORRECTED, Standing.TAKEN_BACK})
 
 # Worded so that they are true both of what is not known and of what is withheld.
 NO_RESULTS: Final = "No results are given for this visit."
@@ -43,7 +41,7 @@ NO_DIAGNOSES: Final = "No diagnoses are given."
 
 @dataclass(frozen=True, slots=True)
 class KnownMedicine:
-    """A prescription that a store of the chain knows, and its latest fill, if any. `discharge`: a hospital ordered it."""
+    """A prescription that a store of the chain knows, and its latest fill, if any."""
 
     prescription: Prescription
     fill: Fill | None
@@ -67,16 +65,6 @@ class Summary:
     unknown: tuple[str, ...]
     notices: tuple[str, ...]
     digest: str
-
-    @property
-    def corrected(self) -> bool:
-        """Whether a result in it was corrected or taken back."""
-        return any(each.standing in _NOT_AS_BEFORE for each in self.results)
-
-
-def subject_of(key: VisitKey) -> str:
-    """The name of the summary of a visit, in characters that HL7 leaves alone."""
-    return "/".join(("visit-summary", *(quote(part, safe="").replace("~", "%7E") for part in key)))
 
 
 def medicines_known(facts: Iterable[Fact], on: date) -> tuple[KnownMedicine, ...]:
@@ -140,7 +128,7 @@ def summary(
     shown = replace(visit, diagnoses=diagnoses, reason=reason)
     notices = (notice,) if notice and anything else ()
     return Summary(
-        subject=subject_of(visit.key),
+        subject=subject("visit-summary", *visit.key),
         day=visit.ended.day,
         names=tuple(sorted({fact.name for fact in known if isinstance(fact, PersonFact)} - {""})),
         visit=shown,
