@@ -21,9 +21,10 @@ from datetime import date, datetime
 from typing import Final
 
 from hl7bridge.affiliation.facts import Clinician, PatientNumber, PersonFact, VisitKey
+from hl7bridge.affiliation.pid import pid
 from hl7bridge.affiliation.recipient import Recipient
 from hl7bridge.affiliation.visits import Visit
-from hl7bridge.affiliation.written import day, header, message, repeated, segment, stamp, when, written
+from hl7bridge.affiliation.written import day, header, message, segment, stamp, when, written
 
 #: LOINC's code of the document, and what else the reader may file it under.
 CODE: Final = ("34133-9", "Summary of episode note", "LN")
@@ -194,17 +195,7 @@ def _header(envelope: Envelope, type_: str, event: str, structure: str) -> bytes
 def _patient(patient: Patient) -> bytes:
     if not patient.identifiers:
         raise ValueError("a summary needs an identifier of its patient")
-    numbers = repeated(
-        [written((each.number, "", "", each.authority, each.kind)) for each in patient.identifiers]
-    )
-    person = patient.person
-    name = written(("", "", "", "", "", "", "U"))  # table 0200: unspecified
-    if person is not None and (person.family or person.given):
-        name = written((person.family, person.given, "", "", "", "", "L"))
-    fields: dict[int, str | bytes] = {1: "1", 3: numbers, 5: name}
-    if person is not None:
-        fields |= {7: day(person.birth), 8: person.sex}
-    return segment("PID", fields)
+    return pid(patient.identifiers, patient.person)
 
 
 def _visit(key: VisitKey, visit: Visit | None) -> bytes:

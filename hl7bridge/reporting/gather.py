@@ -11,10 +11,11 @@ from datetime import date
 from typing import Final
 
 from hl7bridge.affiliation.agreement import Agreement
-from hl7bridge.affiliation.alertmessage import MARK, pid, unpacked_alert
+from hl7bridge.affiliation.alertmessage import MARK, unpacked_alert
 from hl7bridge.affiliation.facts import Medicine, PatientNumber, PersonFact
 from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import known_of
+from hl7bridge.affiliation.pid import pid
 from hl7bridge.affiliation.report import PatientReport, Period, Terms, report_of
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.channel.configuration import Configuration
@@ -54,7 +55,7 @@ def _leaving(configuration: Configuration, name: str) -> frozenset[str]:
     if privacy is None or privacy.share is None:
         return frozenset(_PID)
     nobody = PersonFact("N", "N", date(2000, 1, 1), "", (PatientNumber("1", "N", ""),))
-    message = Message(b"MSH|^~\\&|||||||ORU^R01||P|2.5.1\r" + pid(nobody) + b"\r")
+    message = Message(b"MSH|^~\\&|||||||ORU^R01||P|2.5.1\r" + pid(nobody.numbers, nobody) + b"\r")
     segment = privacy.share.reduced(message).first(b"PID")
     return frozenset(word for word, field in _PID.items() if segment is not None and segment.field(field))
 
