@@ -21,7 +21,8 @@ from typing import Any, Final, NamedTuple
 from hl7bridge.affiliation.case import Alert, Kind
 from hl7bridge.affiliation.factdata import packed, unpacked
 from hl7bridge.affiliation.facts import FillKey, Medicine, PersonFact, PrescriptionKey
-from hl7bridge.affiliation.written import day, header, message, repeated, segment, stamp, written
+from hl7bridge.affiliation.pid import pid
+from hl7bridge.affiliation.written import day, header, message, segment, stamp, written
 
 #: The system of our own codes (table 0396: 99zzz is a local one).
 SYSTEM: Final = "99HL7BRIDGE"
@@ -88,7 +89,7 @@ def alert_message(
                 18: "UNICODE UTF-8",
             }
         ),
-        pid(told.person),
+        pid(told.person.numbers, told.person),
         segment("ORC", {1: "RE", 3: name, 5: done, 9: moment, 12: provider}),
         segment("OBR", {1: "1", 3: name, 4: what, 7: on, 16: provider, 22: moment, 25: whole}),
     ]
@@ -97,13 +98,6 @@ def alert_message(
         fields |= {5: each.value, 6: each.units, 8: each.flag, 11: status, 14: on}
         segments.append(segment("OBX", fields))
     return message(segments)
-
-
-def pid(person: PersonFact) -> bytes:
-    """The PID of a person under all known numbers, without the segment's end."""
-    numbers = repeated([written((each.number, "", "", each.authority, each.kind)) for each in person.numbers])
-    name = written((person.family, person.given))
-    return segment("PID", {1: "1", 3: numbers, 5: name, 7: day(person.birth), 8: person.sex})
 
 
 class _Observation(NamedTuple):

@@ -28,7 +28,7 @@ from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.pickups import not_picked_up, primary_non_adherence
 from hl7bridge.affiliation.refills import late_refills
 
-__all__ = ["Alert", "Assessment", "Kind", "Thresholds", "assess"]
+__all__ = ["Alert", "Assessment", "Kind", "Thresholds", "assess", "assess_case"]
 
 _RULES = {
     Kind.NOT_PICKED_UP: not_picked_up,
@@ -64,10 +64,21 @@ def assess(
     list by which interactions are screened; without one nothing is.
     """
     facts = set(facts)
-    known = history(facts, today)
+    case = Case(history(facts, today), medicines, thresholds)
+    return assess_case(case, facts, today, enrolled_through, listed)
+
+
+def assess_case(
+    case: Case,
+    facts: Iterable[Fact],
+    today: date,
+    enrolled_through: date | None = None,
+    listed: Interactions = NO_LIST,
+) -> Assessment:
+    """`assess`, where the case that the facts make on `today` is there already."""
+    known, thresholds = case.known, case.thresholds
     if known.life.dead:
         return Assessment((), known.next_day, dead=True)
-    case = Case(known, medicines, thresholds)
     found = [alert for kind, rule in _RULES.items() if kind in thresholds.kinds for alert in rule(case)]
     again = [] if known.next_day is None else [known.next_day]
     if Kind.ADHERENCE in thresholds.kinds:
@@ -75,7 +86,7 @@ def assess(
             found.append(alert)
             again += [] if ends is None else [ends]
     if Kind.INTERACTION in thresholds.kinds:
-        found += interactions(facts, medicines, listed, today)
+        found += interactions(facts, case.medicines, listed, today)
     in_force = sorted((alert for alert in found if alert.day <= today), key=lambda alert: alert.subject)
     again += [alert.day for alert in found if alert.day > today]
     return Assessment(tuple(in_force), min(again, default=None))

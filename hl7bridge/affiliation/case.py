@@ -122,9 +122,9 @@ def named(medicines: Iterable[Medicine]) -> tuple[Medicine, ...]:
     return tuple(sorted(set(medicines)))
 
 
-def subject(kind: Kind, *parts: str) -> str:
-    """A name for what an alert is about: the kind and the parts of a key, in characters that HL7 leaves alone."""
-    return "/".join((kind.value, *(quote(part, safe="").replace("~", "%7E") for part in parts)))
+def subject(kind: str, *parts: str) -> str:
+    """A name for what an alert or a summary is about: its kind and the parts of a key, in characters that HL7 leaves alone."""
+    return "/".join((kind, *(quote(part, safe="").replace("~", "%7E") for part in parts)))
 
 
 def subject_of_fill(kind: Kind, key: FillKey) -> str:

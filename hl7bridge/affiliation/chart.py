@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from hl7bridge.affiliation.adherence import Adherence, adherence
-from hl7bridge.affiliation.alerts import Alert, Thresholds, assess
+from hl7bridge.affiliation.alerts import Alert, Thresholds, assess_case
+from hl7bridge.affiliation.case import Case
 from hl7bridge.affiliation.facts import Fact, Medicine
 from hl7bridge.affiliation.fills import Fill, Prescription
 from hl7bridge.affiliation.history import history
@@ -54,7 +55,7 @@ def chart_of(
             adherence(told, medicines, class_, date(on.year, 1, 1), on, thresholds.measures)
             for class_ in classes
         ]
-        alerts = assess(known, medicines, thresholds, on, listed=listed).alerts
+        alerts = assess_case(Case(told, medicines, thresholds), known, on, listed=listed).alerts
     return Chart(
         on,
         held,

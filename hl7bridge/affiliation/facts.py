@@ -133,6 +133,11 @@ class PersonFact:
     sex: str
     numbers: tuple[PatientNumber, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The name as lists have it, "FAMILY, GIVEN"; "" where it is not known."""
+        return ", ".join(part for part in (self.family, self.given) if part)
+
 
 class Coded(NamedTuple):
     """One code with its text, as a message writes it (CE.1 to CE.3); `system` is CE.3."""

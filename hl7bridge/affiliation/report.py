@@ -24,7 +24,7 @@ from typing import Final, NamedTuple
 from hl7bridge.affiliation.adherence import Adherence, adherence
 from hl7bridge.affiliation.agreement import Agreement, enrolled_through, entitled_by, provider_on
 from hl7bridge.affiliation.alertmessage import AlertTold
-from hl7bridge.affiliation.alerts import Alert, Kind, Thresholds, assess
+from hl7bridge.affiliation.alerts import Alert, Kind, Thresholds, assess_case
 from hl7bridge.affiliation.case import Case
 from hl7bridge.affiliation.facts import Medicine, PersonFact
 from hl7bridge.affiliation.history import Dose, history
@@ -188,9 +188,7 @@ class _Patient:
     def lines(self, told: Iterable[AlertTold], interactions: Interactions) -> Iterator[Line]:
         """The alerts."""
         thresholds, period = self._terms.thresholds, self._period
-        assessed = assess(
-            self._facts, self._medicines, thresholds, period.through, self._enrolled_through, interactions
-        )
+        assessed = assess_case(self._case, self._facts, period.through, self._enrolled_through, interactions)
         if assessed.dead:
             return
         sent: dict[str, AlertTold] = {}

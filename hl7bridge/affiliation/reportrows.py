@@ -33,6 +33,7 @@ _PATIENT: Final = (
 )
 _MEDICINE: Final = ("medicine", "medicine_code", "code_system", "store", "prescription")
 _END: Final = ("known", "told_as")
+DAYS_COVERED: Final = "days-covered"
 #: The columns of each section's file, by its name.
 COLUMNS: Final[dict[str, tuple[str, ...]]] = {
     **{
@@ -45,7 +46,7 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         )
         for kind in Kind
     },
-    "days-covered": (
+    DAYS_COVERED: (
         "class",
         "result",
         *_PATIENT,
@@ -59,7 +60,6 @@ COLUMNS: Final[dict[str, tuple[str, ...]]] = {
         "why_not_counted",
     ),
 }
-DAYS_COVERED: Final = "days-covered"
 UNDER, REACHED, NOT_COUNTED = "under threshold", "threshold reached", "not counted"
 _ORDER: Final = {UNDER: "0", REACHED: "1", NOT_COUNTED: "2"}
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")

@@ -21,9 +21,10 @@ from datetime import date, datetime
 from typing import Final
 
 from hl7bridge.affiliation.facts import Clinician, PatientNumber, PersonFact, VisitKey
+from hl7bridge.affiliation.pid import pid
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summary import Summary, Visit
-from hl7bridge.affiliation.written import day, header, message, repeated, segment, stamp, when, written
+from hl7bridge.affiliation.visits import Visit
+from hl7bridge.affiliation.written import day, header, message, segment, stamp, when, written
 
 #: LOINC's code of the document, and what else the reader may file it under.
 CODE: Final = ("34133-9", "Summary of episode note", "LN")
@@ -61,7 +62,7 @@ def document_number(recipient: str, subject: str, digest: str, version: int) -> 
 
 
 def summary_message(
-    summary: Summary,
+    visit: Visit,
     patient: Patient,
     pdf: bytes,
     envelope: Envelope,
@@ -76,7 +77,6 @@ def summary_message(
     `copy_to` is the physician whom an affiliate shall hand it to (TXA-23); `recipient` one whom no connection reaches (ZDR).
     """
     event = "T02" if replaces is None else "T10"
-    visit = summary.visit
     txa: dict[int, str | bytes] = {
         **_document(number, envelope),
         3: "AP",
@@ -126,7 +126,7 @@ def withdrawal_message(
 
 
 def result_message(
-    summary: Summary,
+    visit: Visit,
     patient: Patient,
     pdf: bytes,
     envelope: Envelope,
@@ -136,7 +136,6 @@ def result_message(
     copy_to: Clinician | None = None,
 ) -> bytes:
     """ORU^R01 with the same document. `number` (OBR-3) is that of the first version, also when it `corrects` one."""
-    visit = summary.visit
     status = "C" if corrects else "F"
     obr = _request(number, envelope, status)
     obr |= {7: when(visit.ended), 16: _clinician(visit.attending), 28: _clinician(copy_to)}
@@ -196,17 +195,7 @@ def _header(envelope: Envelope, type_: str, event: str, structure: str) -> bytes
 def _patient(patient: Patient) -> bytes:
     if not patient.identifiers:
         raise ValueError("a summary needs an identifier of its patient")
-    numbers = repeated(
-        [written((each.number, "", "", each.authority, each.kind)) for each in patient.identifiers]
-    )
-    person = patient.person
-    name = written(("", "", "", "", "", "", "U"))  # table 0200: unspecified
-    if person is not None and (person.family or person.given):
-        name = written((person.family, person.given, "", "", "", "", "L"))
-    fields: dict[int, str | bytes] = {1: "1", 3: numbers, 5: name}
-    if person is not None:
-        fields |= {7: day(person.birth), 8: person.sex}
-    return segment("PID", fields)
+    return pid(patient.identifiers, patient.person)
 
 
 def _visit(key: VisitKey, visit: Visit | None) -> bytes:

@@ -59,12 +59,15 @@ class Configuration:
         return "utf-8" if settings is None else settings.mllp.encoding
 
     def authorities_but(self, affiliate: str) -> frozenset[str]:
-        """The authorities of the other affiliates' patient numbers, which this one need not see."""
-        return frozenset(
-            settings.affiliate.authority
+        """The authorities of the other affiliates' patient numbers, which this one need not see; one that is its own too is not among
+        them.
+        """
+        found = {
+            name: settings.affiliate.authority
             for name, settings in self.destinations.items()
-            if settings.affiliate is not None and settings.affiliate.authority and name != affiliate
-        )
+            if settings.affiliate is not None and settings.affiliate.authority
+        }
+        return frozenset(found.values()) - {found.get(affiliate, "")}
 
     @property
     def affiliates(self) -> dict[str, DestinationSettings]:

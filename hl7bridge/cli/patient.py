@@ -38,8 +38,8 @@ def patient() -> None:
 def show(patient: str, data: Path, on: datetime | None, unrecorded: bool, as_json: bool) -> None:
     """Show what is known of PATIENT (NUMBER^AUTHORITY): prescriptions, fills, adherence, and the alerts that hold.
 
-    It is worked out of the facts that messages told, under all numbers of the patient. Alerts are shown, not sent. `show` may be left
-    out.
+    It is worked out of the facts that messages told, under all numbers of the patient. Alerts are shown, not sent, by
+    the thresholds that hold where an affiliate says nothing else (`alerts:`). `show` may be left out.
     """
     day = on.date() if on is not None else date.today()
     with Operations(data) as operations:

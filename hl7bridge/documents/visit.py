@@ -12,8 +12,9 @@ from typing import Any, Final, NamedTuple
 
 from reportlab.platypus import CondPageBreak, Spacer
 
-from hl7bridge.affiliation.facts import Coded, Concept, Dispensed, VisitKey
-from hl7bridge.affiliation.summary import KnownMedicine, Result, Standing, Summary
+from hl7bridge.affiliation.facts import Concept, Dispensed, VisitKey
+from hl7bridge.affiliation.results import Result, Standing
+from hl7bridge.affiliation.summary import KnownMedicine, Summary
 from hl7bridge.affiliation.summarymessage import Patient
 from hl7bridge.documents.page import (
     BODY,
@@ -68,6 +69,7 @@ _STANDINGS: Final = {
     Standing.NONE: "the laboratory reports that there will be no result",
     Standing.TAKEN_BACK: "taken back by the laboratory: do not use",
 }
+_NO_NAME: Final = "name not known"
 #: A value longer than this stands below the table, where it may run over sheets.
 _LONG: Final = 120
 
@@ -134,11 +136,7 @@ def _about(patient: Patient) -> str:
     if person is None:
         return "patient's name not known"
     born = f"born {day(person.birth)}: " if person.birth else ""
-    return born + _name(person.family, person.given)
-
-
-def _name(family: str, given: str) -> str:
-    return ", ".join(part for part in (family, given) if part) or "name not known"
+    return born + (person.name or _NO_NAME)
 
 
 def _whole(
@@ -155,7 +153,7 @@ def _whole(
         said = f"CORRECTED. This replaces the summary {replaces.number}, sent on {moment(replaces.sent)}, which is no longer valid."
         yield boxed([[text(said, STRONG, 600)]], [WIDTH], 2)
         yield Spacer(1, 8)
-    yield _patient(patient, summary.other_names)
+    yield _patient(patient, summary.names)
     yield Spacer(1, 8)
     yield from _visit(summary)
     yield from _results(summary.results)
@@ -186,15 +184,17 @@ def _has_missing(*parts: object) -> bool:
     return False
 
 
-def _patient(patient: Patient, other_names: Sequence[str]) -> Any:
+def _patient(patient: Patient, names: Sequence[str]) -> Any:
+    """Who it is, by the name that was said last; what else messages call the patient is told as well."""
     person = patient.person
     numbers = [" ".join(part for part in each if part) for each in list(patient.identifiers)[:6]]
-    name = "not known" if person is None else _name(person.family, person.given)
+    name = "not known" if person is None else person.name or _NO_NAME
+    others = [each for each in names if each != name]
     born = (person and day(person.birth)) or "not known"
     sex = "not known" if person is None else _SEXES.get(person.sex, person.sex) or "not known"
     left = [text("Patient", LABEL), text(name, STRONG)]
-    if other_names:
-        left.append(text("also sent as " + "; ".join(other_names[:4]), SMALL))
+    if others:
+        left.append(text("also sent as " + "; ".join(others[:4]), SMALL))
     return boxed(
         [
             [
@@ -237,7 +237,7 @@ def _visit(summary: Summary) -> Iterator[Any]:
             yield text(_words(each))
 
 
-def _words(concept: Concept | Sequence[Coded]) -> str:
+def _words(concept: Concept) -> str:
     """A concept by its text, with its code."""
     if not concept:
         return ""

@@ -22,7 +22,7 @@ from hl7bridge.affiliation.facts import Clinician, Coded, Medicine, PersonFact, 
 from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Act, Told, steps
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summary import Summary, Visit, is_withheld, next_end, summary, visits
+from hl7bridge.affiliation.summary import Summary, summary
 from hl7bridge.affiliation.summarymessage import (
     Envelope,
     Patient,
@@ -32,6 +32,7 @@ from hl7bridge.affiliation.summarymessage import (
     summary_message,
     withdrawal_message,
 )
+from hl7bridge.affiliation.visits import Visit, is_withheld, next_end, visits
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.settings import ORU, Affiliate, SummaryWish
 from hl7bridge.engine.telling import Looked, Plan, Telling, Words
@@ -222,12 +223,12 @@ class Summarising:
         if wanted.as_oru:
             first = document if last is None or there is None else last.first
             raw = result_message(
-                made, patient, pdf, envelope, first, corrects=there is not None, copy_to=wanted.copy_to
+                made.visit, patient, pdf, envelope, first, corrects=there is not None, copy_to=wanted.copy_to
             )
         else:
             first = document
             raw = summary_message(
-                made,
+                made.visit,
                 patient,
                 pdf,
                 envelope,
@@ -278,20 +279,9 @@ class Summarising:
             made=envelope.at,
             withdrawn=Replaced(sent.number, sent.sent),
         )
-        nothing = Summary(
-            subject="",
-            day=sent.day,
-            person=sent.person,
-            other_names=(),
-            visit=_bare(sent),
-            results=(),
-            medicines=(),
-            unknown=(),
-            notices=(),
-            digest="",
-        )
+        visit = Visit(sent.key, When(sent.day, ""), None, "", "", None, None, (), ())
         return summary_message(
-            nothing, patient, pdf, envelope, number, replaces=sent.number, recipient=sent.reader
+            visit, patient, pdf, envelope, number, replaces=sent.number, recipient=sent.reader
         )
 
 
@@ -300,10 +290,6 @@ def _letterhead(configuration: Configuration) -> Letterhead:
 
     name, *lines = configuration.engine.letterhead or ("Clinic",)
     return Letterhead(name, tuple(lines))
-
-
-def _bare(sent: _Sent) -> Visit:
-    return Visit(sent.key, When(sent.day, ""), sent.sent, None, "", "", None, None, (), ())
 
 
 def _of_another(looked: Looked, told: Told) -> bool:

@@ -11,10 +11,11 @@ from datetime import date
 from typing import Final
 
 from hl7bridge.affiliation.agreement import Agreement
-from hl7bridge.affiliation.alertmessage import MARK, pid, unpacked_alert
+from hl7bridge.affiliation.alertmessage import MARK, unpacked_alert
 from hl7bridge.affiliation.facts import Medicine, PatientNumber, PersonFact
 from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import known_of
+from hl7bridge.affiliation.pid import pid
 from hl7bridge.affiliation.report import PatientReport, Period, Terms, report_of
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.channel.configuration import Configuration
@@ -36,11 +37,6 @@ def terms_of(configuration: Configuration, name: str, settings: Affiliate) -> Te
     def hides(medicines: Iterable[Medicine], birth: date | None, on: date) -> bool:
         return bool(categories) and not categories.isdisjoint(withheld.categories_about(medicines, birth, on))
 
-    others = {
-        other.affiliate.authority
-        for key, other in configuration.affiliates.items()
-        if key != name and other.affiliate is not None and other.affiliate.authority
-    }
     return Terms(
         Agreement(name, settings.agreement),
         settings.thresholds,
@@ -48,7 +44,7 @@ def terms_of(configuration: Configuration, name: str, settings: Affiliate) -> Te
         settings.alerts_from,
         settings.authority,
         settings.identifier_type,
-        frozenset(others) - {settings.authority or ""},
+        configuration.authorities_but(name),
         _leaving(configuration, name),
     )
 
@@ -59,7 +55,7 @@ def _leaving(configuration: Configuration, name: str) -> frozenset[str]:
     if privacy is None or privacy.share is None:
         return frozenset(_PID)
     nobody = PersonFact("N", "N", date(2000, 1, 1), "", (PatientNumber("1", "N", ""),))
-    message = Message(b"MSH|^~\\&|||||||ORU^R01||P|2.5.1\r" + pid(nobody) + b"\r")
+    message = Message(b"MSH|^~\\&|||||||ORU^R01||P|2.5.1\r" + pid(nobody.numbers, nobody) + b"\r")
     segment = privacy.share.reduced(message).first(b"PID")
     return frozenset(word for word, field in _PID.items() if segment is not None and segment.field(field))
 

@@ -12,13 +12,8 @@ from hl7bridge.affiliation.facts import (
     Dispensed,
     Fact,
     FillFact,
-    FillKey,
-    Medicine,
-    Ordered,
-    OrderFact,
-    PrescriptionKey,
 )
-from tests.affiliation.made import medicines
+from tests.affiliation.made import fill, medicines, prescribed
 
 MEDICINES = medicines(
     {
@@ -32,24 +27,6 @@ MEDICINES = medicines(
 F, S = Dispensed.FILLED, Dispensed.SOLD
 
 
-def order(day: date, name: str, number: str = "1") -> OrderFact:
-    return OrderFact(
-        PrescriptionKey("0412", number),
-        Ordered.NEW,
-        day,
-        Medicine(name, "NDC", ""),
-        refills=3,
-        knows_sold=True,
-    )
-
-
-def fill(event: Dispensed, day: date, name: str, key: str = "1.1", days: int = 30) -> FillFact:
-    number, _, which = key.partition(".")
-    return FillFact(
-        FillKey(PrescriptionKey("0412", number), which), event, day, Medicine(name, "NDC", ""), days, True
-    )
-
-
 def only(facts: list[Fact], kind: Kind, today: date) -> Alert:
     [found] = [each for each in assess(facts, MEDICINES, Thresholds(), today).alerts if each.kind is kind]
     return found
@@ -61,7 +38,7 @@ def codes(alert: Alert) -> list[str]:
 
 def test_not_picked_up_names_what_was_filled_and_what_was_ordered() -> None:
     facts: list[Fact] = [
-        order(date(2026, 3, 1), "simvastatin"),
+        prescribed(date(2026, 3, 1), "simvastatin"),
         fill(F, date(2026, 3, 2), "simvastatin, other maker"),
     ]
     assert codes(only(facts, Kind.NOT_PICKED_UP, date(2026, 3, 20))) == [
@@ -71,7 +48,7 @@ def test_not_picked_up_names_what_was_filled_and_what_was_ordered() -> None:
 
 
 def test_primary_non_adherence_names_the_alternative_that_its_reason_tells_of() -> None:
-    facts: list[Fact] = [order(date(2026, 3, 1), "simvastatin")]
+    facts: list[Fact] = [prescribed(date(2026, 3, 1), "simvastatin")]
     assert codes(only(facts, Kind.PRIMARY, date(2026, 4, 2))) == ["simvastatin"]
     facts.append(fill(S, date(2026, 4, 10), "atorvastatin", "2.1"))
     alert = only(facts, Kind.PRIMARY, date(2026, 4, 10))
@@ -85,7 +62,7 @@ def test_a_late_refill_names_all_whose_supply_was_used_before_it() -> None:
         fill(S, date(2026, 1, 1), "amlodipine", "1.1"),
         fill(S, date(2026, 1, 2), "amlodipine/atorvastatin", "2.1"),
         fill(S, date(2026, 1, 3), "atorvastatin", "3.1"),
-        order(date(2026, 1, 1), "atorvastatin", "3"),
+        prescribed(date(2026, 1, 1), "atorvastatin", "3"),
     ]
     found = assess(facts, MEDICINES, Thresholds(), date(2026, 12, 1)).alerts
     [late] = [
@@ -109,7 +86,7 @@ def test_adherence_names_every_medicine_of_the_class() -> None:
 
 FACTS = st.one_of(
     st.builds(
-        order,
+        prescribed,
         st.dates(date(2026, 1, 1), date(2026, 6, 1)),
         st.sampled_from(["simvastatin", "atorvastatin", "unmapped"]),
         st.sampled_from("123"),

@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,7 +26,7 @@ from hl7bridge.affiliation.facts import (
     StayFact,
 )
 from hl7bridge.affiliation.history import history
-from tests.affiliation.made import medicines
+from tests.affiliation.made import fill, medicines, on, order, rx
 
 MAKEUP = {
     "simvastatin": {"36567": "statins"},
@@ -42,36 +41,6 @@ MEDICINES = medicines(MAKEUP)
 F, S, R = Dispensed.FILLED, Dispensed.SOLD, Dispensed.RETURNED
 NEW, RENEWED, CANCELLED = Ordered.NEW, Ordered.RENEWED, Ordered.CANCELLED
 SIMVASTATIN, ATORVASTATIN = "simvastatin", "atorvastatin"
-
-
-def on(month: int, day: int) -> date:
-    return date(2026, month, day)
-
-
-def rx(number: str, store: str = "0412") -> PrescriptionKey:
-    return PrescriptionKey(store, number)
-
-
-def order(event: Ordered, day: date, name: str = SIMVASTATIN, number: str = "1", **more: Any) -> OrderFact:
-    return OrderFact(rx(number), event, day, Medicine(name, "NDC", name), **more)
-
-
-def fill(
-    event: Dispensed,
-    day: date,
-    name: str = SIMVASTATIN,
-    key: str = "1.1",
-    days_supply: int | None = 30,
-    knows: bool = True,
-    counts: bool = False,
-    refills: int | None = None,
-    store: str = "0412",
-) -> FillFact:
-    number, _, which = key.partition(".")
-    medicine = Medicine(name, "NDC", name)
-    return FillFact(
-        FillKey(rx(number, store), which), event, day, medicine, days_supply, knows, counts, refills
-    )
 
 
 def alerts(facts: list[Fact], today: date, kind: Kind, thresholds: Thresholds | None = None) -> list[Alert]:

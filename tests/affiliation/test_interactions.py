@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,17 +15,14 @@ from hl7bridge.affiliation.facts import (
     DeathFact,
     Dispensed,
     Fact,
-    FillFact,
     FillKey,
     Medicine,
     Ordered,
-    OrderFact,
-    PrescriptionKey,
     StayFact,
 )
 from hl7bridge.affiliation.interactionlist import NO_LIST, Group, Interactions
 from hl7bridge.affiliation.regimen import ORDER_DAYS, UNKNOWN_DAYS, active_on, not_screened
-from tests.affiliation.made import medicines
+from tests.affiliation.made import fill, medicines, on, order, rx
 
 SIMVASTATIN, CLARITHROMYCIN, METFORMIN = "simvastatin", "clarithromycin", "metformin"
 MEDICINES = medicines(
@@ -59,40 +55,6 @@ LIST = Interactions(
 )
 F, S, R = Dispensed.FILLED, Dispensed.SOLD, Dispensed.RETURNED
 NEW, RENEWED, CANCELLED, DISCONTINUED = Ordered.NEW, Ordered.RENEWED, Ordered.CANCELLED, Ordered.DISCONTINUED
-
-
-def on(month: int, day: int, year: int = 2026) -> date:
-    return date(year, month, day)
-
-
-def rx(number: str) -> PrescriptionKey:
-    return PrescriptionKey("0412", number)
-
-
-def order(event: Ordered, day: date, name: str = SIMVASTATIN, number: str = "1", **more: Any) -> OrderFact:
-    return OrderFact(rx(number), event, day, Medicine(name, "NDC", name), **more)
-
-
-def fill(
-    event: Dispensed,
-    day: date,
-    name: str = SIMVASTATIN,
-    key: str = "1.1",
-    days_supply: int | None = 30,
-    knows: bool = True,
-    refills: int | None = None,
-) -> FillFact:
-    number, _, which = key.partition(".")
-    return FillFact(
-        FillKey(rx(number), which),
-        event,
-        day,
-        Medicine(name, "NDC", name),
-        days_supply,
-        knows,
-        False,
-        refills,
-    )
 
 
 def warnings(facts: list[Fact], today: date = date(2028, 12, 31), listed: Interactions = LIST) -> list[Alert]:

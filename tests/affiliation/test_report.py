@@ -20,11 +20,8 @@ from hl7bridge.affiliation.facts import (
     Dispensed,
     Fact,
     FillFact,
-    FillKey,
     InterventionFact,
     Medicine,
-    Ordered,
-    OrderFact,
     PatientNumber,
     PersonFact,
     PrescriptionKey,
@@ -37,7 +34,7 @@ from hl7bridge.affiliation.report import Named, PatientReport, Period, Standing,
 from hl7bridge.affiliation.reportfigures import Figures, parts_of
 from hl7bridge.affiliation.reportrows import COLUMNS, csv_text, figure_files, rows_of, safe
 from hl7bridge.affiliation.roster import RosterRow
-from tests.affiliation.made import medicines
+from tests.affiliation.made import fill, medicines, prescribed
 from tests.affiliation.test_alert_medicines import FACTS
 
 F, S, R = Dispensed.FILLED, Dispensed.SOLD, Dispensed.RETURNED
@@ -67,27 +64,6 @@ APRIL = Period(date(2026, 4, 1), date(2026, 4, 30))
 ROW = RosterRow("medstar", date(2026, 1, 1), None, "1234567893", False)
 
 
-def order(day: date, name: str, number: str = "1", refills: int = 3) -> OrderFact:
-    return OrderFact(
-        PrescriptionKey("0412", number),
-        Ordered.NEW,
-        day,
-        Medicine(name, "NDC", name),
-        refills,
-        knows_sold=True,
-    )
-
-
-def fill(
-    event: Dispensed, day: date, name: str, key: str = "1.1", days: int | None = 30, **more: Any
-) -> FillFact:
-    number, _, which = key.partition(".")
-    told = {"knows_sold": True, **more}
-    return FillFact(
-        FillKey(PrescriptionKey("0412", number), which), event, day, Medicine(name, "NDC", name), days, **told
-    )
-
-
 def never(*_: object) -> bool:
     return False
 
@@ -100,16 +76,19 @@ TERMS = Terms(
     identifier_type="MR",
     others=frozenset({"RUSH"}),
 )
-NOT_PICKED_UP: list[Fact] = [order(date(2026, 4, 1), "metformin"), fill(F, date(2026, 4, 2), "metformin")]
-UNFILLED: list[Fact] = [order(date(2026, 3, 1), "metformin")]
-LATE: list[Fact] = [order(date(2026, 3, 1), "metformin"), fill(S, date(2026, 3, 8), "metformin")]
+NOT_PICKED_UP: list[Fact] = [
+    prescribed(date(2026, 4, 1), "metformin"),
+    fill(F, date(2026, 4, 2), "metformin"),
+]
+UNFILLED: list[Fact] = [prescribed(date(2026, 3, 1), "metformin")]
+LATE: list[Fact] = [prescribed(date(2026, 3, 1), "metformin"), fill(S, date(2026, 3, 8), "metformin")]
 FALLING: list[Fact] = [
     fill(S, date(2026, 1, 5), "simvastatin", "1.1"),
     fill(S, date(2026, 2, 4), "atorvastatin", "2.1"),
 ]
 BOTH: list[Fact] = [
-    order(date(2026, 4, 3), "simvastatin", "1"),
-    order(date(2026, 4, 9), "clarithromycin", "2"),
+    prescribed(date(2026, 4, 3), "simvastatin", "1"),
+    prescribed(date(2026, 4, 9), "clarithromycin", "2"),
 ]
 CALLED: list[Fact] = [
     InterventionFact(
@@ -239,12 +218,12 @@ def test_days_covered_are_those_of_the_year_to_the_period_s_end_and_say_why_they
             (60, 86, False, "a period of less than 91 days"),
         ),
         (
-            [fill(S, date(2026, 1, 5), "simvastatin", days=None)],
+            [fill(S, date(2026, 1, 5), "simvastatin", days_supply=None)],
             APRIL,
             (0, 116, False, "it is not known how long a fill lasts"),
         ),
         (
-            [fill(F, date(2026, 1, 5), "simvastatin", knows_sold=False)],
+            [fill(F, date(2026, 1, 5), "simvastatin", knows=False)],
             APRIL,
             (0, 0, False, "it is not known whether a fill was taken home"),
         ),

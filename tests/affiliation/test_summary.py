@@ -22,17 +22,15 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
+from hl7bridge.affiliation.results import Standing
 from hl7bridge.affiliation.summary import (
     ELSEWHERE,
     NO_MEDICINES,
     NO_RESULTS,
     NOT_COVERED,
-    Standing,
-    is_withheld,
-    next_end,
     summary,
-    visits,
 )
+from hl7bridge.affiliation.visits import is_withheld, next_end, visits
 from tests.affiliation.visiting import (
     DAY,
     DOCTOR,
@@ -101,7 +99,6 @@ def test_a_corrected_end_is_the_end_and_what_a_message_leaves_out_takes_nothing_
     [visit] = visits([*VISIT, told(E, 90, ended=later), told(T, 95)], LATER)
     assert visit.ended == later
     assert (visit.began, visit.attending, visit.place) == (When(DAY, "09:01"), DOCTOR, "Northgate clinic")
-    assert visit.last_told == minutes(95)
 
 
 def test_visits_are_told_apart_by_their_numbers() -> None:
@@ -235,6 +232,15 @@ def test_what_is_withheld_by_any_of_its_codes_is_left_out_whole_and_said_only_if
         assert silent.digest == summed(*kept, withheld=withheld).digest
 
 
+@pytest.mark.parametrize("field", ["marks", "panel", "coded"])
+def test_a_value_is_withheld_by_the_codes_it_came_with_though_another_version_makes_it_final(
+    field: str,
+) -> None:
+    facts = [result("GLU", "108", "P", **{field: (Coded(SECRET, "L", ""),)}), result("GLU", "", "U", 9)]
+    assert summed(*facts).results[0].value == "108"
+    assert summed(*facts, withheld=withheld).results == ()
+
+
 def test_a_visit_is_withheld_whole_by_what_any_message_said_of_its_place() -> None:
     marked = told(T, 10, marks=(Coded(SECRET, "LOCATION", ""),))
     [visit] = visits([*VISIT, marked, told(T, 20, marks=(Coded("OTHER", "LOCATION", ""),))], LATER)
@@ -283,10 +289,11 @@ def test_that_a_medicine_is_picked_up_meanwhile_makes_no_other_version() -> None
     assert summed(*facts).digest == summed(*facts, filled("4", "amoxicillin", Dispensed.SOLD, DAY)).digest
 
 
-def test_a_name_is_the_fullest_and_others_are_told() -> None:
-    found = summed(PersonFact("DOE", "", None, ""))
-    assert found.person == PERSON
-    assert found.other_names == ("DOE",)
+def test_every_name_of_the_patient_is_told_once() -> None:
+    found = summed(
+        PersonFact("DOE", "", None, ""), PersonFact("DOE", "", None, "F"), PersonFact("", "", None, "")
+    )
+    assert found.names == ("DOE", "NÚÑEZ, ŁUCJA")
 
 
 versions = st.builds(

@@ -26,7 +26,7 @@ from hl7bridge.hl7.conformance import check
 from hl7bridge.hl7.identifiers import Identifier, patient_identifiers
 from hl7bridge.hl7.message import Message
 from hl7bridge.hl7.path import Path
-from tests.affiliation.visiting import DAY, KEY, NUMBERS, PERSON, result, summed, told
+from tests.affiliation.visiting import DAY, KEY, NUMBERS, PERSON, summed, told
 
 AT = datetime(2026, 11, 19, 16, 0, 0, tzinfo=UTC)
 ENVELOPE = Envelope("SUM0001", AT, "lakeview")
@@ -43,7 +43,7 @@ def get(raw: bytes, path: str) -> str:
 
 
 def made(**more: object) -> bytes:
-    return summary_message(summed(result("A1C", "5.9")), PATIENT, PDF, ENVELOPE, "D1", **more)  # type: ignore[arg-type]
+    return summary_message(summed().visit, PATIENT, PDF, ENVELOPE, "D1", **more)  # type: ignore[arg-type]
 
 
 ALL = {
@@ -52,10 +52,10 @@ ALL = {
     "by fax": made(recipient=FAX),
     "withdrawn": withdrawal_message(KEY, PATIENT, ENVELOPE, "D1", on=DAY),
     "withdrawn by fax": withdrawal_message(KEY, PATIENT, ENVELOPE, "D1", recipient=FAX),
-    "result": result_message(summed(), PATIENT, PDF, ENVELOPE, "D1", copy_to=PCP),
-    "result corrected": result_message(summed(), PATIENT, PDF, ENVELOPE, "D1", corrects=True),
+    "result": result_message(summed().visit, PATIENT, PDF, ENVELOPE, "D1", copy_to=PCP),
+    "result corrected": result_message(summed().visit, PATIENT, PDF, ENVELOPE, "D1", corrects=True),
     "result withdrawn": result_withdrawal_message(KEY, PATIENT, ENVELOPE, "D1"),
-    "nobody known": summary_message(summed(), Patient(NUMBERS, None), PDF, ENVELOPE, "D1"),
+    "nobody known": summary_message(summed().visit, Patient(NUMBERS, None), PDF, ENVELOPE, "D1"),
 }
 
 
@@ -168,10 +168,10 @@ text = st.text(max_size=10) | st.sampled_from(["a|b", "^~\\&", "\r\x0b\x1c", "NÃ
 @given(st.builds(PersonFact, text, text, st.none() | st.dates(), st.sampled_from(["M", "F", ""])), text, text)
 def test_no_text_breaks_out_of_its_field(person: PersonFact, place: str, doctor: str) -> None:
     attending = Clinician("1", doctor, doctor)
-    facts = summed(told(VisitEvent.TOLD, 99, place=place, attending=attending))
+    visit = summed(told(VisitEvent.TOLD, 99, place=place, attending=attending)).visit
     patient = Patient([PatientNumber("1|2\r^", "A&B", "MR")], person)
     raw = summary_message(
-        facts, patient, b"%PDF", ENVELOPE, "D1", recipient=Recipient(place, "", doctor or "5")
+        visit, patient, b"%PDF", ENVELOPE, "D1", recipient=Recipient(place, "", doctor or "5")
     )
     message = Message(raw)
     assert [each.name for each in message.segments] == [

@@ -24,7 +24,8 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
-from hl7bridge.affiliation.summary import Summary, summary, visits
+from hl7bridge.affiliation.summary import Summary, summary
+from hl7bridge.affiliation.visits import visits
 
 KEY = VisitKey("LANTERN", "V55")
 DAY = date(2026, 11, 19)

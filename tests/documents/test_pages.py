@@ -105,6 +105,13 @@ def test_what_is_not_known_is_said() -> None:
     assert "patient's name not known" in found
 
 
+def test_the_patient_is_named_as_last_said_and_what_was_said_before_is_told() -> None:
+    last = PersonFact("DOE", "", None, "")
+    found = read(summed(last), Patient(NUMBERS, last))
+    assert "DOE also sent as NÚÑEZ, ŁUCJA" in found
+    assert "also sent as" not in read(summed())
+
+
 def test_a_long_summary_repeats_heads_and_names_the_patient_on_every_sheet() -> None:
     many = [result(f"T{i}", "1" * 20, order=f"F{i}") for i in range(90)]
     found = pages(summary_pages(summed(*many), PATIENT, CLINIC, "D1", made=AT))

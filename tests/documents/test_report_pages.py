@@ -14,6 +14,7 @@ from hl7bridge.affiliation.reportfigures import Figures
 from hl7bridge.affiliation.reportrows import rows_of
 from hl7bridge.documents.page import Letterhead
 from hl7bridge.documents.report import Content, report_pages
+from tests.affiliation.made import fill
 from tests.affiliation.test_report import (
     APRIL,
     BOTH,
@@ -22,7 +23,6 @@ from tests.affiliation.test_report import (
     LATE,
     NOT_PICKED_UP,
     UNFILLED,
-    fill,
     report,
     told_of,
 )

@@ -37,7 +37,9 @@ OUTBOX = (
 def document(number: int = 1, recipient: Recipient | None = FAX, pdf: bytes | None = None) -> bytes:
     found = summed(result("A1C", "5.9"))
     pages = summary_pages(found, PATIENT, Letterhead("Clinic"), "D1", made=AT) if pdf is None else pdf
-    return summary_message(found, PATIENT, pages, Envelope(f"S{number}", AT, ""), "D1", recipient=recipient)
+    return summary_message(
+        found.visit, PATIENT, pages, Envelope(f"S{number}", AT, ""), "D1", recipient=recipient
+    )
 
 
 def box(world: World) -> list[str]:

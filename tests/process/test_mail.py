@@ -92,7 +92,7 @@ def test_a_document_leaves_over_starttls_and_only_to_the_server_it_was_meant_for
     patient = Patient(NUMBERS, PERSON)
     pdf = summary_pages(summary, patient, Letterhead("Clinic"), "D1", made=AT)
     message = summary_message(
-        summary, patient, pdf, Envelope("S1", AT, ""), "D1", recipient=Recipient("A", fax="15555550142")
+        summary.visit, patient, pdf, Envelope("S1", AT, ""), "D1", recipient=Recipient("A", fax="15555550142")
     )
     peer = Peer(socket.create_connection(("127.0.0.1", port)))
     assert b"MSA|AA|S1" in peer.ask(message)

@@ -261,3 +261,12 @@ def test_rows_laid_aside_come_back_in_order_whatever_fits_into_memory(
             aside.add(row)
         assert list(aside) == list(aside) == sorted(rows)
         assert aside.counts.total() == len(rows)
+
+
+def test_an_authority_that_two_affiliates_share_is_each_ones_own() -> None:
+    hospital = MEDSTAR.replace("affiliate: medstar", "affiliate: georgetown")
+    files = FILES | {"affiliates/georgetown.yaml": hospital}
+    found = load({path: text.encode() for path, text in files.items()}, lambda _: "", kept=True)
+    assert found.authorities_but("medstar") == {"RUSH"}
+    assert found.authorities_but("rush") == {"MEDSTAR"}
+    assert found.authorities_but("") == {"MEDSTAR", "RUSH"}
