@@ -44,7 +44,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class TestResult:
-    """How a test ended; `place` is where it stands. `fault` is why it could not be run."""
+    """How a test ended; `place` is where it stands. `fault` is why it could not be run, and `missing` the file that it wanted,
+    counted from the folder, where there is none.
+    """
 
     __test__ = False  # a test runner of Python must not take this for a test class
 
@@ -54,10 +56,18 @@ class TestResult:
     channel: str
     differences: tuple[Difference, ...] = ()
     fault: str | None = None
+    missing: str | None = None
 
     @property
     def passed(self) -> bool:
         return not self.differences and self.fault is None
+
+
+@dataclass(frozen=True, slots=True)
+class _NoFile:
+    """Where the message of a test should lie."""
+
+    path: str
 
 
 def run_tests(configuration: Configuration, read: Read, *, channel: str | None = None) -> list[TestResult]:
@@ -67,17 +77,21 @@ def run_tests(configuration: Configuration, read: Read, *, channel: str | None =
     raises OSError or LookupError. Rosters are read once, and only the rows of patients in the tests are kept.
     """
     cases = [case for case in configuration.tests if channel in (None, case.channel)]
-    messages: dict[int, Message | str] = {id(case): _message(case, configuration, read) for case in cases}
+    messages = {id(case): _message(case, configuration, read) for case in cases}
     rosters = _Rosters(configuration, read, [each for each in messages.values() if isinstance(each, Message)])
     return [_run(case, messages[id(case)], configuration, rosters) for case in cases]
 
 
 def _run(
-    case: TestCase, message: Message | str, configuration: Configuration, rosters: _Rosters
+    case: TestCase, message: Message | _NoFile | str, configuration: Configuration, rosters: _Rosters
 ) -> TestResult:
-    def result(differences: Iterable[Difference] = (), fault: str | None = None) -> TestResult:
-        return TestResult(case.name, case.file, case.place, case.channel, tuple(differences), fault)
+    missing = message.path if isinstance(message, _NoFile) else None
 
+    def result(differences: Iterable[Difference] = (), fault: str | None = None) -> TestResult:
+        return TestResult(case.name, case.file, case.place, case.channel, tuple(differences), fault, missing)
+
+    if isinstance(message, _NoFile):
+        return result(fault=f"there is no file {missing}")
     if isinstance(message, str):
         return result(fault=message)
     roster = rosters.of(case)
@@ -92,13 +106,15 @@ def _run(
     return result(_differences(case, decision))
 
 
-def _message(case: TestCase, configuration: Configuration, read: Read) -> Message | str:
+def _message(case: TestCase, configuration: Configuration, read: Read) -> Message | _NoFile | str:
     """The message of a test with its `with` put in, or why there is none."""
     raw = case.inline
     if raw is None:
         path = posixpath.normpath(posixpath.join(posixpath.dirname(case.file), case.message))
         try:
             found = read_file(read(path)).messages
+        except FileNotFoundError:
+            return _NoFile(path)
         except (OSError, LookupError) as fault:
             return f"the message {case.message} cannot be read: {type(fault).__name__}"
         if not found:

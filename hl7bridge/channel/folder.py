@@ -392,7 +392,7 @@ class _Loader:
             return PROGRAMME
         if source not in self.source_names:
             node = values.nodes["source"]
-            hint = meant(source, self.source_names, f"write sources/{source}.yaml")
+            hint = meant(source, {*self.source_names, PROGRAMME}, f"write sources/{source}.yaml")
             self.reading.wrong(node, f"there is no source {shown(source)}", hint)
             return None
         name: str = source

@@ -14,6 +14,7 @@ import click
 
 from hl7bridge.cli.options import (
     Moment,
+    counted,
     data_option,
     echo_json,
     iso,
@@ -86,10 +87,17 @@ def verify(data: Path, heads: tuple[str, ...], files: tuple[TextIO, ...], as_jso
         for fault in verdict.faults:
             click.echo(fault)
     else:
-        click.echo(f"rows {verdict.first} to {last.sequence} follow one another: {verdict.records:,} records")
-        click.echo(f"each of the {verdict.sent:,} sent deliveries in the store has its record")
+        click.echo(
+            f"rows {verdict.first} to {last.sequence} follow one another: {counted(verdict.records, 'record')}"
+        )
+        one = (
+            "the one sent delivery" if verdict.sent == 1 else f"each of the {verdict.sent:,} sent deliveries"
+        )
+        click.echo(f"{one} in the store has its record")
         if kept:
-            click.echo(f"{len(kept)} kept heads were compared")
+            click.echo(
+                "1 kept head was compared" if len(kept) == 1 else f"{len(kept)} kept heads were compared"
+            )
         else:
             click.echo(
                 "no head was compared: one kept elsewhere shows that the trail was not written anew (--head)"
@@ -187,6 +195,7 @@ def _table(shown: Iterable[AuditRecord]) -> None:
             ]
             for each in shown
         ],
+        none="the trail has no such row",
     )
 
 
@@ -296,7 +305,7 @@ def _plain(each: Disclosed) -> dict[str, Any]:
 
 
 def _show(found: list[Disclosed], identifiers: int) -> None:
-    count = "1 identifier" if identifiers == 1 else f"{identifiers} identifiers"
+    count = counted(identifiers, "identifier")
     if not found:
         click.echo(f"nothing was disclosed of this patient ({count})")
         return
@@ -315,10 +324,14 @@ def _show(found: list[Disclosed], identifiers: int) -> None:
             ]
             for each in found
         ],
-        title=f"{len(found)} disclosures and refusals, under {count}"
-        if any(each.record.kind == REFUSED for each in found)
-        else f"{len(found)} disclosures, under {count}",
+        title=f"{_counts(found)}, under {count}",
     )
+
+
+def _counts(found: list[Disclosed]) -> str:
+    refused = sum(each.record.kind == REFUSED for each in found)
+    disclosed = counted(len(found) - refused, "disclosure")
+    return f"{disclosed} and {counted(refused, 'refusal')}" if refused else disclosed
 
 
 def _whom(each: Disclosed) -> str:

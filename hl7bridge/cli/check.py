@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,7 +15,7 @@ from hl7bridge.channel.beside import TestResult, run_tests
 from hl7bridge.channel.folder import check as check_files
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.schema import schema as language_schema
-from hl7bridge.cli.options import echo_json, json_option
+from hl7bridge.cli.options import counted, echo_json, json_option
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.rosters import roster_mistakes
 
@@ -43,14 +45,14 @@ def check(config: Path, as_json: bool) -> None:
             click.echo(f"{config}/{line}")
     count = len(found) + len(lists)
     if count:
-        click.echo("1 mistake" if count == 1 else f"{count} mistakes", err=True)
+        click.echo(counted(count, "mistake"), err=True)
         raise SystemExit(1)
     if not as_json:
         configuration = load(files, lambda reference: read_secret(config, reference))
         click.echo(
-            f"{config}: {_some(len(configuration.channels), 'channel')}, {_some(len(configuration.sources), 'source')}, "
-            f"{_some(len(configuration.destinations), 'destination')} "
-            f"({_some(len(configuration.affiliates), 'affiliate')}), no mistakes"
+            f"{config}: {counted(len(configuration.channels), 'channel')}, {counted(len(configuration.sources), 'source')}, "
+            f"{counted(len(configuration.destinations), 'destination')} "
+            f"({counted(len(configuration.affiliates), 'affiliate')}), no mistakes"
         )
 
 
@@ -71,6 +73,7 @@ def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -
     if junit is not None:
         junit.write_bytes(_junit(results))
     failed = [result for result in results if not result.passed]
+    gone = Counter(filter(None, (_gone(config, result) for result in results)))
     for result in results:
         if as_json:
             echo_json(
@@ -91,25 +94,35 @@ def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -
                     ],
                 }
             )
-        elif not result.passed:
+        elif not result.passed and _gone(config, result) is None:
             click.echo(f"{config}/{result.place}: {click.style('failed', fg='red')}: {result.name}")
             for line in [result.fault] if result.fault else map(str, result.differences):
                 click.echo(f"    {line}")
     if not as_json:
+        for folder, count in sorted(gone.items()):
+            click.echo(
+                f"{counted(count, 'test')} failed: there is no folder {folder}, where their messages should be; "
+                "a folder of channels that is copied leaves behind what lies beside it"
+            )
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     if not results:
         click.echo("there are no tests; put them beside the channel as CHANNEL.test.yaml", err=True)
     raise SystemExit(1 if failed else 0)
 
 
+def _gone(config: Path, result: TestResult) -> Path | None:
+    """The outermost folder that is not there, of those in which a test's message should lie: it is missed once, not test by test."""
+    if result.missing is None:
+        return None
+    folder = Path(os.path.normpath((config / result.missing).parent))
+    gone = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    return gone[-1] if gone else None
+
+
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of the channel language, for editors."""
     click.echo(json.dumps(language_schema(), indent=1, ensure_ascii=False))
-
-
-def _some(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _junit(results: Sequence[TestResult]) -> bytes:

@@ -62,6 +62,7 @@ def messages(
                 ]
                 for row in rows
             ],
+            none="no message is like this" if any(given.values()) else "no message has come yet",
         )
         if limit and len(rows) == limit:
             click.echo(f"the first {limit}; --limit 0 shows all", err=True)
@@ -200,8 +201,8 @@ def stats(data: Path, since_us: int, as_json: bool) -> None:
                 }
             )
             return
-        _count_table("source", counts.messages)
-        _count_table("destination", counts.deliveries)
+        _count_table("source", counts.messages, "no message has come since then")
+        _count_table("destination", counts.deliveries, "nothing was decided for a destination since then")
         if counts.open:
             now = time.time() * 1e6
             table(
@@ -213,10 +214,11 @@ def stats(data: Path, since_us: int, as_json: bool) -> None:
             )
 
 
-def _count_table(what: str, counts: dict[tuple[str, Any], int]) -> None:
+def _count_table(what: str, counts: dict[tuple[str, Any], int], none: str) -> None:
     statuses = sorted({status for _, status in counts})
     names = sorted({name for name, _ in counts})
     table(
         [what, *[status.name for status in statuses]],
         [[name, *[counts.get((name, status), 0) for status in statuses]] for name in names],
+        none=none,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hl7bridge.cli.options import echo_json, json_option
+from hl7bridge.cli.options import counted, echo_json, json_option
 from hl7bridge.errors import HL7BridgeError
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def generate(
         click.echo(json.dumps(summary), err=True)  # the messages have standard output for themselves
     else:
         said = ", ".join(f"{count:,} {source}" for source, count in sorted(counts.items()))
-        click.echo(f"{counts.total():,} messages: {said}", err=True)
+        click.echo(f"{counted(counts.total(), 'message')}: {said}", err=True)
 
 
 def _counted(made: Iterator[Sent], counts: Counter[str]) -> Iterator[Sent]:

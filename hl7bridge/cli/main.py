@@ -60,13 +60,15 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except HL7BridgeError as error:
+            from hl7bridge.operations.acting import ActRefused
+
             mistakes = getattr(error, "mistakes", ())
             for mistake in mistakes:
                 click.echo(str(mistake), err=True)
             count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-            click.echo(
-                f"hl7bridge: {count}, nothing was changed" if mistakes else f"hl7bridge: {error}", err=True
-            )
+            # Only an engine that runs has a configuration that it keeps.
+            kept = "nothing was changed" if isinstance(error, ActRefused) else "nothing was run"
+            click.echo(f"hl7bridge: {count}, {kept}" if mistakes else f"hl7bridge: {error}", err=True)
             ctx.exit(1 if mistakes else 2)
         except BrokenPipeError:
             sys.stderr.close()

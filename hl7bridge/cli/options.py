@@ -1,4 +1,4 @@
-"""Options and forms that several commands share: the data folder, filters over messages, times, JSON."""
+"""Options and forms that several commands share: the data folder, filters over messages, times, counts, JSON."""
 
 from __future__ import annotations
 
@@ -142,9 +142,20 @@ def local(us: int | None) -> str:
     return "" if us is None else datetime.fromtimestamp(us / 1e6).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def soon(us: int | None) -> str:
+    """A time to come in the local zone: the time of day alone if it is today."""
+    day, _, time_of_day = local(us).partition(" ")
+    return time_of_day if day == local(int(time.time() * 1e6))[:10] else local(us)
+
+
 def iso(us: int | None) -> str | None:
     """A time in UTC, for machines."""
     return None if us is None else datetime.fromtimestamp(us / 1e6, UTC).isoformat()
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """`1 message`, `2 messages`, `0 messages`; `many` where it is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def echo_json(row: Any) -> None:

@@ -9,7 +9,15 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import data_option, echo_json, json_option, local, tell_view, unrecorded_option
+from hl7bridge.cli.options import (
+    counted,
+    data_option,
+    echo_json,
+    json_option,
+    local,
+    tell_view,
+    unrecorded_option,
+)
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryStatus
@@ -49,8 +57,7 @@ def show(patient: str, data: Path, on: datetime | None, unrecorded: bool, as_jso
     if as_json:
         echo_json({"identifiers": len(found.keys), "chart": chart})
         return
-    count = len(found.keys)
-    click.echo(f"{count} identifier{'s' if count != 1 else ''}; as of {day.isoformat()}")
+    click.echo(f"{counted(len(found.keys), 'identifier')}; as of {day.isoformat()}")
     if chart.held is not None:
         click.echo(
             f"held for a person: {chart.held}; nothing is concluded until that is settled "
@@ -63,6 +70,7 @@ def show(patient: str, data: Path, on: datetime | None, unrecorded: bool, as_jso
             for p in chart.prescriptions
         ],
         title="prescriptions",
+        none="no prescription is known",
     )
     table(
         ["prescription", "fill", "filled", "sold", "returned", "days"],
@@ -78,6 +86,7 @@ def show(patient: str, data: Path, on: datetime | None, unrecorded: bool, as_jso
             for f in chart.fills
         ],
         title="fills",
+        none="no fill is known",
     )
     if chart.adherence:
         table(

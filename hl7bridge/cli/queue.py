@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hl7bridge.cli.options import data_option, echo_json, json_option, local
+from hl7bridge.cli.options import counted, data_option, echo_json, json_option, local, soon
 from hl7bridge.cli.tables import table
+from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryQuery, DeliveryStatus
 
@@ -46,6 +48,7 @@ def list_(data: Path, destination: str | None, status: str | None, limit: int, a
                 echo_json(row)
             return
         held = operations.reader.held()
+        of = f" to {destination}" if destination else ""
         table(
             [
                 "delivery",
@@ -67,13 +70,16 @@ def list_(data: Path, destination: str | None, status: str | None, limit: int, a
                     local(row.received_us),
                     row.attempts,
                     row.code,
-                    local(row.next_us) if row.status is DeliveryStatus.QUEUED else "",
+                    soon(row.next_us) if row.status is DeliveryStatus.QUEUED else "",
                     "; ".join(
                         filter(None, [row.reason, "possible duplicate" if row.possible_duplicate else None])
                     ),
                 ]
                 for row in rows
             ],
+            none=f"no delivery{of} is {status.upper()}"
+            if status
+            else f"no delivery{of} waits, is on its way or has failed",
         )
 
 
@@ -107,6 +113,8 @@ def resend(deliveries: tuple[int, ...], all_failed: str | None, data: Path, as_j
         with Operations(data) as operations:
             query = DeliveryQuery(destination=all_failed, status=DeliveryStatus.FAILED)
             ids += [row.id for row in operations.deliveries(query)]
+            if not ids:
+                _must_be_known(operations, all_failed)
     if not ids and not all_failed:
         raise click.UsageError("name deliveries, or --all-failed DESTINATION")
     result = _done(data, "resend", ids=ids) if ids else {"resent": [], "warnings": []}
@@ -129,8 +137,20 @@ def _done(data: Path, verb: str, **arguments: Any) -> dict[str, Any]:
         return operations.done(verb, **arguments)
 
 
+def _must_be_known(operations: Operations, destination: str) -> None:
+    """A name that is none has nothing failed either, and 'none queued again' would sound like good news."""
+    known = operations.done("status")["destinations"]
+    if destination not in known:
+        near = get_close_matches(destination, known, 1)
+        raise HL7BridgeError(
+            f"there is no destination {destination}",
+            code="unknown-destination",
+            hint=f"did you mean {near[0]}?" if near else ", ".join(known),
+        )
+
+
 def _count(ids: Any) -> str:
-    return "1 delivery" if len(ids) == 1 else f"{len(ids)} deliveries"
+    return counted(len(ids), "delivery", "deliveries")
 
 
 def _say(result: dict[str, Any], as_json: bool, line: str) -> None:

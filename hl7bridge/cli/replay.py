@@ -10,6 +10,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hl7bridge.cli.options import (
+    counted,
     data_option,
     echo_json,
     filter_options,
@@ -127,7 +128,9 @@ def _newly_entitled(
     if as_json and dry_run:
         echo_json({"messages": count, "deliveries": deliveries})
     elif not as_json:
-        click.echo(f"newly entitled: {count:,} messages, {deliveries:,} deliveries")
+        click.echo(
+            f"newly entitled: {counted(count, 'message')}, {counted(deliveries, 'delivery', 'deliveries')}"
+        )
     if dry_run:
         return
     if not count:
@@ -139,8 +142,10 @@ def _newly_entitled(
 
 def _ask(count: int) -> None:
     if not sys.stdin.isatty():
-        raise click.UsageError(f"this would replay {count:,} messages: --yes says so without being asked")
-    click.confirm(f"replay {count:,} messages?", abort=True, err=True)
+        raise click.UsageError(
+            f"this would replay {counted(count, 'message')}: --yes says so without being asked"
+        )
+    click.confirm(f"replay {counted(count, 'message')}?", abort=True, err=True)
 
 
 def _request(
@@ -174,7 +179,7 @@ def _run(
                 progress.update(task, completed=last.get("replayed", 0) + last.get("skipped", 0))
     except KeyboardInterrupt:
         where = f"; --after {last['last_id']} goes on" if last.get("last_id") else ""
-        click.echo(f"stopped after about {last.get('replayed', 0):,} messages{where}", err=True)
+        click.echo(f"stopped after about {counted(last.get('replayed', 0), 'message')}{where}", err=True)
         raise SystemExit(1) from None
     if as_json:
         echo_json(last)
@@ -182,7 +187,7 @@ def _run(
         skipped = f", {last['skipped']:,} skipped" if last["skipped"] else ""
         failed = f", {last['failed']:,} could not be kept" if last["failed"] else ""
         click.echo(
-            f"{before}{last['replayed']:,} replayed, {last['deliveries']:,} deliveries queued{skipped}{failed}"
+            f"{before}{last['replayed']:,} replayed, {counted(last['deliveries'], 'delivery', 'deliveries')} queued{skipped}{failed}"
         )
     if last.get("failed"):
         raise SystemExit(1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import data_option, json_option, local
+from hl7bridge.cli.options import counted, data_option, json_option, local
 from hl7bridge.operations import Operations
 
 
@@ -87,7 +87,9 @@ def status(data: Path, as_json: bool) -> None:
             echo_json(state)
             return
         click.echo(f"running since {local(state['started_us'])} with configuration {state['version'][:12]}")
-        click.echo(f"received {state['received']} messages in {state['commits']} transactions")
+        click.echo(
+            f"received {counted(state['received'], 'message')} in {counted(state['commits'], 'transaction')}"
+        )
         if state["refusing"]:
             click.echo(f"takes no messages: {state['refusing']}")
         table(["source", "connections"], [[name, count] for name, count in state["connections"].items()])
@@ -104,11 +106,35 @@ def status(data: Path, as_json: bool) -> None:
                 word += ", late"
             count = reader.failed_count(name)
             failed += count
-            rows.append([name, word, each["connections"], reader.open_count(name), count, each["sent"]])
-        table(["destination", "state", "connections", "open", "failed", "sent"], rows)
+            rows.append(
+                [
+                    name,
+                    word,
+                    each["connections"],
+                    reader.open_count(name),
+                    count,
+                    each["sent"],
+                    local(each["oldest_us"]),
+                    each["oldest_reason"],
+                ]
+            )
+        table(
+            [
+                "destination",
+                "state",
+                "connections",
+                "open",
+                "failed",
+                "sent since start",
+                "oldest open since",
+                "because",
+            ],
+            rows,
+        )
         if failed:
             click.echo(
-                "what has failed waits for a person: hl7bridge queue list, then queue resend or queue cancel"
+                "what has failed waits for a person: hl7bridge queue list, then queue resend or queue cancel; "
+                "until then it counts as failed, whenever that was"
             )
     if state["refusing"] or state["late"]:
         raise SystemExit(1)

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import echo_json, json_option
+from hl7bridge.cli.options import counted, echo_json, json_option
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
 
@@ -105,7 +105,7 @@ def send(
     else:
         table(["answer", "messages"], sorted(feed.codes.items()))
         click.echo(
-            f"{len(messages):,} messages in {seconds:.2f} s ({len(messages) / max(seconds, 1e-9):,.0f}/s)"
+            f"{counted(len(messages), 'message')} in {seconds:.2f} s ({len(messages) / max(seconds, 1e-9):,.0f}/s)"
         )
     if feed.codes["none"] and feed.last_error:
         click.echo(f"{to[0]}:{to[1]}: {feed.last_error}", err=True)
@@ -172,11 +172,11 @@ def receive(
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
     reactor = _reactor()
-    counted: Counter[str] = Counter()
+    codes: Counter[str] = Counter()
 
     def seen(payload: bytes, code: str) -> None:
-        counted[code] += 1
-        number = sum(counted.values())
+        codes[code] += 1
+        number = codes.total()
         kind, control_id = _named(payload)
         if save is not None:
             (save / f"{number:06d}-{re.sub(r'[^A-Za-z0-9._-]+', '_', control_id)[:80]}.hl7").write_bytes(
@@ -212,7 +212,7 @@ def receive(
     signal.signal(signal.SIGINT, lambda *_: reactor.callFromThread(reactor.stop))
     signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(reactor.stop))
     reactor.run(installSignalHandlers=False)
-    click.echo(f"{sum(counted.values()):,} messages received", err=True)
+    click.echo(f"{counted(codes.total(), 'message')} received", err=True)
 
 
 def _named(payload: bytes) -> tuple[str, str]:

@@ -251,7 +251,24 @@ class Operators:
                 "withdrawn": engine.programme.teller.withdrawn,
             },
             "table_misses": dict(engine.receiver.misses),
-            "destinations": {name: _state(each) for name, each in sorted(engine.deliveries.items())},
+            "destinations": {
+                name: {**_state(each), **self._oldest(name, each)}
+                for name, each in sorted(engine.deliveries.items())
+            },
+        }
+
+    def _oldest(self, name: str, delivery: Delivery) -> dict[str, Any]:
+        """When the delivery came that is first in the queue, and why its last attempt was not the last one.
+
+        A hospital that answers AE, or nothing, may have a link like any other: only this tells that it takes nothing.
+        """
+        store = self._engine.store
+        waits = delivery.queue.entries or delivery.queue.overflow
+        first = store.open_deliveries(name, -1, 1) if waits else []
+        row = store.delivery(first[0].id) if first else None
+        return {
+            "oldest_us": None if row is None else row.received_us,
+            "oldest_reason": None if row is None else row.reason,
         }
 
     # -- inside -----------------------------------------------------------------------------------------------------------------

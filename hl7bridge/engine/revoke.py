@@ -112,7 +112,8 @@ class Revoking:
                         row.possible_duplicate,
                     )
                 )
-            act = Act(now_us, ROSTER, "cancel", f"{len(changes)} deliveries to {name}")
+            count = "1 delivery" if len(changes) == 1 else f"{len(changes)} deliveries"
+            act = Act(now_us, ROSTER, "cancel", f"{count} to {name}")
             if changes:
                 engine.store.commit(Batch(changes=changes, acts=[act]))
 

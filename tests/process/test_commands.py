@@ -144,6 +144,7 @@ def test_send_find_show_and_count(site: Site) -> None:
 
 def test_a_failed_delivery_is_seen_held_resent_and_cancelled(site: Site) -> None:
     site.receive("--answer", "AR")
+    assert site.on("queue", "list") == "no delivery waits, is on its way or has failed\n"
     site.send(order(1), order(2))
     site.until(lambda: site.statuses() == ["FAILED", "FAILED"])
     status = site.on("status")
@@ -164,7 +165,18 @@ def test_a_failed_delivery_is_seen_held_resent_and_cancelled(site: Site) -> None
     assert "goes on" in site.on("queue", "release", "hospital")
     site.until(lambda: site.statuses() == ["SENT", "CANCELLED"])
     assert "did you mean hospital" in site.on("queue", "hold", "hospitel", status=2)
+    assert "did you mean hospital" in site.on("queue", "resend", "--all-failed", "hospitel", status=2)
+    assert "0 deliveries queued again" in site.on("queue", "resend", "--all-failed", "hospital")
     assert "not FAILED" in site.on("queue", "resend", str(first["id"]), status=2)
+
+
+def test_status_says_that_a_hospital_takes_nothing_although_its_link_is_up(site: Site) -> None:
+    site.receive("--answer", "AE")
+    site.send(order(1))
+    site.until(lambda: json.loads(site.on("status", "--json"))["destinations"]["hospital"]["oldest_reason"])
+    row = site.on("status").split("hospital", 1)[1].split()
+    assert row[:5] == ["up", "1", "1", "0", "0"]
+    assert row[-2:] == ["answered", "AE"]
 
 
 def test_reload_and_replay(site: Site) -> None:
