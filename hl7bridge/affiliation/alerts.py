@@ -63,7 +63,7 @@ def assess(
     Neither the order of the facts nor repeats make a difference. `enrolled_through` ends the period of adherence. `listed` is the
     list by which interactions are screened; without one nothing is.
     """
-    facts = set(facts)
+    facts = list(facts)
     case = Case(history(facts, today), medicines, thresholds)
     return assess_case(case, facts, today, enrolled_through, listed)
 

@@ -7,7 +7,7 @@ format.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -36,8 +36,6 @@ from hl7bridge.affiliation.facts import (
     When,
 )
 
-#: Facts that are remembered.
-REMEMBERED: Final = 32_768
 _PLAIN: Final = b"\x00"
 
 
@@ -100,16 +98,32 @@ def packed(fact: Fact) -> bytes:
     )
 
 
-@lru_cache(REMEMBERED)
 def unpacked(data: bytes) -> Fact:
-    """The fact that `packed` packed. Raises ValueError. Facts of late are remembered: who is looked at is looked at again soon."""
+    """The fact that `packed` packed. Raises ValueError."""
+    kind_of(data)
+    return unpacked_all([data])[0]
+
+
+def kind_of(data: bytes) -> type[Fact]:
+    """What kind of fact these bytes are, found without reading the whole. Raises ValueError."""
     if data[:1] != _PLAIN:
         raise ValueError(f"a fact is kept in format {data[0] if data else 'none'}, which is not known")
-    kind, *values = json.loads(data[1:].decode("utf-8", "surrogatepass"))
-    read = _READERS.get(kind)
-    if read is None:
+    kind = _KINDS.get(data[: data.find(b'"', 3)])
+    if kind is None:
         raise ValueError("a fact is kept whose kind is not known")
-    return read(values)
+    return kind
+
+
+def unpacked_all(kept: Sequence[bytes]) -> list[Fact]:
+    """The facts of all of these bytes, in their order: read at once, which takes half the time. Raises ValueError."""
+    whole = b"[" + b",".join([data[1:] for data in kept]) + b"]"
+    values = json.loads(whole.decode("utf-8", "surrogatepass"))
+    if len(values) != len(kept):
+        raise ValueError("a fact is kept in bytes that are not one")
+    try:
+        return [_READERS[v[0]](v) for v in values]
+    except (LookupError, TypeError) as error:
+        raise ValueError("a fact is kept in words that are not known") from error
 
 
 def _day(day: date | None) -> int | None:
@@ -120,21 +134,28 @@ def _date(number: int | None) -> date | None:
     return None if number is None else _known(number)
 
 
+@lru_cache(4096)
 def _known(number: int) -> date:
     return date(number // 10_000, number // 100 % 100, number % 100)
 
 
+# A patient's year is read at each look, and most of it is fills: hence no call for each part of one, as NamedTuple's own `__new__`
+# would be. Each list begins with its kind.
+
+
 def _fill(v: list[Any]) -> Fact:
-    key = FillKey(PrescriptionKey(v[0], v[1]), v[2], _date(v[3]))
-    medicine = Medicine(*v[6:9])
-    return FillFact(
-        key, Dispensed(v[4]), _known(v[5]), medicine, v[9], bool(v[10]), bool(v[11]), v[12], v[13]
+    key = _made(FillKey, (_made(PrescriptionKey, (v[1], v[2])), v[3], _date(v[4])))
+    medicine = _made(Medicine, (v[7], v[8], v[9]))
+    knows_sold, counts = v[11] == 1, v[12] == 1
+    return _made(
+        FillFact,
+        (key, _DISPENSED[v[5]], _known(v[6]), medicine, v[10], knows_sold, counts, v[13], v[14]),
     )
 
 
 def _order(v: list[Any]) -> Fact:
-    key = PrescriptionKey(v[0], v[1])
-    return OrderFact(key, Ordered(v[2]), _known(v[3]), Medicine(*v[4:7]), v[7], v[8], bool(v[9]), v[10])
+    key = PrescriptionKey(v[1], v[2])
+    return OrderFact(key, _ORDERED[v[3]], _known(v[4]), Medicine(*v[5:8]), v[8], v[9], bool(v[10]), v[11])
 
 
 def _visit_values(fact: VisitFact) -> list[Any]:
@@ -156,18 +177,18 @@ def _visit_values(fact: VisitFact) -> list[Any]:
 
 def _visit(v: list[Any]) -> Fact:
     return VisitFact(
-        VisitKey(v[0], v[1]),
-        VisitEvent(v[2]),
-        datetime.fromisoformat(v[3]),
-        v[4],
+        VisitKey(v[1], v[2]),
+        _EVENTS[v[3]],
+        datetime.fromisoformat(v[4]),
         v[5],
-        _when(v[6]),
+        v[6],
         _when(v[7]),
-        None if v[8] is None else Clinician(*v[8]),
+        _when(v[8]),
         None if v[9] is None else Clinician(*v[9]),
-        _concept(v[10]),
-        tuple(_concept(each) for each in v[11]),
-        _concept(v[12]),
+        None if v[10] is None else Clinician(*v[10]),
+        _concept(v[11]),
+        tuple([_concept(each) for each in v[12]]),
+        _concept(v[13]),
     )
 
 
@@ -194,22 +215,22 @@ def _observation_values(fact: ObservationFact) -> list[Any]:
 
 def _observation(v: list[Any]) -> Fact:
     return ObservationFact(
-        VisitKey(v[0], v[1]),
-        v[2],
-        _concept(v[3]),
-        v[4],
+        VisitKey(v[1], v[2]),
+        v[3],
+        _concept(v[4]),
         v[5],
-        datetime.fromisoformat(v[6]),
+        v[6],
         datetime.fromisoformat(v[7]),
-        v[8],
-        bool(v[9]),
-        _concept(v[10]),
-        v[11],
+        datetime.fromisoformat(v[8]),
+        v[9],
+        bool(v[10]),
+        _concept(v[11]),
         v[12],
         v[13],
-        _when(v[14]),
-        _concept(v[15]),
+        v[14],
+        _when(v[15]),
         _concept(v[16]),
+        _concept(v[17]),
     )
 
 
@@ -222,25 +243,40 @@ def _when(value: list[Any] | None) -> When | None:
 
 
 def _concept(values: list[Any]) -> Concept:
-    return tuple(Coded(*each) for each in values)
-
-
-def _numbers(v: list[Any]) -> tuple[PatientNumber, ...]:
-    return tuple([PatientNumber(*v[at : at + 3]) for at in range(0, len(v), 3)])
+    return tuple([Coded(*each) for each in values])
 
 
 def _intervention(v: list[Any]) -> Fact:
-    fill = None if v[2] is None else FillKey(PrescriptionKey(v[2][0], v[2][1]), v[2][2], _date(v[2][3]))
-    return InterventionFact(PrescriptionKey(v[0], v[1]), fill, _known(v[3]), Medicine(*v[4:7]), v[7], v[8])
+    fill = None if v[3] is None else FillKey(PrescriptionKey(v[3][0], v[3][1]), v[3][2], _date(v[3][3]))
+    return InterventionFact(PrescriptionKey(v[1], v[2]), fill, _known(v[4]), Medicine(*v[5:8]), v[8], v[9])
 
 
+def _person(v: list[Any]) -> Fact:
+    numbers = tuple([PatientNumber(*v[at : at + 3]) for at in range(5, len(v), 3)])
+    return PersonFact(v[1], v[2], _date(v[3]), v[4], numbers)
+
+
+_made: Final = tuple.__new__
+_DISPENSED: Final = {each.value: each for each in Dispensed}
+_ORDERED: Final = {each.value: each for each in Ordered}
+_EVENTS: Final = {each.value: each for each in VisitEvent}
 _READERS: Final[dict[str, Callable[[list[Any]], Fact]]] = {
     "fill": _fill,
     "order": _order,
-    "stay": lambda v: StayFact(v[0], _date(v[1]), _date(v[2]), bool(v[3])),
+    "stay": lambda v: StayFact(v[1], _date(v[2]), _date(v[3]), bool(v[4])),
     "intervention": _intervention,
-    "death": lambda v: DeathFact(_date(v[0]), bool(v[1])),
+    "death": lambda v: DeathFact(_date(v[1]), bool(v[2])),
     "visit": _visit,
     "observation": _observation,
-    "person": lambda v: PersonFact(v[0], v[1], _date(v[2]), v[3], _numbers(v[4:])),
+    "person": _person,
+}
+_KINDS: Final[dict[bytes, type[Fact]]] = {
+    _PLAIN + b'["fill': FillFact,
+    _PLAIN + b'["order': OrderFact,
+    _PLAIN + b'["stay': StayFact,
+    _PLAIN + b'["intervention': InterventionFact,
+    _PLAIN + b'["death': DeathFact,
+    _PLAIN + b'["visit': VisitFact,
+    _PLAIN + b'["observation': ObservationFact,
+    _PLAIN + b'["person': PersonFact,
 }

@@ -4,15 +4,17 @@ A fact is what one message says about one thing. It is known by what happened (a
 by the message that told it, so that repeats, late arrivals and whole replays come to the same set. Everything the programme
 says is worked out of a patient's set of facts; nothing is counted up as messages come.
 
+Facts of two kinds are never equal: each kind has its own number of fields.
+
 Days are of the event, in its source's zone. Refuses to know messages and stores. Raises nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 
 class Medicine(NamedTuple):
@@ -57,8 +59,7 @@ class Dispensed(StrEnum):
     RETURNED = "returned"
 
 
-@dataclass(frozen=True, slots=True)
-class OrderFact:
+class OrderFact(NamedTuple):
     """An event of a prescription. `refills` are those that remain, None if the message does not say.
 
     `knows_sold`: whether the store's feed says what is sold; None if this channel cannot tell, then the store's fills do. Where it
@@ -75,8 +76,7 @@ class OrderFact:
     knows_sold: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FillFact:
+class FillFact(NamedTuple):
     """An event of a fill. `on` is the day of the event; `days_supply` None where the feed does not say or contradicts itself.
 
     `knows_sold`: the feed says what is sold, so that a fill which is not said to be sold is waiting. `counts`: a feed that does not
@@ -94,8 +94,7 @@ class FillFact:
     prescriber_npi: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StayFact:
+class StayFact(NamedTuple):
     """A stay in hospital, by its visit number: `admitted` or `discharged` or both are known."""
 
     visit: str
@@ -104,8 +103,7 @@ class StayFact:
     cancelled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DeathFact:
+class DeathFact(NamedTuple):
     """The patient has died, on a day that may be unknown; `withdrawn` where a later message takes it back."""
 
     on: date | None
@@ -120,8 +118,7 @@ class PatientNumber(NamedTuple):
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
-class PersonFact:
+class PersonFact(NamedTuple):
     """Who a message says the patient is: PID-5, PID-7 and PID-8. It vetoes a match of numbers, and never makes one.
 
     `numbers` are those of PID-3 in their order: what is told of the patient later is told under them.
@@ -193,8 +190,7 @@ class VisitEvent(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-@dataclass(frozen=True, slots=True)
-class VisitFact:
+class VisitFact(NamedTuple):
     """What one message says of a visit to a clinic (HL7 v2.5.1 chapter 3).
 
     `told`: when the sender recorded the event, in UTC (EVN-2, else MSH-7); of two that contradict each other the later is believed.
@@ -219,8 +215,7 @@ class VisitFact:
     marks: Concept = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ObservationFact:
+class ObservationFact(NamedTuple):
     """What one message says of one result of a visit (HL7 v2.5.1 chapter 7).
 
     It is known by the visit, `order` (OBR-3, else OBR-2, else the code of OBR-4), the first of `code` (OBX-3) and `sub_id` (OBX-4).
@@ -247,8 +242,7 @@ class ObservationFact:
     marks: Concept = ()
 
 
-@dataclass(frozen=True, slots=True)
-class InterventionFact:
+class InterventionFact(NamedTuple):
     """What a pharmacist did about a prescription or one fill of it (`fill` None: the order), such as consulting the prescriber.
 
     `code` and `text` are those of the site's table of interventions and nothing else: what a feed writes freely is never in them.
@@ -265,3 +259,15 @@ class InterventionFact:
 Fact = (
     OrderFact | FillFact | StayFact | DeathFact | PersonFact | InterventionFact | VisitFact | ObservationFact
 )
+
+F = TypeVar("F", bound=Fact)
+
+
+def in_order(facts: Iterable[F], key: Callable[[F], Any]) -> list[F]:
+    """Facts sorted by `key`, those that it holds to be equal by all they say: so the order of arrival never makes a difference."""
+    found = list(facts)
+    if len(found) > 1:
+        if len(set(map(key, found))) < len(found):
+            found.sort(key=repr)
+        found.sort(key=key)
+    return found

@@ -129,7 +129,9 @@ def fills(facts: Iterable[FillFact]) -> tuple[Fill, ...]:
 def _fill(key: FillKey, facts: list[FillFact]) -> Fill:
     facts.sort(key=_fill_order)
     filled = sold = returned = None
-    back = False
+    back = counts = False
+    knows_sold = True
+    supplies: set[int] = set()
     for fact in facts:
         if fact.event is Dispensed.FILLED:
             if filled is None or back:
@@ -142,9 +144,10 @@ def _fill(key: FillKey, facts: list[FillFact]) -> Fill:
             back = False
         elif not back:
             returned, back = fact.on, True
-    supplies = {
-        fact.days_supply for fact in facts if fact.days_supply and 0 < fact.days_supply <= MOST_DAYS_SUPPLY
-    }
+        if fact.days_supply and 0 < fact.days_supply <= MOST_DAYS_SUPPLY:
+            supplies.add(fact.days_supply)
+        knows_sold = knows_sold and fact.knows_sold
+        counts = counts or fact.counts
     if back:
         standing = Dispensed.RETURNED
     else:
@@ -157,8 +160,8 @@ def _fill(key: FillKey, facts: list[FillFact]) -> Fill:
         sold=sold,
         returned=returned,
         days_supply=supplies.pop() if len(supplies) == 1 else None,
-        knows_sold=all(fact.knows_sold for fact in facts),
-        counts=any(fact.counts for fact in facts),
+        knows_sold=knows_sold,
+        counts=counts,
     )
 
 
@@ -172,7 +175,10 @@ def _order_order(fact: OrderFact) -> tuple[date, int, Medicine]:
 
 def _named(facts: Sequence[FillFact | OrderFact]) -> Medicine:
     """The medicine of the last fact that names a code, else of the last fact; `facts` are in order."""
-    return next((fact.medicine for fact in reversed(facts) if fact.medicine.code), facts[-1].medicine)
+    for fact in reversed(facts):
+        if fact.medicine.code:
+            return fact.medicine
+    return facts[-1].medicine
 
 
 def prescriptions(

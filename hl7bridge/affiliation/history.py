@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hl7bridge.affiliation.facts import (
     DeathFact,
@@ -28,6 +28,9 @@ from hl7bridge.affiliation.facts import (
 from hl7bridge.affiliation.fills import Fill, Prescription, fills, order_of, prescriptions
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.stays import Life, Span, days_in_hospital, life
+
+#: The kinds of facts that a history is made of.
+EVENTS: Final = (FillFact, OrderFact, StayFact, DeathFact, InterventionFact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,13 @@ def history(facts: Iterable[Fact], today: date) -> History:
     deaths: list[DeathFact] = []
     made: list[InterventionFact] = []
     later: list[date] = []
-    for fact in set(facts):
+    for fact in facts:
         if isinstance(fact, PersonFact | VisitFact | ObservationFact):
             continue
         if isinstance(fact, StayFact):
             stays.append(fact)
             later += [on for on in (fact.admitted, fact.discharged) if on is not None and on > today]
-            continue
-        if fact.on is not None and fact.on > today:
+        elif fact.on is not None and fact.on > today:
             later.append(fact.on)
         elif isinstance(fact, FillFact):
             dispensed.append(fact)
@@ -92,7 +94,7 @@ def history(facts: Iterable[Fact], today: date) -> History:
         stays=days_in_hospital(stays, today),
         life=life(deaths, today),
         next_day=min(later, default=None),
-        interventions=tuple(sorted(made, key=repr)),
+        interventions=tuple(sorted(set(made), key=repr)),
     )
 
 

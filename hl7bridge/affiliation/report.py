@@ -136,7 +136,7 @@ def report_of(
         return PatientReport(False)
     if known.patient.held is not None:
         return PatientReport(True, held=True)
-    if not known.said:
+    if not len(known.said):
         return PatientReport(True)
     each = _Patient(known, rows, medicines, terms, period)
     return PatientReport(
@@ -169,7 +169,7 @@ class _Patient:
     def __init__(
         self, known: Known, rows: list[RosterRow], medicines: Medicines, terms: Terms, period: Period
     ) -> None:
-        self._facts = known.facts
+        self._facts = known.said.facts()
         self._rows = rows
         self._medicines = medicines
         self._terms = terms

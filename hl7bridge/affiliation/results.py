@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from hl7bridge.affiliation.facts import Concept, Fact, ObservationFact, VisitKey, When
+from hl7bridge.affiliation.facts import Concept, Fact, ObservationFact, VisitKey, When, in_order
 
 #: Versions of a result told at one moment, in the order of table 0085: preliminary ones, final, corrected, taken back.
 _RESULT_RANK: Final = {"F": 1, "U": 1, "": 1, "C": 2, "X": 3, "W": 4, "D": 4}
@@ -65,7 +65,7 @@ def results(facts: Iterable[Fact], key: VisitKey) -> tuple[Result, ...]:
     without its value, and not at all if no other version of it was told.
     """
     versions: dict[tuple[str, str, str, str], list[ObservationFact]] = {}
-    for fact in set(facts):
+    for fact in facts:
         if isinstance(fact, ObservationFact) and fact.visit == key and fact.code:
             code = fact.code[0]
             name = (fact.order, code.code or code.text, code.system, fact.sub_id)
@@ -75,7 +75,7 @@ def results(facts: Iterable[Fact], key: VisitKey) -> tuple[Result, ...]:
 
 
 def _result(facts: list[ObservationFact]) -> Result | None:
-    facts.sort(key=_version_order)
+    facts = in_order(facts, _version_order)
     said = shown = facts[-1]
     if said.status == "U" and not said.value:
         shown = next((fact for fact in reversed(facts) if fact.value), said)
@@ -114,8 +114,8 @@ def _result(facts: list[ObservationFact]) -> Result | None:
     )
 
 
-def _version_order(fact: ObservationFact) -> tuple[datetime, int, datetime, str]:
-    return fact.reported, _RESULT_RANK.get(fact.status, 0), fact.sent, repr(fact)
+def _version_order(fact: ObservationFact) -> tuple[datetime, int, datetime]:
+    return fact.reported, _RESULT_RANK.get(fact.status, 0), fact.sent
 
 
 def _result_order(each: Result) -> tuple[str, ...]:

@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
+from operator import attrgetter
 from typing import Final
 
 from hl7bridge.affiliation.case import subject
-from hl7bridge.affiliation.facts import Fact, Medicine, PersonFact, PrescriptionKey
+from hl7bridge.affiliation.facts import Fact, Medicine, PersonFact, PrescriptionKey, VisitKey
 from hl7bridge.affiliation.fills import Fill, Prescription
 from hl7bridge.affiliation.history import history
 from hl7bridge.affiliation.results import Result, results
@@ -38,6 +39,8 @@ NO_REASON: Final = "The reason for the visit is not given."
 NO_CLINICIAN: Final = "Who saw the patient is not given."
 NO_DIAGNOSES: Final = "No diagnoses are given."
 
+_parts_of = attrgetter(*(field.name for field in fields(Result)))
+
 
 @dataclass(frozen=True, slots=True)
 class KnownMedicine:
@@ -51,8 +54,6 @@ class KnownMedicine:
 class Summary:
     """A visit's summary. `subject` is its name for as long as it is the same visit, `day` the day that the visit ended.
 
-    `digest` changes with what it says of the visit, its results and the medicines it names, and with nothing else: who the patient
-    or the recipient is called, and whether a medicine has been picked up meanwhile, make no new version.
     `names` are all that messages call the patient. `notices` are sentences to be shown with it, such as that something was withheld.
     """
 
@@ -64,7 +65,53 @@ class Summary:
     medicines: tuple[KnownMedicine, ...]
     unknown: tuple[str, ...]
     notices: tuple[str, ...]
-    digest: str
+
+    @property
+    def digest(self) -> str:
+        """It changes with what the summary says of the visit, its results and the medicines it names, and with nothing else: who the
+        patient or the recipient is called, and whether a medicine has been picked up meanwhile, make no new version.
+        """
+        visit = self.visit
+        content = [
+            [
+                visit.key,
+                visit.ended,
+                visit.began,
+                visit.place,
+                visit.attending,
+                visit.reason,
+                visit.diagnoses,
+            ],
+            [_parts_of(each) for each in self.results],
+            [each.prescription.medicine for each in self.medicines],
+            self.notices,
+        ]
+        written = json.dumps(content, default=str, separators=(",", ":"))
+        return hashlib.sha256(written.encode("ascii")).hexdigest()
+
+
+class Record:
+    """What summaries of one patient are made of: each part is put together once, however many visits and readers ask for it."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._facts = list(facts)
+        self._medicines: dict[date, tuple[KnownMedicine, ...]] = {}
+        self._results: dict[VisitKey, tuple[Result, ...]] = {}
+        self.names = tuple(sorted({fact.name for fact in self._facts if isinstance(fact, PersonFact)} - {""}))
+
+    def medicines(self, on: date) -> tuple[KnownMedicine, ...]:
+        """The medicines known on a day."""
+        found = self._medicines.get(on)
+        if found is None:
+            found = self._medicines[on] = medicines_known(self._facts, on)
+        return found
+
+    def results(self, visit: VisitKey) -> tuple[Result, ...]:
+        """The results of a visit."""
+        found = self._results.get(visit)
+        if found is None:
+            found = self._results[visit] = results(self._facts, visit)
+        return found
 
 
 def medicines_known(facts: Iterable[Fact], on: date) -> tuple[KnownMedicine, ...]:
@@ -95,9 +142,14 @@ def medicines_known(facts: Iterable[Fact], on: date) -> tuple[KnownMedicine, ...
     return tuple(found)
 
 
+def subject_of_visit(key: VisitKey) -> str:
+    """The name of the summary of a visit."""
+    return subject("visit-summary", *key)
+
+
 def summary(
     visit: Visit,
-    facts: Iterable[Fact],
+    record: Record,
     *,
     medicines: bool = True,
     withheld: Withheld | None = None,
@@ -109,10 +161,9 @@ def summary(
     filled, a diagnosis, the reason); what it holds back is left out whole. `notice` is shown where anything was: whether the reader
     is told so is for the site to say.
     """
-    known = set(facts)
     holds: Withheld = withheld or (lambda codes: False)
-    all_results = results(known, visit.key)
-    all_medicines = medicines_known(known, visit.ended.day) if medicines else ()
+    all_results = record.results(visit.key)
+    all_medicines = record.medicines(visit.ended.day) if medicines else ()
     kept_results = tuple(
         each for each in all_results if not holds((*each.code, *each.panel, *each.coded, *each.marks))
     )
@@ -126,17 +177,15 @@ def summary(
         or reason != visit.reason
     )
     shown = replace(visit, diagnoses=diagnoses, reason=reason)
-    notices = (notice,) if notice and anything else ()
     return Summary(
-        subject=subject("visit-summary", *visit.key),
+        subject=subject_of_visit(visit.key),
         day=visit.ended.day,
-        names=tuple(sorted({fact.name for fact in known if isinstance(fact, PersonFact)} - {""})),
+        names=record.names,
         visit=shown,
         results=kept_results,
         medicines=kept_medicines,
         unknown=tuple(_unknown(shown, kept_results, kept_medicines if medicines else None)),
-        notices=notices,
-        digest=_digest(shown, kept_results, kept_medicines, notices),
+        notices=(notice,) if notice and anything else (),
     )
 
 
@@ -160,16 +209,3 @@ def _unknown(visit: Visit, found: Sequence[Result], known: Sequence[KnownMedicin
     if not known:
         yield NO_MEDICINES
     yield ELSEWHERE
-
-
-def _digest(
-    visit: Visit, found: Sequence[Result], known: Sequence[KnownMedicine], notices: Sequence[str]
-) -> str:
-    content = [
-        [visit.key, visit.ended, visit.began, visit.place, visit.attending, visit.reason, visit.diagnoses],
-        [astuple(each) for each in found],
-        [each.prescription.medicine for each in known],
-        notices,
-    ]
-    written = json.dumps(content, default=str, separators=(",", ":"))
-    return hashlib.sha256(written.encode("ascii")).hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from hl7bridge.affiliation.facts import (
@@ -21,6 +21,7 @@ from hl7bridge.affiliation.facts import (
     VisitFact,
     VisitKey,
     When,
+    in_order,
 )
 
 #: Says whether an item with these codes must not leave.
@@ -55,24 +56,31 @@ class Visit:
     marks: Concept = ()
 
 
-def visits(facts: Iterable[Fact], today: date) -> tuple[Visit, ...]:
-    """The visits that have ended by `today` and were not withdrawn, sorted by key."""
+def visits(facts: Iterable[Fact], today: date, since: date = date.min) -> tuple[Visit, ...]:
+    """The visits that have ended by `today` and not before `since`, and were not withdrawn, sorted by key."""
     told: dict[VisitKey, list[VisitFact]] = {}
+    late: set[VisitKey] = set()
     for fact in facts:
         if isinstance(fact, VisitFact):
             told.setdefault(fact.visit, []).append(fact)
-    found = (_visit(key, told[key]) for key in sorted(told))
-    return tuple(each for each in found if each is not None and each.ended.day <= today)
+            if fact.ended is not None and since <= fact.ended.day <= today:
+                late.add(
+                    fact.visit
+                )  # it may have ended in time; of the others nothing needs to be put together
+    found = (_visit(key, told[key]) for key in sorted(late))
+    return tuple(each for each in found if each is not None and since <= each.ended.day <= today)
 
 
 def next_end(facts: Iterable[Fact], today: date) -> date | None:
     """The first later day on which a visit ends, as far as it is told: `visits` may find more on that day. None if there is none."""
-    ends = (found.ended.day for found in visits(facts, date.max) if found.ended.day > today)
-    return min(ends, default=None)
+    if today == date.max:
+        return None
+    later = visits(facts, date.max, today + timedelta(days=1))
+    return min((found.ended.day for found in later), default=None)
 
 
 def _visit(key: VisitKey, facts: list[VisitFact]) -> Visit | None:
-    facts.sort(key=_visit_order)
+    facts = in_order(facts, _visit_order)
     ended: When | None = None
     is_over = False
     withdrawn = False
@@ -109,5 +117,5 @@ def is_withheld(visit: Visit, withheld: Withheld) -> bool:
     return bool(visit.marks) and withheld(visit.marks)
 
 
-def _visit_order(fact: VisitFact) -> tuple[datetime, int, str]:
-    return fact.told, _RANK[fact.event], repr(fact)
+def _visit_order(fact: VisitFact) -> tuple[datetime, int]:
+    return fact.told, _RANK[fact.event]

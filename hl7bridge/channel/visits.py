@@ -7,7 +7,6 @@ tells of none; a result that is a document is no value and is left out. Raises n
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Final, Protocol
@@ -84,7 +83,7 @@ def visit_facts(plan: ProgrammePlan, read: Texts, type_: str, whole: Scope) -> t
     if not is_result:
         return [fact], []
     # A laboratory may have sent it: its MSH-4 is not where the patient was.
-    found: list[Fact] = [replace(fact, facility="")]
+    found: list[Fact] = [fact._replace(facility="")]
     results = list(islice(_results(read, key, sent or told), MOST_RESULTS + 1))
     found += results[:MOST_RESULTS]
     too_many = [f"{plan.place}: more than {MOST_RESULTS} results in one message"]

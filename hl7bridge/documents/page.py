@@ -138,12 +138,12 @@ class Foot:
 
 
 def drawn(story: Callable[[], list[Any]], foot: Foot, *, title: str, made: datetime) -> bytes:
-    """The PDF of a story, which is asked for twice: the first time to count the sheets.
+    """The PDF of a story, which is asked for once more where it takes more than one sheet: each says how many there are.
 
     `title` is the file's, and tells nothing of a patient; `made` its date.
     """
-    total = _laid_out(story(), foot, title, made, 0)[1]
-    return _laid_out(story(), foot, title, made, total)[0]
+    pdf, total = _laid_out(story(), foot, title, made, 1)
+    return pdf if total == 1 else _laid_out(story(), foot, title, made, total)[0]
 
 
 def _within(words: str, font: str, size: float, width: float) -> str:

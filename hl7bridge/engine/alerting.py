@@ -16,7 +16,7 @@ from hl7bridge.affiliation.alertmessage import MARK, AlertTold, alert_message, p
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
 from hl7bridge.affiliation.facts import FillFact, OrderFact
-from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.history import EVENTS, history
 from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Act, State, Step, Told, steps
@@ -52,7 +52,7 @@ class Alerting:
                 found += self._for_one(looked, name, affiliate, assessed, configuration)
         if cases.made:
             return Plan(found, cases.next_day)
-        asks = any(isinstance(fact, OrderFact | FillFact) for fact in looked.known.facts)
+        asks = looked.known.said.tells(OrderFact, FillFact)
         return Plan((), looked.today + ENROLLED_WITHIN if asks else None)
 
     def _interactions(self, configuration: Configuration) -> Interactions:
@@ -121,7 +121,7 @@ class Alerting:
         words = unpacked_alert(told.data)
         if telling.wrong:
             return alert_message(words, told.recipient, words.id + "W", at, WRONG_PATIENT, wrong_patient=True)
-        why = why_withdrawn(words.alert, history(telling.looked.known.facts, date.max))
+        why = why_withdrawn(words.alert, history(telling.looked.known.said.facts(*EVENTS), date.max))
         return alert_message(words, told.recipient, words.id + "C", at, why)
 
     def continues(self, told: Told) -> bool:
@@ -134,7 +134,7 @@ def _of_another(looked: Looked, told: Told) -> bool:
     if not looked.known.patient.apart:
         return False
     words = unpacked_alert(told.data)
-    mine = {fact.fill for fact in looked.known.facts if isinstance(fact, FillFact)}
+    mine = {each.fact.fill for each in looked.known.said.of(FillFact)}
     return any(map(looked.is_another, words.person.numbers)) or not mine.issuperset(words.alert.fills)
 
 
@@ -151,7 +151,7 @@ class _Assessments:
     """Assessments of one patient, each made once; affiliates often have the same thresholds."""
 
     def __init__(self, looked: Looked, configuration: Configuration, listed: Interactions) -> None:
-        self._facts = looked.known.facts
+        self._facts = looked.known.said.facts(*EVENTS)
         self._medicines = configuration.medicines
         self._listed = listed
         self._today = looked.today

@@ -10,19 +10,27 @@ Knows documents, messages and the configuration; refuses to know stores.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from hl7bridge.affiliation.agreement import Agreement, entitled_by, provider_on
-from hl7bridge.affiliation.factdata import packed, unpacked
-from hl7bridge.affiliation.facts import Clinician, Coded, Medicine, PersonFact, VisitFact, VisitKey, When
+from hl7bridge.affiliation.facts import (
+    Clinician,
+    Coded,
+    Medicine,
+    ObservationFact,
+    PersonFact,
+    VisitFact,
+    VisitKey,
+    When,
+)
+from hl7bridge.affiliation.history import EVENTS
 from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Act, Told, steps
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summary import Summary, summary
+from hl7bridge.affiliation.summary import Record, Summary, subject_of_visit, summary
 from hl7bridge.affiliation.summarymessage import (
     Envelope,
     Patient,
@@ -32,7 +40,8 @@ from hl7bridge.affiliation.summarymessage import (
     summary_message,
     withdrawal_message,
 )
-from hl7bridge.affiliation.visits import Visit, is_withheld, next_end, visits
+from hl7bridge.affiliation.summarytold import MARK, SummaryTold, packed_summary, unpacked_summary
+from hl7bridge.affiliation.visits import Visit, Withheld, is_withheld, next_end, visits
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.settings import ORU, Affiliate, SummaryWish
 from hl7bridge.engine.telling import Looked, Plan, Telling, Words
@@ -40,8 +49,6 @@ from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 if TYPE_CHECKING:
     from hl7bridge.documents.page import Letterhead
 
-#: The first byte of what is kept of a summary.
-MARK: Final = b"\x01"
 #: What becomes known of a visit that is older than this is not told any more: its summary stays as it is.
 CORRECTED_FOR: Final = timedelta(days=90)
 CLINIC: Final = "clinic"
@@ -49,30 +56,38 @@ PHARMACY: Final = "pharmacy"
 
 
 @dataclass(frozen=True, slots=True)
-class _Sent:
-    """What is kept of a summary that was sent: enough to replace it or to take it back. `first` is OBR-3 of an ORU. `before` is the
-    document that it took the place of, and when that was sent.
+class _Wanted:
+    """A summary that somebody is to have; it is put together when it is asked for, which for most readers is never.
+
+    `medicines`: whether it names any. `withheld`: what it leaves out.
     """
 
-    number: str
-    first: str
-    sent: datetime
-    key: VisitKey
-    day: date
-    person: PersonFact
-    as_oru: bool
-    reader: Recipient | None
-    before: tuple[str, datetime] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A summary that somebody is to have."""
-
-    summary: Summary
+    visit: Visit
+    record: Record
+    medicines: bool
+    withheld: Withheld | None
     copy_to: Clinician | None
     as_oru: bool
     reader: Recipient | None
+
+    def summary(self) -> Summary:
+        return summary(self.visit, self.record, medicines=self.medicines, withheld=self.withheld)
+
+
+class _Contents(Mapping[int, int]):
+    """Digests of what summaries say, by subject."""
+
+    def __init__(self, wanted: Mapping[int, _Wanted]) -> None:
+        self._wanted = wanted
+
+    def __getitem__(self, subject: int) -> int:
+        return _digest(self._wanted[subject].summary())
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._wanted)
+
+    def __len__(self) -> int:
+        return len(self._wanted)
 
 
 class Summarising:
@@ -85,20 +100,22 @@ class Summarising:
 
     def plan(self, looked: Looked, configuration: Configuration) -> Plan:
         """The steps for every affiliate, and for providers whom none reaches."""
-        facts = looked.known.facts
-        if not any(isinstance(fact, VisitFact) for fact in facts):
-            return Plan()
-        settled = looked.today - CORRECTED_FOR
-        ended = [visit for visit in visits(facts, looked.today) if visit.ended.day >= settled]
+        said = looked.known.said
+        told = said.facts(VisitFact)
+        again = next_end(told, looked.today)
+        ended = visits(told, looked.today, looked.today - CORRECTED_FOR)
+        if not ended and not any(each.data[:1] == MARK for told in looked.told.values() for each in told):
+            return Plan((), again)
+        record = Record(said.facts(*EVENTS, ObservationFact, PersonFact))
         found: list[Telling] = []
         reached: set[VisitKey] = set()
         for name, affiliate in looked.affiliates(configuration):
             if affiliate.summaries is not None:
                 found += self._for_affiliate(
-                    looked, name, affiliate, affiliate.summaries, ended, reached, configuration
+                    looked, name, affiliate, affiliate.summaries, record, ended, reached, configuration
                 )
-        found += self._for_providers(looked, ended, reached, configuration)
-        return Plan(found, next_end(facts, looked.today))
+        found += self._for_providers(looked, record, ended, reached, configuration)
+        return Plan(found, again)
 
     def _for_affiliate(
         self,
@@ -106,6 +123,7 @@ class Summarising:
         name: str,
         affiliate: Affiliate,
         wish: SummaryWish,
+        record: Record,
         ended: Sequence[Visit],
         reached: set[VisitKey],
         configuration: Configuration,
@@ -113,19 +131,21 @@ class Summarising:
         agreement, rows = Agreement(name, affiliate.agreement), looked.rows.get(name, ())
         privacy = configuration.privacies.get(name)
         categories = frozenset() if privacy is None else privacy.categories
+        withheld = _withheld(configuration, categories)
         wanted: dict[int, _Wanted] = {}
         tellable: set[int] = set()
         for visit in ended:
             on = visit.ended.day
-            made = summary(
+            subject = self._subject(subject_of_visit(visit.key))
+            wanted[subject] = _Wanted(
                 visit,
-                looked.known.facts,
-                medicines=entitled_by(agreement, PHARMACY, rows, on).entitled,
-                withheld=_withheld(configuration, categories),
+                record,
+                entitled_by(agreement, PHARMACY, rows, on).entitled,
+                withheld,
+                _clinician(visit, provider_on(rows, on)),
+                wish.form == ORU,
+                None,
             )
-            subject = self._subject(made.subject)
-            npi = provider_on(rows, on)
-            wanted[subject] = _Wanted(made, _clinician(visit, npi), wish.form == ORU, None)
             if on >= wish.begin and entitled_by(agreement, CLINIC, rows, on).entitled:
                 if not _hidden(visit, looked.known, categories, configuration):
                     tellable.add(subject)
@@ -133,26 +153,27 @@ class Summarising:
         yield from self._steps(looked, name, wanted, tellable, configuration.authorities_but(name))
 
     def _for_providers(
-        self, looked: Looked, ended: Sequence[Visit], reached: set[VisitKey], configuration: Configuration
+        self,
+        looked: Looked,
+        record: Record,
+        ended: Sequence[Visit],
+        reached: set[VisitKey],
+        configuration: Configuration,
     ) -> Iterator[Telling]:
         """By fax or mail. One who was told before goes on being told, so that no correction is lost."""
         providers = configuration.engine.providers
         known = {name.partition("/")[2] for name in looked.told if name.startswith("provider/")}
         if providers is None and not known:
             return
+        withheld = _withheld(configuration, frozenset() if providers is None else providers.withhold)
         by_npi: dict[str, dict[int, _Wanted]] = {}
         everyone: dict[int, _Wanted] = {}
         tellable: set[int] = set()
         for visit in ended:
             physician = visit.primary_care
             reader = None if physician is None else configuration.providers.get(physician.npi)
-            made = summary(
-                visit,
-                looked.known.facts,
-                withheld=_withheld(configuration, frozenset() if providers is None else providers.withhold),
-            )
-            subject = self._subject(made.subject)
-            everyone[subject] = _Wanted(made, physician, False, reader)
+            subject = self._subject(subject_of_visit(visit.key))
+            everyone[subject] = _Wanted(visit, record, True, withheld, physician, False, reader)
             if reader is None or reader.kind is None:
                 continue
             by_npi.setdefault(reader.npi, {})[subject] = everyone[subject]
@@ -179,17 +200,16 @@ class Summarising:
     ) -> Iterator[Telling]:
         if not looked.person(hidden).numbers:
             tellable = set()  # nobody could file it
-        holds = {subject: _digest(each.summary) for subject, each in wanted.items()}
         told = looked.told_by(MARK, name)
         settled = looked.today - CORRECTED_FOR
 
         def judged(each: Told) -> bool:
-            return _unpacked(each.data).day >= settled
+            return unpacked_summary(each.data).day >= settled
 
         def wrong(each: Told) -> bool:
             return _of_another(looked, each)
 
-        for step in steps(holds, tellable, told, judged, wrong):
+        for step in steps(_Contents(wanted), tellable, told, judged, wrong):
             misfiled = step.act is Act.WITHDRAW and step.told is not None and wrong(step.told)
             yield Telling(name, step, self, looked, wanted.get(step.subject), misfiled)
 
@@ -201,9 +221,9 @@ class Summarising:
 
         wanted: _Wanted = telling.about
         before = telling.step.told if telling.step.act is Act.REPLACE else None
-        last = None if before is None else _unpacked(before.data)
+        last = None if before is None else unpacked_summary(before.data)
         there = None if last is None else _there(last, telling.lost)
-        made, known = wanted.summary, telling.looked.known
+        made, known = wanted.summary(), telling.looked.known
         person = telling.looked.person(configuration.authorities_but(telling.recipient))
         patient = Patient(person.numbers, person)
         document = document_number(telling.recipient, made.subject, made.digest, number)
@@ -237,18 +257,18 @@ class Summarising:
                 copy_to=wanted.copy_to,
                 recipient=wanted.reader,
             )
-        sent = _Sent(
+        sent = SummaryTold(
             document, first, at, made.visit.key, made.day, person, wanted.as_oru, wanted.reader, there
         )
         told = telling.step.told
         patient_key = _key_of(known, made.visit.key) if told is None else told.patient
-        return Words(raw, _packed(sent), _digest(made), patient_key)
+        return Words(raw, packed_summary(sent), _digest(made), patient_key)
 
     def unsay(self, telling: Telling, configuration: Configuration, at: datetime) -> bytes:
         """What takes a summary back: T11, an ORU that says so, or for a person a page."""
         told = telling.step.told
         assert told is not None
-        sent = _unpacked(told.data)
+        sent = unpacked_summary(told.data)
         patient = Patient(sent.person.numbers, sent.person)
         envelope = Envelope(sent.number[:18] + "C", at, _addressed(told.recipient, sent.reader))
         there = _there(sent, telling.lost)
@@ -262,10 +282,15 @@ class Summarising:
 
     def continues(self, told: Told) -> bool:
         """Whether it replaced an earlier version. Raises ValueError."""
-        return _unpacked(told.data).before is not None
+        return unpacked_summary(told.data).before is not None
 
     def _withdrawal_page(
-        self, sent: _Sent, patient: Patient, envelope: Envelope, told: Told, configuration: Configuration
+        self,
+        sent: SummaryTold,
+        patient: Patient,
+        envelope: Envelope,
+        told: Told,
+        configuration: Configuration,
     ) -> bytes:
         """A fax machine takes no T11: the one who has the page gets another that says so."""
         from hl7bridge.documents.visit import Replaced, withdrawal_pages
@@ -296,12 +321,12 @@ def _of_another(looked: Looked, told: Told) -> bool:
     """Whether a summary was told of the wrong patient: under a number, or of a visit, that a verdict says is another's."""
     if not looked.known.patient.apart:
         return False
-    sent = _unpacked(told.data)
-    mine = {fact.visit for fact in looked.known.facts if isinstance(fact, VisitFact)}
+    sent = unpacked_summary(told.data)
+    mine = {each.fact.visit for each in looked.known.said.of(VisitFact)}
     return any(map(looked.is_another, sent.person.numbers)) or sent.key not in mine
 
 
-def _there(sent: _Sent, lost: bool) -> tuple[str, datetime] | None:
+def _there(sent: SummaryTold, lost: bool) -> tuple[str, datetime] | None:
     """The document that a recipient has, and when it was sent: the last, or where that is `lost`, the one before it, if any."""
     return sent.before if lost else (sent.number, sent.sent)
 
@@ -323,9 +348,7 @@ def _clinician(visit: Visit, npi: str | None) -> Clinician | None:
     return named if named is not None and named.npi == npi else Clinician(npi, "")
 
 
-def _withheld(
-    configuration: Configuration, categories: frozenset[str]
-) -> Callable[[Sequence[Coded | Medicine]], bool] | None:
+def _withheld(configuration: Configuration, categories: frozenset[str]) -> Withheld | None:
     if not categories:
         return None
 
@@ -349,46 +372,7 @@ def _hidden(visit: Visit, known: Known, categories: frozenset[str], configuratio
 
 def _key_of(known: Known, key: VisitKey) -> int:
     """Where the visit's facts are kept: the summary stays with them if numbers are parted again."""
-    for each in known.said:
-        if isinstance(each.fact, VisitFact) and each.fact.visit == key:
+    for each in known.said.of(VisitFact):
+        if each.fact.visit == key:
             return each.key
     return known.patient.keys[0]
-
-
-def _packed(sent: _Sent) -> bytes:
-    values = [
-        sent.number,
-        sent.first,
-        sent.sent.isoformat(),
-        *sent.key,
-        sent.day.isoformat(),
-        packed(sent.person).decode("utf-8", "surrogatepass"),
-        int(sent.as_oru),
-        None if sent.reader is None else astuple(sent.reader),
-        None if sent.before is None else [sent.before[0], sent.before[1].isoformat()],
-    ]
-    text = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
-    return MARK + text.encode("utf-8", "surrogatepass")
-
-
-def _unpacked(data: bytes) -> _Sent:
-    """Raises ValueError for bytes in no known format."""
-    if data[:1] != MARK:
-        raise ValueError("this is no summary")
-    v = json.loads(data[1:].decode("utf-8", "surrogatepass"))
-    person = unpacked(v[6].encode("utf-8", "surrogatepass"))
-    if not isinstance(person, PersonFact):
-        raise ValueError("a summary is kept without its patient")
-    reader = None if v[8] is None else Recipient(*v[8])
-    before = v[9] if len(v) > 9 else None  # not kept at first
-    return _Sent(
-        v[0],
-        v[1],
-        datetime.fromisoformat(v[2]).astimezone(UTC),
-        VisitKey(v[3], v[4]),
-        date.fromisoformat(v[5]),
-        person,
-        bool(v[7]),
-        reader,
-        None if before is None else (before[0], datetime.fromisoformat(before[1]).astimezone(UTC)),
-    )

@@ -73,14 +73,14 @@ class Patients(Reading):
         Raises HL7BridgeError, also for a patient of whom no message told.
         """
         known = self.known(self.patient_key(patient))
-        if not known.said:
+        if not len(known.said):
             raise HL7BridgeError(
                 "nothing is known of this patient",
                 code="unknown-patient",
                 hint="only channels with `programme:` tell; `hl7bridge messages --patient` lists what came",
             )
         medicines, listed = self._tables()
-        return known.patient, chart_of(known.facts, known.patient.held, medicines, on, listed)
+        return known.patient, chart_of(known.said.facts(), known.patient.held, medicines, on, listed)
 
     def unsettled(self, limit: int | None = None) -> Iterator[Unsettled]:
         """Those who are held for a person, the longest held first; who was settled since the last look is left out."""
@@ -98,8 +98,7 @@ class Patients(Reading):
                     each.fact.birth,
                     each.fact.sex,
                 )
-                for each in sorted(known.said, key=lambda each: each.message_id)
-                if isinstance(each.fact, PersonFact)
+                for each in sorted(known.said.of(PersonFact), key=lambda each: each.message_id)
             ]
             yield Unsettled(row.since_us, known.patient.held, said)
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from hl7bridge.affiliation.factdata import packed
 from hl7bridge.affiliation.facts import (
     Dispensed,
+    Fact,
     FillFact,
     FillKey,
     Medicine,
@@ -15,7 +17,9 @@ from hl7bridge.affiliation.facts import (
     OrderFact,
     PrescriptionKey,
 )
+from hl7bridge.affiliation.known import Sayings
 from hl7bridge.affiliation.medicines import MedicineRow, Medicines
+from hl7bridge.store.base import FactRow
 
 
 def medicines(makeup: Mapping[str, Mapping[str, str]]) -> Medicines:
@@ -25,6 +29,11 @@ def medicines(makeup: Mapping[str, Mapping[str, str]]) -> Medicines:
         for name, made_of in makeup.items()
         for ingredient, class_ in made_of.items()
     )
+
+
+def said(*facts: Fact) -> Sayings:
+    """Facts of one patient, each by a message of its own."""
+    return Sayings(FactRow(5, number, packed(fact)) for number, fact in enumerate(facts, 1))
 
 
 def on(month: int, day: int, year: int = 2026) -> date:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
@@ -591,8 +590,8 @@ def test_one_who_is_still_in_hospital_is_not_late() -> None:
     [
         fill(S, on(3, 20)),
         fill(F, on(3, 20)),
-        replace(AT_DISCHARGE, prescription=rx("9"), on=on(3, 13), discharge=False, knows_sold=True),
-        replace(AT_DISCHARGE, event=Ordered.CANCELLED, on=on(3, 14)),
+        AT_DISCHARGE._replace(prescription=rx("9"), on=on(3, 13), discharge=False, knows_sold=True),
+        AT_DISCHARGE._replace(event=Ordered.CANCELLED, on=on(3, 14)),
     ],
     ids=["dispensed", "ready", "a store has it", "cancelled"],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import date
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -21,6 +20,7 @@ from hl7bridge.affiliation.people import (
     contradiction,
     patient_of,
 )
+from hl7bridge.store.base import FactRow
 
 JANE = PersonFact("DOE", "JANE", date(1948, 2, 3), "F")
 
@@ -54,14 +54,6 @@ class Known:
             ],
             lambda asked: self.verdicts.get(asked, []),
         )
-
-
-class Kept(NamedTuple):
-    """A fact as a store keeps it."""
-
-    patient: int
-    message_id: int
-    data: bytes
 
 
 def test_a_chain_of_pairs_is_one_patient_from_wherever_it_is_asked() -> None:
@@ -187,7 +179,7 @@ def test_nobody_contradicts_nothing() -> None:
 
 def test_of_whom_more_is_told_than_of_any_patient_nothing_is_concluded() -> None:
     day = date(2026, 1, 1)
-    rows = [Kept(7, 1, packed(StayFact(f"V{number}", day, None))) for number in range(MOST_FACTS + 1)]
+    rows = [FactRow(7, 1, packed(StayFact(f"V{number}", day, None))) for number in range(MOST_FACTS + 1)]
     assert known_of(7, lambda key: [], lambda keys: rows[:-1], lambda key: []).patient.held is None
     held = known_of(7, lambda key: [], lambda keys: rows, lambda key: []).patient.held
     assert held == "more is told of this number than of any patient"

@@ -28,13 +28,13 @@ from hl7bridge.affiliation.facts import (
 )
 from hl7bridge.affiliation.history import history
 from hl7bridge.affiliation.interactionlist import Group, Interactions
-from hl7bridge.affiliation.known import Known, Saying
+from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.people import Patient
 from hl7bridge.affiliation.report import Named, PatientReport, Period, Standing, Terms, report_of
 from hl7bridge.affiliation.reportfigures import Figures, parts_of
 from hl7bridge.affiliation.reportrows import COLUMNS, csv_text, figure_files, rows_of, safe
 from hl7bridge.affiliation.roster import RosterRow
-from tests.affiliation.made import fill, medicines, prescribed
+from tests.affiliation.made import fill, medicines, prescribed, said
 from tests.affiliation.test_alert_medicines import FACTS
 
 F, S, R = Dispensed.FILLED, Dispensed.SOLD, Dispensed.RETURNED
@@ -110,8 +110,9 @@ def report(
     period: Period = APRIL,
     held: str | None = None,
 ) -> PatientReport:
-    said = tuple(Saying(5, number, fact) for number, fact in enumerate([NAMES, *facts], 1))
-    return report_of(Known(Patient((5,), held), said), rows, told, MEDICINES, LIST, terms, period)
+    return report_of(
+        Known(Patient((5,), held), said(NAMES, *facts)), rows, told, MEDICINES, LIST, terms, period
+    )
 
 
 def told_of(facts: Iterable[Fact], kind: Kind, day: date) -> AlertTold:
@@ -280,9 +281,10 @@ def test_a_withheld_medicine_leaves_no_trace_in_lines_figures_or_totals() -> Non
 def test_whatever_happened_nothing_names_what_is_withheld(facts: list[Fact], hidden: str) -> None:
     """Nor does a figure rest on it: every class that is measured has no fill of it."""
     known = medicines({"simvastatin": {"36567": "statins"}, "atorvastatin": {"83367": "statins"}})
-    said = tuple(Saying(5, number, fact) for number, fact in enumerate([NAMES, *facts], 1))
     year = Period(date(2026, 1, 1), date(2026, 12, 31))
-    found = report_of(Known(Patient((5,), None), said), [ROW], (), known, LIST, hiding(hidden), year)
+    found = report_of(
+        Known(Patient((5,), None), said(NAMES, *facts)), [ROW], (), known, LIST, hiding(hidden), year
+    )
     assert hidden not in repr((found.lines, found.figures))
     behind = {each.key for each in history(facts, year.through).fills if each.medicine.code == hidden}
     for each in found.figures:

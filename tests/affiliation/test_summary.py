@@ -28,6 +28,7 @@ from hl7bridge.affiliation.summary import (
     NO_MEDICINES,
     NO_RESULTS,
     NOT_COVERED,
+    Record,
     summary,
 )
 from hl7bridge.affiliation.visits import is_withheld, next_end, visits
@@ -106,9 +107,9 @@ def test_visits_are_told_apart_by_their_numbers() -> None:
     first, second = visits([other, *VISIT], LATER)
     assert (first.key.number, second.key.number) == ("V55", "V56")
     facts = [*VISIT, other, result("A1C", "5.9")]
-    assert len(summary(first, facts).results) == 1
-    assert summary(second, facts).results == ()
-    assert summary(first, facts).subject == "visit-summary/LANTERN/V55"
+    assert len(summary(first, Record(facts)).results) == 1
+    assert summary(second, Record(facts)).results == ()
+    assert summary(first, Record(facts)).subject == "visit-summary/LANTERN/V55"
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_a_result_is_shown_in_its_latest_version(
 
 def test_an_older_report_that_is_sent_again_later_does_not_undo_a_correction() -> None:
     again = result("A1C", "5.9")
-    again = type(again)(**{name: getattr(again, name) for name in again.__slots__} | {"sent": minutes(600)})
+    again = again._replace(sent=minutes(600))
     [found] = summed(again, result("A1C", "6.1", "C", 5)).results
     assert found.value == "6.1"
 
@@ -193,7 +194,7 @@ def test_what_is_not_given_is_said() -> None:
     full = summed(result("A1C", "5.9"), ordered("4", "amoxicillin", DAY))
     assert full.unknown == (ELSEWHERE,)
     [visit] = visits([told(E, 0)], LATER)
-    assert len(summary(visit, []).unknown) == 6
+    assert len(summary(visit, Record([])).unknown) == 6
 
 
 # -- withholding ---------------------------------------------------------------------------------------------------------------
@@ -319,4 +320,4 @@ def test_order_and_repetition_make_no_difference(facts: list[Fact], chance: obje
     found = visits([*facts, PERSON], LATER)
     assert visits(mixed, LATER) == found
     for visit in found:
-        assert summary(visit, mixed) == summary(visit, [*facts, PERSON])
+        assert summary(visit, Record(mixed)) == summary(visit, Record([*facts, PERSON]))

@@ -24,7 +24,7 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
-from hl7bridge.affiliation.summary import Summary, summary
+from hl7bridge.affiliation.summary import Record, Summary, summary
 from hl7bridge.affiliation.visits import visits
 
 KEY = VisitKey("LANTERN", "V55")
@@ -83,4 +83,4 @@ def summed(*more: Fact, **how: Any) -> Summary:
     """The summary of the visit with further facts."""
     facts = [*VISIT, *more]
     [visit] = visits(facts, LATER)
-    return summary(visit, facts, **how)
+    return summary(visit, Record(facts), **how)
