@@ -52,6 +52,11 @@ ENGINE = Record(
                         "how long the audit trail is kept (6y or more for 45 CFR 164.528); for ever if left out",
                         None,
                     ),
+                    "patients": Field(
+                        Duration(off=True, least="3y"),
+                        "how long the programme keeps what messages said of patients and what it told; for ever if left out",
+                        None,
+                    ),
                 },
             ),
             "what is deleted when",
@@ -124,6 +129,7 @@ def engine_of(values: Values) -> EngineSettings:
         given |= {"unacknowledged_bytes": store["unacknowledged"]}
     if (retention := values["retention"]) is not None:
         given |= {"retention_s": retention["messages"], "audit_retention_s": retention["audit"]}
+        given["patient_retention_s"] = retention["patients"]
     if (audit := values["audit"]) is not None:
         given["audit_head"] = audit["head"]
     if (alerting := values["alerting"]) is not None:

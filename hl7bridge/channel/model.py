@@ -182,13 +182,21 @@ _UNITS: Final = {
 }
 
 
+_SPAN: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|m|h|d|w|y)")
+
+
+def _seconds(span: re.Match[str]) -> float:
+    return float(span[1]) * _UNITS[span[2]]
+
+
 @dataclass(frozen=True)
 class Duration:
     """A span of time in seconds, written with its unit: `200ms`, `5s`, `10m`, `24h`, `3d`, `6y`; `off` where that
-    is allowed.
+    is allowed. `least`: the shortest, as it is written.
     """
 
     off: bool = False
+    least: str = ""
 
     def read(self, node: Node, reading: Reading) -> float | Wrong | None:
         text = scalar(node, reading, "a time like 30s")
@@ -196,11 +204,16 @@ class Duration:
             return WRONG
         if self.off and text == "off":
             return None
-        match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(ms|s|m|h|d|w|y)", text)
+        match = _SPAN.fullmatch(text)
         if match is None:
             hint = "write a number and its unit: 200ms, 5s, 10m, 24h, 3d" + (", or off" if self.off else "")
             return reading.wrong(node, f"{noun(node)} is not a length of time", hint)
-        return float(match.group(1)) * _UNITS[match.group(2)]
+        seconds = _seconds(match)
+        if self.least and (shortest := _SPAN.fullmatch(self.least)) and seconds < _seconds(shortest):
+            return reading.wrong(
+                node, f"{noun(node)} is less than {self.least}", f"write {self.least} or more"
+            )
+        return seconds
 
     def schema(self) -> Schema:
         pattern = r"^[0-9]+(\.[0-9]+)? ?(ms|s|m|h|d|w|y)$"

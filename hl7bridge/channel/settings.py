@@ -211,6 +211,7 @@ class EngineSettings:
     unacknowledged_bytes: int = 256_000_000
     retention_s: float | None = None
     audit_retention_s: float | None = None
+    patient_retention_s: float | None = None
     audit_head: str | None = None
     alert_queue_age_s: float = 900.0
     programme_zone: ZoneInfo | None = None

@@ -2,7 +2,7 @@
 
 Nothing is told of a patient who has died, nor taken back, and what still waits does not leave; nothing that happened before
 `alerts_from`; nothing that the affiliate is not entitled to on its day; and no alert that names or rests on a medicine that is
-withheld from it. Refuses to know stores.
+withheld from it. What became true over a year ago is history: it is not told any more, nor taken back. Refuses to know stores.
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 
 #: A patient on nobody's roster is looked at again after so long: who is enrolled meanwhile is told what falls due after that.
 ENROLLED_WITHIN = timedelta(days=28)
+#: An alert that became true longer ago is neither told nor taken back: nobody acts on it, and what it rests on may have gone from the
+#: store since (`retention: patients`, three years at least).
+TOLD_FOR = timedelta(days=366)
 #: The scope under which alerts are told: they rest on what the pharmacies know.
 SCOPE = "pharmacy"
 
@@ -88,14 +91,15 @@ class Alerting:
             key
             for key, alert in alerts.items()
             if affiliate.alerts_from is not None
-            and alert.day >= affiliate.alerts_from
+            and alert.day >= max(affiliate.alerts_from, looked.today - TOLD_FOR)
             and not _withheld(name, looked.known, alert, configuration)
             and entitled_by(agreement, SCOPE, rows, alert.day).entitled
         }
         kinds = affiliate.thresholds.kinds
 
         def judged(each: Told) -> bool:
-            return unpacked_alert(each.data).alert.kind in kinds
+            alert = unpacked_alert(each.data).alert
+            return alert.kind in kinds and alert.day >= looked.today - TOLD_FOR
 
         for step in steps(dict.fromkeys(alerts, 0), tellable, told, judged, wrong):
             alert = alerts.get(step.subject)
@@ -130,12 +134,16 @@ class Alerting:
 
 
 def _of_another(looked: Looked, told: Told) -> bool:
-    """Whether an alert was told of the wrong patient: under a number, or for a fill, that a verdict says is another's."""
+    """Whether an alert was told of the wrong patient: under a number, or for a fill, that a verdict says is another's. Of an alert
+    that is history the fills may be nobody's any more.
+    """
     if not looked.known.patient.apart:
         return False
     words = unpacked_alert(told.data)
+    if any(map(looked.is_another, words.person.numbers)):
+        return True
     mine = {each.fact.fill for each in looked.known.said.of(FillFact)}
-    return any(map(looked.is_another, words.person.numbers)) or not mine.issuperset(words.alert.fills)
+    return words.alert.day >= looked.today - TOLD_FOR and not mine.issuperset(words.alert.fills)
 
 
 def _withheld(name: str, known: Known, alert: Alert, configuration: Configuration) -> bool:

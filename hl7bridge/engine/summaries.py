@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 
 #: What becomes known of a visit that is older than this is not told any more: its summary stays as it is.
 CORRECTED_FOR: Final = timedelta(days=90)
+#: Of a visit that is older nobody may know any more whose it was (`retention: patients`, three years at least).
+KEPT_FOR: Final = timedelta(days=1000)
 CLINIC: Final = "clinic"
 PHARMACY: Final = "pharmacy"
 
@@ -322,8 +324,10 @@ def _of_another(looked: Looked, told: Told) -> bool:
     if not looked.known.patient.apart:
         return False
     sent = unpacked_summary(told.data)
+    if any(map(looked.is_another, sent.person.numbers)):
+        return True
     mine = {each.fact.visit for each in looked.known.said.of(VisitFact)}
-    return any(map(looked.is_another, sent.person.numbers)) or sent.key not in mine
+    return sent.day >= looked.today - KEPT_FOR and sent.key not in mine
 
 
 def _there(sent: SummaryTold, lost: bool) -> tuple[str, datetime] | None:

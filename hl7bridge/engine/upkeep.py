@@ -33,7 +33,7 @@ ALERT_EVERY = 15
 #: What one step may take, in microseconds: acknowledgements wait for it. How many messages it takes at most.
 STEP_US = 7_000
 STEP_MESSAGES = 1_000
-#: Rows of the audit trail, each of which holds what one transaction told.
+#: Rows of the audit trail, each of which holds what one transaction told, or of facts.
 STEP_ROWS = 200
 DAY_US = 86_400_000_000
 LOW = "the disk is nearly full"
@@ -143,14 +143,25 @@ class Upkeep:
         more = removed is not None and removed.more
         keep_s = self._engine.configuration.engine.audit_retention_s
         if keep_s is None or not self._loop.running:
-            self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
+            self._audit_expired(more, None, None)
             return
         now_us = self._engine.wall_us()
         arguments = (now_us - int(keep_s * 1e6), now_us, STEP_ROWS)
         self._engine.journal.ask("expire_audit", arguments, partial(self._audit_expired, more))
 
     def _audit_expired(self, more: bool, removed: Removed | None, error: StoreError | None) -> None:
-        """The same of the audit trail, which has a span of its own."""
+        """The same of what the programme knows; where that is kept for ever, the store notes the day all the same."""
+        more = more or (removed is not None and removed.more)
+        if not self._loop.running:
+            return
+        now_us = self._engine.wall_us()
+        keep_s = self._engine.configuration.engine.patient_retention_s
+        before_us = 0 if keep_s is None else now_us - int(keep_s * 1e6)
+        self._engine.journal.ask(
+            "expire_facts", (before_us, now_us, STEP_ROWS), partial(self._facts_expired, more)
+        )
+
+    def _facts_expired(self, more: bool, removed: Removed | None, error: StoreError | None) -> None:
         more = more or (removed is not None and removed.more)
         self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
 

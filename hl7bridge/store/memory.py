@@ -43,13 +43,13 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.checks import once
 from hl7bridge.store.memory_audit import AuditTrail
-from hl7bridge.store.memory_programme import ProgrammeReads
+from hl7bridge.store.memory_programme import ProgrammeRows
 from hl7bridge.store.memory_state import Pending, State, message_row
 
 _SENT = DeliveryStatus.SENT
 
 
-class MemoryStore(ProgrammeReads, AuditTrail):
+class MemoryStore(ProgrammeRows, AuditTrail):
     """The protocol `Store`, kept in dictionaries.
 
     `room_bytes` bounds the bodies it takes: beyond it, commits raise StoreFull until retention makes room

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hl7bridge.store.checks import AT_ONCE
 from hl7bridge.store.memory_state import State
 from hl7bridge.store.programme_rows import DueLook, FactRow, HeldPatient, Joined, NoticeRow, VerdictRow
+from hl7bridge.store.rows import COUNTER_BITS, Removed
+
+_COUNTER = (1 << COUNTER_BITS) - 1
+_DAY_US = 86_400_000_000
 
 
-class ProgrammeReads:
-    """The verbs of a reader that only the programme asks."""
+class ProgrammeRows:
+    """The verbs of a store that only the programme asks for."""
 
     _state: State
 
@@ -56,3 +61,26 @@ class ProgrammeReads:
         rows = [row for row in self._state.notices.values() if row.recipient == recipient]
         rows.sort(key=lambda row: (row.message_id, row.patient, row.subject))
         return [row for row in rows if row.message_id > after_message][:limit]
+
+    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
+        """One step of the retention of facts."""
+        state = self._state
+        state.marks.setdefault(at_us // _DAY_US, state.counters.message)
+        days = [day for day in state.marks if day < before_us // _DAY_US]
+        if not days:
+            return Removed(0, 0, False)
+        mark = state.marks[max(days)]
+        facts = [at for at, row in sorted(state.facts.items()) if row.message_id & _COUNTER <= mark][:limit]
+        notices = [at for at, told in sorted(state.notices.items()) if told.message_id & _COUNTER <= mark][
+            : limit - len(facts)
+        ]
+        for fact in facts:
+            del state.facts[fact]
+        for notice in notices:
+            del state.notices[notice]
+        if facts or notices:
+            for patient in state.held_patients:
+                due_us, news = state.looks.get(patient, (AT_ONCE, -1))
+                state.looks[patient] = min(due_us, AT_ONCE), news + 1
+        gone = len(facts) + len(notices)
+        return Removed(gone, 0, gone == limit)

@@ -68,6 +68,7 @@ class State:
     anchor: AuditHead = field(default_factory=lambda: AuditHead(0, 0, GENESIS))
     verdicts: dict[tuple[int, int], VerdictRow] = field(default_factory=dict)
     held_patients: dict[int, HeldPatient] = field(default_factory=dict)
+    marks: dict[int, int] = field(default_factory=dict)
     body_bytes: int = 0
 
     def copy(self) -> State:
@@ -91,6 +92,7 @@ class State:
             self.anchor,
             dict(self.verdicts),
             dict(self.held_patients),
+            dict(self.marks),
             self.body_bytes,
         )
 

@@ -198,6 +198,11 @@ class SeparateStore(SqliteReader):
         removed: Removed = self._call("expire_audit", before_us, at_us, limit)
         return removed
 
+    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
+        """One bounded step of the retention of facts."""
+        removed: Removed = self._call("expire_facts", before_us, at_us, limit)
+        return removed
+
     def checkpoint(self) -> None:
         """Settle everything in its final place now."""
         self._call("checkpoint")

@@ -46,6 +46,7 @@ from hl7bridge.store.checks import WRONG, is_plain_acceptance, once, wrong_shape
 from hl7bridge.store.names import Names
 from hl7bridge.store.sqlite_connect import WriterLock, open_writer, refused
 from hl7bridge.store.sqlite_control import ControlIndex
+from hl7bridge.store.sqlite_forget import Forgetting
 from hl7bridge.store.sqlite_places import Places
 from hl7bridge.store.sqlite_programme import hold_patients, learn, look_again, settle, tell
 from hl7bridge.store.sqlite_reader import SqliteReader, said
@@ -105,6 +106,7 @@ class SqliteStore(SqliteReader):
                 conn.execute(_CONTROL["set_mark"], (self._control.highest,))
             self._control.caught_up()
         self._upkeep = Upkeep(conn, self.transaction)
+        self._forgetting = Forgetting(conn, self.transaction, lambda: self.counters().message)
         self._rosters = RosterLoads(
             conn, self._names, self.transaction, self._upkeep.wrote, self._path.parent
         )
@@ -391,6 +393,12 @@ class SqliteStore(SqliteReader):
         more = rows > 0 or self.transaction(self._trail.forget_index)
         self._upkeep.wrote(10 + rows)
         return Removed(rows, 0, more)
+
+    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
+        """One bounded step of the retention of facts."""
+        removed = self._forgetting.step(before_us, at_us, limit)
+        self._upkeep.wrote(removed.messages / 2)
+        return removed
 
     def checkpoint_due(self) -> bool:
         """Whether a checkpoint between two commits is now worth its few milliseconds."""

@@ -388,6 +388,11 @@ def test_a_mistake_in_a_channel(mistakes: Find, body: str, line: str) -> None:
         ),
         ("s.yaml", b"source: s\nmllp: {port: 1, tls: {certificate: a}}\n", "s.yaml:2:22: tls needs key"),
         (
+            "hl7bridge.yaml",
+            b"retention: {patients: 90d}\n",
+            "hl7bridge.yaml:1:23: the text '90d' is less than 3y; write 3y or more",
+        ),
+        (
             "e.yaml",
             b"channel: e\nsource: srouce\nsend_to: [out]\n",
             "e.yaml:2:9: there is no source 'srouce'",

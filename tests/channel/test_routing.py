@@ -329,7 +329,7 @@ def test_the_events_date(decided: Decide, message: bytes, expected: date, future
 def test_defaults_of_the_engine(loaded: Callable[..., Any]) -> None:
     configuration = loaded(
         {
-            "hl7bridge.yaml": b"data: /var/lib/bridge\nretention: {messages: 90d}\nstore: {free: 2 GB}\n"
+            "hl7bridge.yaml": b"data: /var/lib/bridge\nretention: {messages: 90d, patients: 3y}\nstore: {free: 2 GB}\n"
             b"defaults:\n  source: {duplicates: 1h, zone: America/Chicago}\n"
             b"  destination: {order: strict, send: {timeout: 9s}, retry: {first: 1s}}\n",
             "c.yaml": b"channel: c\nsource: {mllp: {port: 1}}\nsend_to: [out, two]\n",
@@ -339,6 +339,7 @@ def test_defaults_of_the_engine(loaded: Callable[..., Any]) -> None:
     )
     assert configuration.engine.data == "/var/lib/bridge"
     assert configuration.engine.retention_s == 90 * 86400
+    assert configuration.engine.patient_retention_s == 3 * 366 * 86400
     assert configuration.engine.free_bytes == 2_000_000_000
     assert configuration.sources["c"].duplicates_s == 3600
     assert str(configuration.sources["c"].zone) == "America/Chicago"

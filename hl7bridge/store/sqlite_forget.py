@@ -1,0 +1,97 @@
+"""Retention of what the programme knows: facts and what was told, by the age of the message that said so.
+
+Neither bears a time: a mark for each day tells how far the messages had come, so that the message's number is enough. A pass goes
+through both tables in the order of their keys, a page in each step, and begins again when another day has lapsed. Which numbers are
+one patient, and what a person settled of them, stays: these are keyed hashes.
+
+Refuses to know what a fact means. Raises sqlite3.Error, and the store's errors through the transaction that it was given.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, cast
+
+from hl7bridge.store import sql
+from hl7bridge.store.base import COUNTER_BITS, Removed
+from hl7bridge.store.checks import AT_ONCE
+from hl7bridge.store.sqlite_upkeep import Transact
+
+_FORGET = sql.load("forget.sql")
+_COUNTER: Final = (1 << COUNTER_BITS) - 1
+_FIRST: Final = -(1 << 63)
+DAY_US: Final = 86_400_000_000
+
+
+class _Table(NamedTuple):
+    """How a table is gone through: the statements, and a key before all others."""
+
+    page: str
+    delete: str
+    begin: tuple[Any, ...]
+
+
+_TABLES: Final = (
+    _Table(_FORGET["facts"], _FORGET["delete_fact"], (_FIRST, _FIRST)),
+    _Table(_FORGET["notices"], _FORGET["delete_notice"], (_FIRST, "", _FIRST)),
+)
+
+
+class Forgetting:
+    """For one writer's connection; `counter` tells how far the counter of messages stands."""
+
+    def __init__(self, conn: sqlite3.Connection, transaction: Transact, counter: Callable[[], int]) -> None:
+        self._conn = conn
+        self._transaction = transaction
+        self._counter = counter
+        self._marked = (
+            self._done
+        ) = -1  # days: the last that was marked, and the one before which nothing is left
+        self._begin()
+
+    def _begin(self) -> None:
+        self._table, self._after, self._gone = 0, _TABLES[0].begin, 0
+
+    def step(self, before_us: int, at_us: int, limit: int) -> Removed:
+        """One page, in one transaction."""
+        before, today = before_us // DAY_US, at_us // DAY_US
+        if today == self._marked and before == self._done:
+            return Removed(0, 0, False)
+        try:
+            return cast("Removed", self._transaction(self._page, before, today, limit))
+        except BaseException:
+            self._begin()  # what was undone is found again
+            self._marked = -1
+            raise
+
+    def _page(self, before: int, today: int, limit: int) -> Removed:
+        execute = self._conn.execute
+        if today != self._marked:
+            execute(_FORGET["insert_mark"], (today, self._counter()))
+            self._marked = today
+        found = execute(_FORGET["mark"], (before,)).fetchone()
+        rows = old = []
+        if found is not None:
+            table = _TABLES[self._table]
+            rows = execute(table.page, (*self._after, limit)).fetchall()
+            old = [row[1:] for row in rows if row[0] & _COUNTER <= found[1]]
+            self._conn.executemany(table.delete, old)
+            self._gone += len(old)
+        if len(rows) == limit:
+            self._after = rows[-1][1:]
+        elif found is not None and self._table + 1 < len(_TABLES):
+            self._table += 1
+            self._after = _TABLES[self._table].begin
+        else:
+            self._end(before, None if found is None else found[0])
+            return Removed(len(old), 0, False)
+        return Removed(len(old), 0, True)
+
+    def _end(self, before: int, day: int | None) -> None:
+        if day is not None:
+            self._conn.execute(_FORGET["delete_marks"], (day,))
+        if self._gone:
+            self._conn.execute(_FORGET["look_at_the_held"], (AT_ONCE,))
+        self._done = before
+        self._begin()
