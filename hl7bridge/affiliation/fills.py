@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from hl7bridge.affiliation.facts import (
     Dispensed,
@@ -41,8 +41,7 @@ _ORDER_RANK: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """One fill as it stands.
 
     `standing` is the last word on it. `filled` and `sold` are of the round that it ends: after a return a fill may be filled and sold

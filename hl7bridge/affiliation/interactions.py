@@ -21,7 +21,7 @@ from datetime import date
 from itertools import combinations
 
 from hl7bridge.affiliation.case import Alert, Kind, named, subject
-from hl7bridge.affiliation.facts import Fact, PrescriptionKey
+from hl7bridge.affiliation.facts import Fact, FillFact, OrderFact, PrescriptionKey
 from hl7bridge.affiliation.interactionlist import Found, Interactions
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.regimen import Active, Regimen
@@ -31,7 +31,8 @@ def interactions(
     facts: Iterable[Fact], medicines: Medicines, listed: Interactions, today: date
 ) -> Iterator[Alert]:
     """The warnings of all days through `today`, by the facts that are not dated later; neither their order nor repeats matter."""
-    if not listed.groups:
+    facts = list(facts)
+    if not listed.groups or not _concerns(listed, medicines, facts):
         return
     regimen = Regimen(facts, medicines, today)
     ingredients = {key: regimen.ingredients(key) for key in regimen.keys}
@@ -40,6 +41,13 @@ def interactions(
         groups = {found.group.number for found in listed.between(ingredients[one], ingredients[other])}
         if groups:
             yield from _of_pair(regimen, one, other, listed, groups)
+
+
+def _concerns(listed: Interactions, medicines: Medicines, facts: Iterable[Fact]) -> bool:
+    """Whether any two of all that was ever ordered or dispensed are on the list: of most patients none are."""
+    told = {fact.medicine for fact in facts if isinstance(fact, OrderFact | FillFact)}
+    everything = frozenset[str]().union(*map(medicines.ingredients, told))
+    return any(listed.between(everything, everything))
 
 
 def _of_pair(

@@ -82,8 +82,7 @@ class HeldPatient:
     reason: str | None
 
 
-@dataclass(slots=True, frozen=True)
-class FactRow:
+class FactRow(NamedTuple):
     """A fact as it was kept: by whom it was told, and its data."""
 
     patient: int

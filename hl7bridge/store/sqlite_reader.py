@@ -272,7 +272,7 @@ class SqliteReader:
         execute = self._conn.execute
         found: list[FactRow] = []
         for patient in sorted(set(patients)):
-            found += [FactRow(*row) for row in execute(_PROGRAMME["facts"], (patient,)).fetchall()]
+            found += map(FactRow._make, execute(_PROGRAMME["facts"], (patient,)).fetchall())
         return found
 
     @said
