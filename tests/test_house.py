@@ -49,7 +49,19 @@ MAY = {
         "engine",
         "operations",
     },
-    "cli": {"errors", "places", "hl7", "channel", "store", "engine", "observe", "operations", "testing"},
+    "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine"},
+    "cli": {
+        "errors",
+        "places",
+        "hl7",
+        "channel",
+        "store",
+        "engine",
+        "observe",
+        "operations",
+        "changes",
+        "testing",
+    },
 }
 PURE = ("hl7", "affiliation", "channel", "documents", "delivery")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.

@@ -28,6 +28,7 @@ COMMANDS = {
     "audit": "audit",
     "queue": "queue",
     "replay": "replay",
+    "compare": "compare",
     "send": "wire",
     "receive": "wire",
     "generate": "generate",

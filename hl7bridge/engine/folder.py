@@ -6,7 +6,7 @@ Rosters can be large and are loaded on their own, so the snapshot has their name
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from hl7bridge.errors import HL7BridgeError
 
@@ -35,14 +35,20 @@ def read_folder(folder: Path) -> dict[str, bytes]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__pycache__")))
         for name in sorted(names):
             path = Path(parent, name)
-            if name.startswith(".") or path.suffix.lower() not in KEPT:
-                continue
             relative = path.relative_to(folder).as_posix()
-            files[relative] = b"" if _is_roster(relative) else _read(path)
+            if belongs(relative):
+                files[relative] = b"" if is_roster(relative) else _read(path)
     return files
 
 
-def _is_roster(relative: str) -> bool:
+def belongs(relative: str) -> bool:
+    """Whether a file of the folder belongs to the configuration."""
+    hidden = any(part.startswith((".", "__pycache__")) for part in relative.split("/"))
+    return not hidden and PurePosixPath(relative).suffix.lower() in KEPT
+
+
+def is_roster(relative: str) -> bool:
+    """Whether a file is a list of an affiliate's patients, which is no part of what decides."""
     return relative.startswith("rosters/") and relative.endswith(".csv")
 
 

@@ -1,0 +1,215 @@
+"""Where two decisions of one message differ, in the words of what users see of it: channels, the answer, deliveries, the programme.
+
+A consequence is not said beside its cause: of a channel that takes a message no more it is not said that its deliveries are gone.
+Raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from hl7bridge.affiliation.facts import Fact
+from hl7bridge.changes.fields import changed
+from hl7bridge.channel.decide import Decision
+from hl7bridge.channel.leaving import Outgoing
+from hl7bridge.channel.outcome import ERROR, FILTERED, RECEIVED, ChannelOutcome
+from hl7bridge.hl7.delimiters import Unreadable
+
+
+class Signature(NamedTuple):
+    """What differs, said so that it is the same for every message that differs so.
+
+    `rank` puts what harms first. `of`: of what, `to rush` or `channel pharmacy`. `what`: a sentence without a value of a message, but
+    for those that a reason names (the code that a table does not hold). `path`: the field, "" if it is none.
+    """
+
+    rank: int
+    of: str
+    what: str
+    path: str = ""
+
+
+class Difference(NamedTuple):
+    """A signature, and the values of this message on both sides."""
+
+    signature: Signature
+    before: str = ""
+    after: str = ""
+
+
+FAILS, LOST, NEW, OTHER, FIELD, LESS = range(6)
+
+
+def differences(old: Decision | None, new: Decision | None) -> Iterator[Difference]:
+    """What differs; None where the configuration does not have the message's source."""
+    if old is None or new is None:
+        if old is not new:
+            what = "only the old one has this source" if new is None else "only the new one has this source"
+            yield Difference(Signature(LOST if new is None else NEW, "the source", what))
+        return
+    changed_channels: set[str] = set()
+    yield from _outcomes(old, new, changed_channels)
+    if old.answer != new.answer and not changed_channels:
+        yield Difference(
+            Signature(OTHER, "the answer", f"{new.answer or 'nothing'} instead of {old.answer or 'nothing'}")
+        )
+    yield from _misses(old.misses, new.misses)
+    yield from _deliveries(old, new, changed_channels)
+    if not changed_channels:
+        yield from _facts(old.facts, new.facts)
+        if set(old.aliases) != set(new.aliases) or set(old.assignments) != set(new.assignments):
+            yield Difference(
+                Signature(OTHER, "the programme", "numbers or roster rows are learned otherwise")
+            )
+        if old.identifiers != new.identifiers or old.event_date != new.event_date:
+            yield Difference(
+                Signature(OTHER, "the message", "patient or day of the event are read otherwise")
+            )
+
+
+def _outcomes(old: Decision, new: Decision, changed_channels: set[str]) -> Iterator[Difference]:
+    before = {outcome.channel: outcome for outcome in old.outcomes}
+    after = {outcome.channel: outcome for outcome in new.outcomes}
+    for name in [*before, *(name for name in after if name not in before)]:
+        found = _outcome(before.get(name), after.get(name))
+        if found is not None:
+            rank, what, is_cause = found
+            if is_cause:
+                changed_channels.add(name)
+            yield Difference(Signature(rank, f"channel {name}", what))
+
+
+def _outcome(before: ChannelOutcome | None, after: ChannelOutcome | None) -> tuple[int, str, bool] | None:
+    """(rank, what, whether deliveries follow from it), None where nothing differs."""
+    if after is None:
+        return LOST, "no longer looks at it", True
+    if before is None:
+        return NEW, f"looks at it now: {_of_outcome(after)}", True
+    if before.status == after.status:
+        if after.status == ERROR and _said(before.reason) != _said(after.reason):
+            return FAILS, f"fails otherwise: {after.reason}", False
+        return None
+    if after.status == ERROR:
+        return FAILS, f"fails now: {after.reason}", True
+    if after.status == FILTERED:
+        return LOST, f"newly filtered by {after.reason}", True
+    if before.status == ERROR:
+        return LESS, f"fails no longer: {before.reason}", True
+    return NEW, f"no longer filtered by {before.reason}", True
+
+
+def _of_outcome(outcome: ChannelOutcome) -> str:
+    return "taken" if outcome.status == RECEIVED else f"{outcome.status.lower()}, {outcome.reason}"
+
+
+def _said(reason: str | None) -> str:
+    """A reason without its place, which moves when a line is put in before it."""
+    return (reason or "").partition(": ")[2]
+
+
+def _misses(old: Sequence[str], new: Sequence[str]) -> Iterator[Difference]:
+    """Codes that a table does not hold, and orders of which the programme learns nothing; where that stands is no difference."""
+    before, after = ({_about(each): each for each in misses} for misses in (old, new))
+    for about in sorted(after.keys() - before.keys()):
+        of, what = about
+        yield Difference(Signature(OTHER, of, f"{what} ({_place(after[about])})"))
+    for of, what in sorted(before.keys() - after.keys()):
+        yield Difference(Signature(LESS, of, f"no longer so: {what}"))
+
+
+def _about(miss: str) -> tuple[str, str]:
+    """Of a miss what it is of, and what."""
+    _, colon, why = miss.partition(": ")
+    if colon:
+        return "the programme", f"learns nothing of an order: {why}"
+    return f"table {miss.partition(' ')[2]}", "does not hold a code"
+
+
+def _place(miss: str) -> str:
+    return miss.partition(" ")[0].rstrip(":")
+
+
+def _deliveries(old: Decision, new: Decision, changed_channels: set[str]) -> Iterator[Difference]:
+    before, after = _by_place(old.outgoing), _by_place(new.outgoing)
+    for place in [*before, *(place for place in after if place not in before)]:
+        destination, channel = place
+        if channel in changed_channels:
+            continue
+        of = f"to {destination}"
+        ours, theirs = before.get(place, []), after.get(place, [])
+        if not theirs:
+            yield Difference(Signature(LOST, of, f"no longer decided for it (channel {channel})"))
+        elif not ours:
+            yield Difference(Signature(NEW, of, f"newly decided for it (channel {channel})"))
+        elif len(ours) != len(theirs):
+            yield Difference(Signature(OTHER, of, f"{len(theirs)} messages instead of {len(ours)}"))
+        else:
+            for one, other in zip(ours, theirs, strict=True):
+                yield from _delivery(of, one, other)
+
+
+def _by_place(outgoing: Sequence[Outgoing]) -> dict[tuple[str, str], list[Outgoing]]:
+    found: dict[tuple[str, str], list[Outgoing]] = {}
+    for each in outgoing:
+        found.setdefault((each.destination, each.channel), []).append(each)
+    return found
+
+
+def _delivery(of: str, one: Outgoing, other: Outgoing) -> Iterator[Difference]:
+    if other.error is not None:
+        if _said(one.error) != _said(other.error) or one.error is None:
+            yield Difference(Signature(FAILS, of, f"fails now: {other.error}"))
+        return
+    if one.error is not None:
+        yield Difference(Signature(LESS, of, f"fails no longer: {one.error}"))
+        return
+    if one.refused != other.refused:
+        if other.refused is None:
+            yield Difference(Signature(NEW, of, f"sent now; so far not sent: {one.refused}"))
+        else:
+            yield Difference(Signature(LOST, of, f"not sent now: {other.refused}"))
+        return
+    if one.refused is None and one.payload != other.payload:
+        yield from _payload(of, one.payload, other.payload)
+    if one.keys != other.keys:
+        yield Difference(Signature(OTHER, of, "is kept in order with other messages"))
+    if one.scope != other.scope:
+        what = f"under the agreement for {other.scope or 'nothing'} instead of {one.scope or 'nothing'}"
+        yield Difference(Signature(OTHER, of, what))
+
+
+def _payload(of: str, before: bytes, after: bytes) -> Iterator[Difference]:
+    try:
+        found = list(changed(before, after))
+    except Unreadable:
+        yield Difference(Signature(OTHER, of, "what leaves is not HL7 on one side"))
+        return
+    said: set[Signature] = set()
+    for each in found:
+        signature = Signature(FIELD, of, f"{each.path} {each.what}", each.path)
+        if signature not in said:  # a second OBX that changed as the first did is the same message
+            said.add(signature)
+            yield Difference(signature, each.before, each.after)
+    if not found:
+        yield Difference(Signature(OTHER, of, "only ends of lines differ"))
+
+
+def _facts(old: Sequence[Fact], new: Sequence[Fact]) -> Iterator[Difference]:
+    """By kind of fact and part of it; where as many are told, the first that differ are held against each other."""
+    before = [fact for fact in old if fact not in set(new)]
+    after = [fact for fact in new if fact not in set(old)]
+    said: set[Signature] = set()
+    for kind in dict.fromkeys(type(fact) for fact in (*before, *after)):
+        ours = [fact for fact in before if type(fact) is kind]
+        theirs = [fact for fact in after if type(fact) is kind]
+        name = kind.__name__.removesuffix("Fact").lower()
+        if len(ours) != len(theirs):
+            more = "tells it more" if len(theirs) > len(ours) else "tells it less"
+            said.add(Signature(OTHER, "the programme", f"{more} of: {name}"))
+            continue
+        for one, other in zip(ours, theirs, strict=True):
+            parts = [part for part in one._fields if getattr(one, part) != getattr(other, part)]
+            said.update(Signature(OTHER, "the programme", f"{name}: another {part}") for part in parts)
+    for signature in sorted(said):
+        yield Difference(signature)

@@ -1,0 +1,127 @@
+"""What a comparison says, for a terminal, a program and a page: the lines in order, and whether anything is not expected.
+
+Raises nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hl7bridge.changes.accepted import Accepted
+from hl7bridge.changes.difference import FAILS, LOST, Signature
+from hl7bridge.changes.tally import Found, Tally
+from hl7bridge.hl7.names import standard
+from hl7bridge.hl7.path import Path as FieldPath
+from hl7bridge.hl7.path import PathError
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One difference. `total`: messages that concern what it is of. `name`: of the field, by HL7 2.5.1, "" where it has none."""
+
+    of: str
+    what: str
+    name: str
+    count: int
+    total: int
+    examples: tuple[int, ...]
+    expected: bool
+    harms: bool
+    before: str
+    after: str
+
+    @property
+    def share(self) -> str:
+        """`412 of 9,830`."""
+        return f"{self.count:,} of {self.total:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A whole comparison; `old` and `new` as a person named them."""
+
+    old: str
+    new: str
+    messages: int
+    differing: int
+    unread: int
+    lines: tuple[Line, ...]
+
+    @property
+    def unexpected(self) -> int:
+        """How many differences nobody has accepted."""
+        return sum(not line.expected for line in self.lines)
+
+    def sentence(self) -> str:
+        """The whole in one line."""
+        if not self.messages:
+            return "no message is like this: nothing was compared"
+        same = self.messages - self.differing
+        said = (
+            f"{_counted(self.messages, 'message')}: {self.differing:,} decided otherwise, {same:,} as before"
+        )
+        if self.unread:
+            said += f"; {self.unread:,} could not be decided in time or read"
+        kinds = _counted(len(self.lines), "difference")
+        expected = len(self.lines) - self.unexpected
+        return f"{said}; {kinds}" + (f", {expected:,} of them accepted" if expected else "")
+
+    def plain(self, values: bool) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "old": self.old,
+            "new": self.new,
+            "messages": self.messages,
+            "differing": self.differing,
+            "unread": self.unread,
+            "unexpected": self.unexpected,
+            "differences": [
+                {
+                    "of": line.of,
+                    "what": line.what,
+                    "name": line.name,
+                    "messages": line.count,
+                    "concerned": line.total,
+                    "examples": list(line.examples),
+                    "accepted": line.expected,
+                    **({"before": line.before, "after": line.after} if values else {}),
+                }
+                for line in self.lines
+            ],
+        }
+
+
+def result_of(old: str, new: str, tally: Tally, accepted: Accepted) -> Result:
+    """What a tally says."""
+    lines = tuple(_line(signature, found, tally, accepted) for signature, found in tally.ordered())
+    return Result(old, new, tally.messages, tally.differing, tally.unread, lines)
+
+
+def _line(signature: Signature, found: Found, tally: Tally, accepted: Accepted) -> Line:
+    return Line(
+        signature.of,
+        signature.what,
+        _name(signature.path),
+        found.count,
+        tally.totals.get(signature.of, tally.messages),
+        tuple(found.examples),
+        (signature.of, signature.what) in accepted,
+        signature.rank in (FAILS, LOST),
+        found.before,
+        found.after,
+    )
+
+
+def _name(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        read = FieldPath.parse(path.removesuffix("[+]"))
+    except PathError:
+        return ""
+    return standard().name(read.segment.decode(), read.field, read.component, read.subcomponent) or ""
+
+
+def _counted(count: int, one: str) -> str:
+    return f"{count:,} {one}" + "s" * (count != 1)

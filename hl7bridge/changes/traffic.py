@@ -1,0 +1,164 @@
+"""Deciding stored messages again, under two configurations, with the time at which each came and the rosters of now.
+
+Messages are decided in several processes, each with a reader of its own; one slow expression ends as it does in the engine. Nothing
+is sent, and nothing is written. Raises the kinds of StoreError.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from hl7bridge.changes.difference import differences
+from hl7bridge.changes.tally import Tally
+from hl7bridge.changes.versions import Version
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.decide import Decision
+from hl7bridge.engine.identity import StoredRoster
+from hl7bridge.engine.in_time import TooLong, bounded, decide
+from hl7bridge.hl7.delimiters import Unreadable
+from hl7bridge.hl7.message import Message
+from hl7bridge.store.base import BODY_BITS, MessageRow, MessageStatus, StoreReader
+from hl7bridge.store.hashes import Hashes
+from hl7bridge.store.sqlite_reader import SqliteReader
+
+#: Messages of one portion, and fewer than these are decided here: a process takes a second to begin.
+PORTION: Final = 500
+FEW: Final = 2_000
+#: The flag of a copy that a replay made: its original is decided already.
+REPLAY: Final = "replay"
+#: Called with how many messages are done.
+Progress = Callable[[int], None]
+
+
+class Came(NamedTuple):
+    """A message as it came."""
+
+    id: int
+    source: str
+    received_us: int
+
+
+class Deciding:
+    """Two configurations and a store; `channel` leaves out what other channels make of a message."""
+
+    def __init__(self, reader: StoreReader, old: Version, new: Version, channel: str | None = None) -> None:
+        self._reader = reader
+        self._configurations = old.load(), new.load()
+        self._roster = StoredRoster(reader, Hashes(reader.key))
+        self._channel = channel
+
+    def tally(self, portion: Iterable[Came]) -> Tally:
+        """What a portion gives."""
+        found = Tally()
+        for came in portion:
+            raw = self._reader.body(came.id << BODY_BITS)
+            try:
+                old, new = (self._decided(each, came, raw) for each in self._configurations)
+            except (TooLong, Unreadable):
+                found.unread += 1
+                continue
+            found.count(came.id, _concerns(old, new), differences(old, new))
+        return found
+
+    def _decided(self, configuration: Configuration, came: Came, raw: bytes) -> Decision | None:
+        if came.source not in configuration.plans:
+            return None
+        decision = decide(
+            configuration,
+            came.source,
+            Message(raw, configuration.encoding(came.source)),
+            received=datetime.fromtimestamp(came.received_us / 1e6, UTC),
+            sequence=came.id,
+            roster=self._roster,
+        )
+        if self._channel is None:
+            return decision
+        return replace(
+            decision,
+            outcomes=tuple(each for each in decision.outcomes if each.channel == self._channel),
+            outgoing=tuple(each for each in decision.outgoing if each.channel == self._channel),
+        )
+
+
+def _concerns(old: Decision | None, new: Decision | None) -> set[str]:
+    both = [each for each in (old, new) if each is not None]
+    found = {f"to {each.destination}" for decision in both for each in decision.outgoing}
+    return found | {f"channel {each.channel}" for decision in both for each in decision.outcomes}
+
+
+def came(rows: Iterable[MessageRow]) -> Iterator[Came]:
+    """Those of these messages that are decided again: not repetitions, nor what a replay made of others."""
+    for row in rows:
+        if row.status is not MessageStatus.DUPLICATE and REPLAY not in row.flags:
+            yield Came(row.id, row.source, row.received_us)
+
+
+def compare(
+    store: Path,
+    versions: tuple[Version, Version],
+    messages: Iterable[Came],
+    *,
+    channel: str | None = None,
+    processes: int = 1,
+    progress: Progress = lambda done: None,
+) -> Tally:
+    """What the second of two configurations would do otherwise than the first. Raises ConfigurationErrors."""
+    for each in versions:
+        each.load()  # mistakes are said before anything is begun
+    found = Tally()
+    messages = iter(messages)
+    first = list(islice(messages, FEW + 1))
+    if processes < 2 or len(first) <= FEW:
+        reader = SqliteReader(store)
+        try:
+            with bounded():
+                deciding = Deciding(reader, *versions, channel)
+                for portion in _portions([first], messages):
+                    found.add(deciding.tally(portion))
+                    progress(found.messages + found.unread)
+        finally:
+            reader.close()
+        return found
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, spawn, _begin, (store, versions, channel)) as pool:
+        waiting: list[Future[Tally]] = []
+        for portion in _portions([first], messages):
+            waiting.append(pool.submit(_portion, portion))
+            if len(waiting) > 2 * processes:
+                found.add(waiting.pop(0).result())
+                progress(found.messages + found.unread)
+        for future in waiting:
+            found.add(future.result())
+            progress(found.messages + found.unread)
+    return found
+
+
+def _portions(begin: Iterable[Sequence[Came]], rest: Iterator[Came]) -> Iterator[list[Came]]:
+    for part in begin:
+        for at in range(0, len(part), PORTION):
+            yield list(part[at : at + PORTION])
+    while portion := list(islice(rest, PORTION)):
+        yield portion
+
+
+# -- in a process of its own -----------------------------------------------------------------------------------------------
+
+_deciding: Deciding | None = None
+
+
+def _begin(store: Path, versions: tuple[Version, Version], channel: str | None) -> None:
+    global _deciding
+    _deciding = Deciding(SqliteReader(store), *versions, channel)
+    bounded().__enter__()
+
+
+def _portion(portion: list[Came]) -> Tally:
+    assert _deciding is not None
+    return _deciding.tally(portion)

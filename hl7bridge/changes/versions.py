@@ -1,0 +1,98 @@
+"""The two configurations that are held against each other: a folder, a revision of it in git, or one that the store has kept.
+
+Raises HL7BridgeError where a name means none of these.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.folder import load
+from hl7bridge.engine.folder import belongs, is_roster, read_folder
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.store.base import StoreReader
+
+#: The word for the configuration that the engine uses, or used last.
+RUNNING: Final = "running"
+#: Letters of a version that are enough to name it, as `hl7bridge show` prints them.
+_LEAST: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A configuration by its files. `called`: as a person named it. `kept`: a store has kept it, without rosters."""
+
+    called: str
+    files: Mapping[str, bytes]
+    kept: bool
+
+    def load(self) -> Configuration:
+        """Made ready to decide; secrets are not needed for that. Raises ConfigurationErrors."""
+        return load(self.files, lambda _: "", kept=self.kept)
+
+
+def version(name: str, reader: StoreReader, beside: Path | None = None) -> Version:
+    """The configuration of a name. A revision is one of the folder `beside`, or says its own: `v1.2:channels`."""
+    folder = Path(name)
+    if folder.is_dir():
+        return Version(name, read_folder(folder), False)
+    kept = _kept(name, reader)
+    if kept is not None:
+        return kept
+    found = _of_git(name, beside) if not name.startswith("-") else None
+    if found is None:
+        raise HL7BridgeError(
+            f"{name} is no folder, no revision in git, and no version that the store has kept",
+            code="unknown-version",
+            hint=f"a folder, a revision like HEAD or v1.2:channels, {RUNNING}, or the version that `hl7bridge show` prints",
+        )
+    return found
+
+
+def _kept(name: str, reader: StoreReader) -> Version | None:
+    versions = [version for version, *_ in reader.versions()]
+    found = versions[-1:] if name == RUNNING else [each for each in versions if each.startswith(name)]
+    if name == RUNNING and not found:
+        raise HL7BridgeError(
+            "the store has kept no configuration",
+            code="no-version",
+            hint="it keeps one when an engine starts",
+        )
+    if len(found) != 1 or (name != RUNNING and len(name) < _LEAST):
+        return None
+    kept = reader.configuration(found[0])
+    return (
+        None
+        if kept is None
+        else Version(f"{name} ({found[0][:12]})" if name == RUNNING else name, kept.files, True)
+    )
+
+
+def _of_git(name: str, beside: Path | None) -> Version | None:
+    revision, colon, within = name.partition(":")
+    folder = Path() if beside is None or colon else beside
+    place = f"{revision}:{within}" if colon else f"{revision}:./"
+    listed = _git(folder, "ls-tree", "-r", "-z", "--name-only", place)
+    if listed is None:
+        return None
+    files: dict[str, bytes] = {}
+    root = place if place.endswith("/") else place + "/"
+    for path in sorted(listed.decode("utf-8", "surrogateescape").split("\0")):
+        if path and belongs(path):
+            content = b"" if is_roster(path) else _git(folder, "cat-file", "blob", root + path)
+            files[path] = content or b""
+    return Version(name, files, False)
+
+
+def _git(folder: Path, *arguments: str) -> bytes | None:
+    """What git prints; None where it refuses, or is not there."""
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None

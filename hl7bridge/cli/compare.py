@@ -1,0 +1,134 @@
+"""compare."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from hl7bridge.changes.accepted import FILE, read_accepted, write_accepted
+from hl7bridge.changes.page import page
+from hl7bridge.changes.result import Result, result_of
+from hl7bridge.changes.traffic import came
+from hl7bridge.changes.traffic import compare as compared
+from hl7bridge.changes.versions import version
+from hl7bridge.cli.options import Moment, data_option, echo_json, json_option, tell_view, unrecorded_option
+from hl7bridge.cli.tables import console, table
+from hl7bridge.operations import Operations
+from hl7bridge.places import STORE
+from hl7bridge.store.base import MessageQuery
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@data_option
+@click.option("--since", "since_us", type=Moment(), default="7d", show_default=True, help="Received since.")
+@click.option("--until", "until_us", type=Moment(), help="Received before that.")
+@click.option("--source", help="Only what this source received.")
+@click.option("--channel", help="Only what this channel makes of it.")
+@click.option("--limit", type=click.IntRange(1), help="The most messages, the newest of them.")
+@click.option("--values", is_flag=True, help="Show what stood in the first message of each difference.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to this file.")
+@click.option(
+    "--accept", is_flag=True, help="Expect these differences from now on: keep them beside the channels."
+)
+@click.option(
+    "--accepted",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"The file of accepted differences.  [default: {FILE} in NEW]",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    help="Processes that decide.",
+    show_default=True,
+)
+@unrecorded_option
+@json_option
+def compare(
+    old: str,
+    new: str,
+    data: Path,
+    since_us: int,
+    until_us: int | None,
+    source: str | None,
+    channel: str | None,
+    limit: int | None,
+    values: bool,
+    html: Path | None,
+    accept: bool,
+    accepted: Path | None,
+    processes: int,
+    unrecorded: bool,
+    as_json: bool,
+) -> None:
+    """Decide stored messages again under two configurations, and tell where NEW differs from OLD. Nothing is sent.
+
+    Each is a folder, a revision of the folder in git (HEAD, v1.2, v1.2:channels), the word running, or a version that the store has
+    kept (`hl7bridge show` prints it). Every message is decided with the time at which it came, and the rosters of now.
+
+    Exit status 1 if anything differs that is not accepted.
+    """
+    with Operations(data) as operations:
+        folders = [Path(name) for name in (new, old) if Path(name).is_dir()]
+        beside = folders[0] if folders else Path()
+        versions = version(old, operations.reader, beside), version(new, operations.reader, beside)
+        accepted = accepted or beside / FILE
+        expected = read_accepted(accepted)
+        query = MessageQuery(source=source, channel=None, since_us=since_us, until_us=until_us)
+        rows = operations.messages(query, limit=limit)
+        with console(stderr=True).status("deciding messages") as status:
+            tally = compared(
+                data / STORE,
+                versions,
+                came(rows),
+                channel=channel,
+                processes=processes,
+                progress=lambda done: status.update(f"{done:,} messages decided under both"),
+            )
+        result = result_of(versions[0].called, versions[1].called, tally, expected)
+        if values:
+            _tell(operations, result, unrecorded)
+    if html is not None:
+        html.write_text(page(result, datetime.now().astimezone(), values=values), encoding="utf-8")
+    if as_json:
+        echo_json(result.plain(values))
+    else:
+        _show(result, values)
+    if accept:
+        count = write_accepted(accepted, tally.found)
+        click.echo(f"{accepted}: {count} accepted", err=True)
+        return
+    if result.unexpected:
+        raise SystemExit(1)
+
+
+def _tell(operations: Operations, result: Result, unrecorded: bool) -> None:
+    """The values of those messages are about to be shown."""
+    for message_id in sorted({line.examples[0] for line in result.lines if line.before or line.after}):
+        keys = operations.message(message_id).row.patient_keys
+        tell_view(operations, "compare --values", message=message_id, patients=keys, unrecorded=unrecorded)
+
+
+def _show(result: Result, values: bool) -> None:
+    shown = [line for line in result.lines if not line.expected]
+    if shown:
+        columns = ["messages", "of", "what", *(["before", "after"] if values else []), "for example"]
+        table(
+            columns,
+            [
+                [
+                    line.share,
+                    line.of,
+                    f"{line.what} ({line.name})" if line.name else line.what,
+                    *([line.before, line.after] if values else []),
+                    ", ".join(map(str, line.examples[:3])),
+                ]
+                for line in shown
+            ],
+        )
+    click.echo(result.sentence())

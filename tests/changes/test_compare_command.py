@@ -1,0 +1,197 @@
+"""`hl7bridge compare` on a store with traffic: it finds what a change does, accepts what is expected, and shows no patient unasked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hl7bridge.changes import traffic
+from hl7bridge.cli.main import main
+from hl7bridge.places import STORE
+from hl7bridge.store.base import records_of
+from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.testing.world import World, write_folder
+
+CHANNEL = "channel: pharmacy\nsource: {mllp: {port: 2575}}\naccept: [RDE^O11]\nsend_to: [rush]\n"
+FILES = {
+    "pharmacy.yaml": CHANNEL,
+    "destinations/rush.yaml": "destination: rush\nsend: {mllp: {host: 127.0.0.1, port: 6701}}\n",
+}
+COUNT = 30
+
+
+def message(number: int) -> bytes:
+    return (
+        f"MSH|^~\\&|RX|S{number % 3}|HUB|HUB|20261121120000||RDE^O11^RDE_O11|{number}|P|2.5.1\r"
+        f"PID|1||{number}^^^RETAIL^PI||SECRETNAME^JANE\rORC|NW|{number}\rRXE|1|55^metformin^NDC|1||TAB\r"
+    ).encode()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of an engine that received some messages, one of them twice."""
+    folder = tmp_path_factory.mktemp("compare")
+    (folder / "data").mkdir()
+    world = World(write_folder(folder / "config", FILES), lambda before: SqliteStore(folder / "data" / STORE))
+    world.hospital(6701)
+    world.start()
+    feed = world.feed(2575, [*map(message, range(COUNT)), message(0)])
+    assert world.run(60, lambda: feed.done.called and world.settled())
+    world.crash()
+    world.store.close()
+    return folder / "data"
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Path:
+    """The folder as the engine had it, to be changed."""
+    return write_folder(tmp_path / "new", FILES)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The same, left alone."""
+    return write_folder(tmp_path / "old", FILES)
+
+
+Compare = Callable[..., Result]
+
+
+@pytest.fixture
+def compare(data: Path) -> Compare:
+    def run(*arguments: object) -> Result:
+        words = ["compare", *map(str, arguments), "--data", str(data), "--since", "2000-01-01"]
+        return CliRunner().invoke(main, words)
+
+    return run
+
+
+def differences(result: Result) -> dict[str, Any]:
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_folder_and_its_copy_decide_alike(compare: Compare, old: Path, new: Path) -> None:
+    result = compare(old, new)
+    assert result.exit_code == 0
+    assert result.stdout == f"{COUNT} messages: 0 decided otherwise, {COUNT} as before; 0 differences\n"
+
+
+def test_a_broken_mapping_is_caught_and_counted_and_shows_no_patient(
+    compare: Compare, old: Path, new: Path
+) -> None:
+    (new / "pharmacy.yaml").write_text(
+        CHANNEL.replace(
+            "send_to", "filter: {MSH-4: {not: S1}}\nmap: [{RXE-2.1: '99'}, {remove: PID-5}]\nsend_to"
+        )
+    )
+    result = compare(old, new)
+    assert result.exit_code == 1
+    assert "10 of 30" in result.stdout
+    assert "newly filtered by pharmacy.yaml:4:10" in result.stdout
+    assert "RXE-2.1 changed (Give Code: Identifier)" in result.stdout
+    assert "20 of 30" in result.stdout
+    assert "SECRETNAME" not in result.output
+    found = differences(compare(old, new, "--json"))
+    assert [found[key] for key in ("messages", "differing", "unread", "unexpected")] == [30, 30, 0, 3]
+    first = found["differences"][0]
+    assert first["of"] == "channel pharmacy"
+    assert len(first["examples"]) == 5
+    assert "before" not in first
+
+
+def test_values_are_shown_when_asked_for_and_told_to_the_trail(
+    compare: Compare, old: Path, new: Path, data: Path
+) -> None:
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "map: [{remove: PID-5}]\nsend_to"))
+    result = compare(old, new, "--values")
+    assert "SECRETNAME^JANE" in result.stdout
+    reader = SqliteReader(data / STORE)
+    last = records_of(reader.audit_rows(0, 1000)[-1])[-1]
+    reader.close()
+    assert last.kind == "view"
+    assert "compare --values" in repr(last)
+
+
+def test_what_is_accepted_is_expected_from_then_on(compare: Compare, old: Path, new: Path) -> None:
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "map: [{RXE-2.1: '99'}]\nsend_to"))
+    assert compare(old, new, "--accept").exit_code == 0
+    lines = (new / "compare.accepted").read_text().splitlines()
+    assert lines[1:] == ["to rush\tRXE-2.1 changed"]
+    again = compare(old, new)
+    assert again.exit_code == 0
+    assert "1 difference, 1 of them accepted" in again.stdout
+    (new / "pharmacy.yaml").write_text(
+        CHANNEL.replace("send_to", "map: [{RXE-2.1: '99', MSH-3: X}]\nsend_to")
+    )
+    result = compare(old, new)
+    assert result.exit_code == 1
+    assert "MSH-3 changed" in result.stdout
+    assert "RXE-2.1" not in result.stdout
+    (new / "compare.accepted").write_text("to rush RXE-2.1\n")
+    assert "compare.accepted:1" in compare(old, new).output
+
+
+def test_the_page_needs_nothing_beside_it(compare: Compare, old: Path, new: Path, tmp_path: Path) -> None:
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "map: [{RXE-2.1: '<99>'}]\nsend_to"))
+    compare(old, new, "--html", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert "RXE-2.1 changed" in page
+    assert "30 of 30" in page
+    assert "SECRETNAME" not in page
+    assert "http" not in page
+    compare(old, new, "--html", tmp_path / "page.html", "--values")
+    assert "&lt;99&gt;" in (tmp_path / "page.html").read_text()
+
+
+def test_old_may_be_a_revision_in_git_or_what_the_engine_uses(
+    compare: Compare, new: Path, data: Path
+) -> None:
+    def git(*arguments: str) -> None:
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", "-C", str(new), *who, *arguments], check=True, capture_output=True)
+
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "as it was")
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "map: [{MSH-3: X}]\nsend_to"))
+    reader = SqliteReader(data / STORE)
+    version = reader.versions()[-1][0]
+    reader.close()
+    for name in ("HEAD", "running", version[:12]):
+        result = compare(name, new)
+        assert (result.exit_code, "MSH-3 changed" in result.stdout) == (1, True), result.output
+    missing = compare("HEAD~7", new)
+    assert missing.exit_code == 2
+    assert "no revision in git" in missing.output
+
+
+def test_mistakes_are_named_and_nothing_is_compared(compare: Compare, old: Path, new: Path) -> None:
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to: [rush]", "send_to: [rsh]"))
+    result = compare(old, new)
+    assert result.exit_code == 1
+    assert "pharmacy.yaml:4:11" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_no_message_is_no_proof(compare: Compare, old: Path, new: Path) -> None:
+    result = compare(old, new, "--source", "elsewhere")
+    assert "nothing was compared" in result.output
+
+
+def test_other_processes_find_the_same(
+    compare: Compare, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "filter: {MSH-4: {not: S1}}\nsend_to"))
+    alone = differences(compare(old, new, "--json", "--processes", 1))
+    monkeypatch.setattr(traffic, "FEW", 3)
+    monkeypatch.setattr(traffic, "PORTION", 4)
+    assert differences(compare(old, new, "--json", "--processes", 2)) == alone
