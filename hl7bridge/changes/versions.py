@@ -75,9 +75,9 @@ def _kept(name: str, reader: StoreReader) -> Version | None:
 
 def _of_git(name: str, beside: Path | None) -> Version | None:
     revision, colon, within = name.partition(":")
-    folder = Path() if beside is None or colon else beside
+    folder = beside or Path()
     place = f"{revision}:{within}" if colon else f"{revision}:./"
-    listed = _git(folder, "ls-tree", "-r", "-z", "--name-only", place)
+    listed = _git(folder, "ls-tree", "-r", "-z", "--full-tree", "--name-only", place)
     if listed is None:
         return None
     files: dict[str, bytes] = {}
@@ -86,6 +86,12 @@ def _of_git(name: str, beside: Path | None) -> Version | None:
         if path and belongs(path):
             content = b"" if is_roster(path) else _git(folder, "cat-file", "blob", root + path)
             files[path] = content or b""
+    if not files:
+        raise HL7BridgeError(
+            f"{name} holds no configuration",
+            code="empty-version",
+            hint=f"name its folder: {revision}:channels",
+        )
     return Version(name, files, False)
 
 

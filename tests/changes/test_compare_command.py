@@ -157,7 +157,7 @@ def test_old_may_be_a_revision_in_git_or_what_the_engine_uses(
 ) -> None:
     def git(*arguments: str) -> None:
         who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
-        subprocess.run(["git", "-C", str(new), *who, *arguments], check=True, capture_output=True)
+        subprocess.run(["git", "-C", str(new.parent), *who, *arguments], check=True, capture_output=True)
 
     git("init", "-q")
     git("add", ".")
@@ -166,9 +166,22 @@ def test_old_may_be_a_revision_in_git_or_what_the_engine_uses(
     reader = SqliteReader(data / STORE)
     version = reader.versions()[-1][0]
     reader.close()
+    git(
+        "tag",
+        "empty",
+        subprocess.run(  # a tree without a file
+            ["git", "-C", str(new.parent), "hash-object", "-t", "tree", "-w", "--stdin"],
+            input=b"",
+            capture_output=True,
+            check=True,
+        )
+        .stdout.decode()
+        .strip(),
+    )
     for name in ("HEAD", "running", version[:12]):
         result = compare(name, new)
         assert (result.exit_code, "MSH-3 changed" in result.stdout) == (1, True), result.output
+    assert "holds no configuration" in compare("empty:", new).output
     missing = compare("HEAD~7", new)
     assert missing.exit_code == 2
     assert "no revision in git" in missing.output
