@@ -15,9 +15,10 @@ from hl7bridge.channel.beside import TestResult, run_tests
 from hl7bridge.channel.folder import check as check_files
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.schema import schema as language_schema
-from hl7bridge.cli.options import counted, echo_json, json_option
+from hl7bridge.cli.options import echo_json, json_option
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.engine.rosters import roster_mistakes
+from hl7bridge.words import counted
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path), default=Path("channels"))
 

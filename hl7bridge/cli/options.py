@@ -1,4 +1,4 @@
-"""Options and forms that several commands share: the data folder, filters over messages, times, counts, JSON."""
+"""Options and forms that several commands share: the data folder, filters over messages, times, JSON."""
 
 from __future__ import annotations
 
@@ -151,11 +151,6 @@ def soon(us: int | None) -> str:
 def iso(us: int | None) -> str | None:
     """A time in UTC, for machines."""
     return None if us is None else datetime.fromtimestamp(us / 1e6, UTC).isoformat()
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """`1 message`, `2 messages`, `0 messages`; `many` where it is not `one` with an s."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def echo_json(row: Any) -> None:

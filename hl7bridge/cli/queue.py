@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import counted, data_option, echo_json, json_option, local, soon
+from hl7bridge.cli.options import data_option, echo_json, json_option, local, soon
 from hl7bridge.cli.tables import table
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryQuery, DeliveryStatus
+from hl7bridge.words import counted
 
 
 @click.group()

@@ -10,7 +10,6 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hl7bridge.cli.options import (
-    counted,
     data_option,
     echo_json,
     filter_options,
@@ -20,6 +19,7 @@ from hl7bridge.cli.options import (
 )
 from hl7bridge.cli.tables import console
 from hl7bridge.operations import Operations
+from hl7bridge.words import counted
 
 
 @click.command()
