@@ -20,7 +20,7 @@ MAY = {
     "words": set(),
     "hl7": {"errors"},
     "affiliation": {"errors", "hl7"},
-    "channel": {"errors", "hl7", "affiliation"},
+    "channel": {"errors", "hl7", "affiliation", "words"},
     "documents": {"errors", "affiliation"},
     "delivery": {"errors", "hl7"},
     "store": {"errors", "delivery", "words"},

@@ -90,6 +90,7 @@ def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -
                             "path": each.path,
                             "expected": each.expected,
                             "found": each.found,
+                            "doubt": each.doubt,
                         }
                         for each in result.differences
                     ],
