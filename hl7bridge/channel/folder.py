@@ -133,7 +133,7 @@ class _Loader:
         self.files = files
         self.kept = kept
         self.mistakes = Mistakes()
-        self.reading = Reading(self.mistakes, secrets)
+        self.reading = Reading(self.mistakes, secrets, kept=kept)
         self.engine = EngineSettings()
         self.defaults: Values | None = None
         self.withheld: str | None = None
