@@ -207,7 +207,7 @@ def test_a_reload_with_mistakes_names_them_all_and_changes_nothing(site: Site) -
     (site.engine.config / "pharmacy.yaml").write_text("chanel: x\n")
     (site.engine.config / "destinations" / "hospital.yaml").write_text("destination: hospital\nsend: {}\n")
     said = site.on("reload", status=1)
-    assert "pharmacy.yaml:1:1" in said
+    assert f"{site.engine.config}/pharmacy.yaml:1:1" in said
     assert "destinations/hospital.yaml:2" in said
     assert json.loads(site.on("status", "--json"))["version"] == before
     site.engine._process.send_signal(signal.SIGHUP)
