@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from hl7bridge import shipped
-from hl7bridge.affiliation.agreement import Agreement, enrolled_through, entitled_by, provider_on
+from hl7bridge.affiliation.agreement import PHARMACY, Agreement, enrolled_through, entitled_by, provider_on
 from hl7bridge.affiliation.alertmessage import MARK, AlertTold, alert_message, packed_alert, unpacked_alert
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
@@ -29,8 +29,6 @@ from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 
 #: A patient on nobody's roster is looked at again after so long: who is enrolled meanwhile is told what falls due after that.
 ENROLLED_WITHIN = timedelta(days=28)
-#: The scope under which alerts are told: they rest on what the pharmacies know.
-SCOPE = "pharmacy"
 
 
 class Alerting:
@@ -90,7 +88,7 @@ class Alerting:
             if affiliate.alerts_from is not None
             and alert.day >= affiliate.alerts_from
             and not _withheld(name, looked.known, alert, configuration)
-            and entitled_by(agreement, SCOPE, rows, alert.day).entitled
+            and entitled_by(agreement, PHARMACY, rows, alert.day).entitled
         }
         kinds = affiliate.thresholds.kinds
 

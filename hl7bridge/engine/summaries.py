@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from hl7bridge.affiliation.agreement import Agreement, entitled_by, provider_on
+from hl7bridge.affiliation.agreement import CLINIC, PHARMACY, Agreement, entitled_by, provider_on
 from hl7bridge.affiliation.facts import (
     Clinician,
     Coded,
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
 #: What becomes known of a visit that is older than this is not told any more: its summary stays as it is.
 CORRECTED_FOR: Final = timedelta(days=90)
-CLINIC: Final = "clinic"
-PHARMACY: Final = "pharmacy"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,40 @@ def test_so_is_a_class_in_whatever_else_names_one(mistakes: Find, alerts: str) -
     ]
 
 
+def agreeing(scopes: str, route: str = "labs") -> dict[str, bytes]:
+    """A folder with a channel that sends under `route`, and an affiliate besides one that spells it right."""
+    right = AFFILIATE.replace("medstar", "rush").replace("clinic", route)
+    return {
+        "c.yaml": f"channel: c\nsource: {{mllp: {{port: 2575}}}}\nsend_to: [{{affiliates: {route}}}]\n".encode(),
+        "affiliates/rush.yaml": right.encode(),
+        "affiliates/medstar.yaml": AFFILIATE.replace("clinic: 2014-06-01", scopes).encode(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("scope", "near"),
+    [("pharmcy", "pharmacy"), ("Clinic", "clinic"), ("clinci", "clinic"), ("lab", "labs"), ("lasb", "labs")],
+)
+def test_a_scope_with_a_slip_in_it_is_named_since_it_would_share_nothing(
+    mistakes: Find, scope: str, near: str
+) -> None:
+    files = agreeing(f"labs: 2026-01-01, {scope}: 2026-01-01")
+    assert mistakes(files) == [
+        f"affiliates/medstar.yaml:2:31: nothing is sent under '{scope}'; did you mean {near}?"
+    ]
+    assert load(files, kept=True).affiliates["medstar"].affiliate.agreement.keys() == {"labs", scope}
+
+
+@pytest.mark.parametrize("scope", ["imaging", "clinic-labs", "pharmacy-340b", "clinic2"])
+def test_a_scope_that_no_channel_sends_yet_is_what_the_contract_says(mistakes: Find, scope: str) -> None:
+    assert mistakes(agreeing(f"clinic: 2014-06-01, pharmacy: 2016-01-01, {scope}: 2026-01-01")) == []
+
+
+def test_where_a_channel_cannot_be_read_nobody_knows_what_it_sends(mistakes: Find) -> None:
+    [found] = mistakes({**agreeing("lab: 2026-01-01"), "d.yaml": b"send_to:\n\t- affiliates: lab\n"})
+    assert "this is not YAML" in found
+
+
 @pytest.mark.parametrize(
     ("body", "line"),
     [
