@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hl7bridge.channel.named import Named
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
 
@@ -125,6 +126,13 @@ def query_from(operations: Operations, given: dict[str, Any]) -> dict[str, Any]:
         "patient_key": operations.patient_key(given["patient"]) if given["patient"] else None,
     }
     return {key: value for key, value in query.items() if value is not None}
+
+
+def must_be_known(operations: Operations, given: Mapping[str, Any]) -> None:
+    """For filters that found nothing: raises HL7BridgeError where one of them is a name that nothing ever had."""
+    for kind in Named:
+        if given.get(kind):
+            operations.must_be_known(kind, given[kind])
 
 
 def message_query(fields: dict[str, Any]) -> MessageQuery:

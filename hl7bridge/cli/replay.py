@@ -15,6 +15,7 @@ from hl7bridge.cli.options import (
     filter_options,
     json_option,
     message_query,
+    must_be_known,
     query_from,
 )
 from hl7bridge.cli.tables import console
@@ -106,6 +107,7 @@ def replay(
             )
         )
         if not count:
+            must_be_known(operations, given)
             click.echo("no message matches")
             raise SystemExit(1)
         if count > 1 and not yes:
