@@ -29,6 +29,9 @@ class Agreement:
     scopes: Mapping[str, date]
 
 
+#: The scopes under which the programme itself speaks: alerts and reports rest on what the pharmacies know, summaries on the clinics.
+PHARMACY: Final = "pharmacy"
+CLINIC: Final = "clinic"
 #: Why an affiliate may not: what a list of patients may change.
 OPTED_OUT: Final = "the patient has opted out"
 NOT_ON_ROSTER: Final = "not on the roster on the event's date"

@@ -22,7 +22,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from hl7bridge.affiliation.adherence import Adherence, adherence
-from hl7bridge.affiliation.agreement import Agreement, enrolled_through, entitled_by, provider_on
+from hl7bridge.affiliation.agreement import PHARMACY, Agreement, enrolled_through, entitled_by, provider_on
 from hl7bridge.affiliation.alertmessage import AlertTold
 from hl7bridge.affiliation.alerts import Alert, Kind, Thresholds, assess_case
 from hl7bridge.affiliation.case import Case
@@ -34,8 +34,6 @@ from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.affiliation.withdrawal import why_withdrawn
 
-#: The scope that a report rests on: what the pharmacies know.
-SCOPE: Final = "pharmacy"
 NOT_KNOWN_TAKEN: Final = "it is not known whether a fill was taken home"
 
 #: (medicines, birth date, day) -> whether a line about them would give away what is withheld from the affiliate.
@@ -150,14 +148,14 @@ def report_of(
 
 def _listed(terms: Terms, rows: Iterable[RosterRow], period: Period) -> bool:
     """Whether there is a day of the period on which the patient may be reported of: one on which something begins will tell."""
-    begins = {period.begin, terms.agreement.scopes.get(SCOPE, date.max)}
+    begins = {period.begin, terms.agreement.scopes.get(PHARMACY, date.max)}
     for row in rows:
         if row.valid_from is not None:
             begins.add(row.valid_from)
         if row.valid_through is not None and row.valid_through < period.through:
             begins.add(row.valid_through + timedelta(1))
     return any(
-        entitled_by(terms.agreement, SCOPE, rows, day).entitled
+        entitled_by(terms.agreement, PHARMACY, rows, day).entitled
         for day in begins
         if period.begin <= day <= period.through
     )
@@ -181,9 +179,9 @@ class _Patient:
 
     def _may(self, about: Iterable[Medicine], day: date) -> bool:
         """Whether a line of that day about these medicines may be in the report."""
-        return entitled_by(self._terms.agreement, SCOPE, self._rows, day).entitled and not self._terms.hides(
-            about, self._birth, day
-        )
+        return entitled_by(
+            self._terms.agreement, PHARMACY, self._rows, day
+        ).entitled and not self._terms.hides(about, self._birth, day)
 
     def lines(self, told: Iterable[AlertTold], interactions: Interactions) -> Iterator[Line]:
         """The alerts."""

@@ -38,7 +38,10 @@ def changed(before: bytes, after: bytes) -> Iterator[Changed]:
         elif other is None:
             yield Changed(_name(one), REMOVED, _whole(one), "")
         elif one.split() != other.split():
-            yield from _of_segment(one, other)
+            # Where only empty fields at the end came or went, the segment is what differs.
+            yield from list(_of_segment(one, other)) or [
+                Changed(_name(one), CHANGED, _whole(one), _whole(other))
+            ]
 
 
 def _matched(

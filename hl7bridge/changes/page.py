@@ -10,6 +10,7 @@ from html import escape
 from typing import Final
 
 from hl7bridge.changes.result import Line, Result
+from hl7bridge.words import counted
 
 _STYLE: Final = """
 :root { color-scheme: light dark;
@@ -38,7 +39,7 @@ def page(result: Result, made: datetime, *, values: bool = False) -> str:
     if not result.messages:
         verdict = "<p class='verdict'>No message is like this: nothing was compared.</p>"
     elif unexpected:
-        verdict = f"<p class='verdict bad'>{unexpected} difference{'s' * (unexpected != 1)} that nobody has accepted</p>"
+        verdict = f"<p class='verdict bad'>{counted(unexpected, 'difference')} that nobody has accepted</p>"
     else:
         verdict = "<p class='verdict good'>Nothing differs but what was accepted</p>"
     parts = [

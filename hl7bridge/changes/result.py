@@ -14,6 +14,7 @@ from hl7bridge.changes.tally import Found, Tally
 from hl7bridge.hl7.names import standard
 from hl7bridge.hl7.path import Path as FieldPath
 from hl7bridge.hl7.path import PathError
+from hl7bridge.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,11 @@ class Result:
             return "no message is like this: nothing was compared"
         same = self.messages - self.differing
         said = (
-            f"{_counted(self.messages, 'message')}: {self.differing:,} decided otherwise, {same:,} as before"
+            f"{counted(self.messages, 'message')}: {self.differing:,} decided otherwise, {same:,} as before"
         )
         if self.unread:
             said += f"; {self.unread:,} could not be decided in time or read"
-        kinds = _counted(len(self.lines), "difference")
+        kinds = counted(len(self.lines), "difference")
         expected = len(self.lines) - self.unexpected
         return f"{said}; {kinds}" + (f", {expected:,} of them accepted" if expected else "")
 
@@ -121,7 +122,3 @@ def _name(path: str) -> str:
     except PathError:
         return ""
     return standard().name(read.segment.decode(), read.field, read.component, read.subcomponent) or ""
-
-
-def _counted(count: int, one: str) -> str:
-    return f"{count:,} {one}" + "s" * (count != 1)

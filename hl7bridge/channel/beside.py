@@ -23,6 +23,7 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.batch import read_file
 from hl7bridge.hl7.identifiers import merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message
+from hl7bridge.words import counted
 
 Read = Callable[[str], bytes]
 _OTHERWISE = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -30,16 +31,20 @@ _OTHERWISE = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One expectation that was not met: which destination and field, what was expected, what came."""
+    """One expectation that was not met: which destination and field, what was expected, what came. `doubt`: what may have been
+    meant instead.
+    """
 
     destination: str
     path: str
     expected: str
     found: str
+    doubt: str | None = None
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.destination, self.path) if part)
-        return f"{where}: expected {self.expected}, found {self.found}"
+        doubt = "" if self.doubt is None else f" ({self.doubt})"
+        return f"{where}: expected {self.expected}, found {self.found}{doubt}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +215,16 @@ def _of_destination(
     if expectations is True:
         return []
     if len(expectations) != len(sent):
-        return [Difference(name, "", _messages(len(expectations)), _messages(len(sent)))]
+        return [Difference(name, "", counted(len(expectations), "message"), counted(len(sent), "message"))]
     found: list[Difference] = []
     for expectation, each in zip(expectations, sent, strict=True):
         scope = Scope(Message(each.payload), Work(_OTHERWISE))
         found += [
-            Difference(name, field.path, field.expected, field.found(scope))
+            Difference(name, field.path, field.expected, field.found(scope), field.doubt)
             for field in expectation
             if not field.test(scope)
         ]
     return found
-
-
-def _messages(count: int) -> str:
-    return f"{count} message" + "s" * (count != 1)
 
 
 def _why_not(outgoing: list[Outgoing], decision: Decision, case: TestCase) -> str:

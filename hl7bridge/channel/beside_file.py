@@ -9,12 +9,13 @@ import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 
 from hl7bridge.affiliation.roster import RosterEntry, RosterErrors, read_roster
 from hl7bridge.channel.assign import read_assignment
 from hl7bridge.channel.compare import read_moment
-from hl7bridge.channel.condition import Condition, read_clauses, wording
+from hl7bridge.channel.condition import WORDS, Condition, read_clauses, wording
 from hl7bridge.channel.configuration import ChannelSettings
 from hl7bridge.channel.language import Written
 from hl7bridge.channel.mistake import Mistakes, meant
@@ -30,12 +31,13 @@ from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 
 @dataclass(frozen=True, slots=True)
 class FieldExpectation:
-    """What one path must be, and how what is there is shown."""
+    """What one path must be, and how what is there is shown. `doubt`: what may have been meant instead."""
 
     path: str
     expected: str
     test: Condition
     found: Callable[[Scope], str]
+    doubt: str | None = None
 
 
 Expectation = tuple[FieldExpectation, ...]
@@ -251,12 +253,21 @@ class TestReader:
             return None
         made: list[FieldExpectation] = []
         for (key, value), clause in zip(node.pairs, clauses, strict=True):
+            expected = wording(value).removeprefix("= ")
             made.append(
                 FieldExpectation(
-                    key.text, wording(value).removeprefix("= "), clause.test, _shown(key, self.setting)
+                    key.text, expected, clause.test, _shown(key, self.setting), _word_nearly(value)
                 )
             )
         return tuple(made)
+
+
+def _word_nearly(value: Node) -> str | None:
+    """The word that a text nearly is. It may be the text that a field holds, so that only a test which fails is doubted."""
+    if not isinstance(value, Scalar) or value.text in WORDS:
+        return None
+    near = get_close_matches(value.text.lower(), WORDS, 1, 0.8)
+    return f"{shown(value.text)} is taken as a text; did you mean {near[0]}?" if near else None
 
 
 def _shown(key: Scalar, setting: Setting) -> Callable[[Scope], str]:

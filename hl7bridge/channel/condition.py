@@ -30,7 +30,8 @@ from hl7bridge.hl7.access import Any
 from hl7bridge.hl7.path import Path
 
 Condition = Callable[[Scope], bool]
-_WORDS: Final = ("present", "absent")
+#: What a field or a segment may be besides a text.
+WORDS: Final = ("present", "absent")
 _GROUPS: Final = ("any", "all", "not")
 
 
@@ -80,7 +81,7 @@ def read_clauses(node: Node, setting: Setting) -> list[Clause] | Wrong:
 def wording(node: Node) -> str:
     """A condition's right side in words of the configuration (never of a message)."""
     if isinstance(node, Scalar):
-        return node.text if node.text in _WORDS else f"= {node.text}"
+        return node.text if node.text in WORDS else f"= {node.text}"
     if isinstance(node, Items):
         return "in [" + ", ".join(wording(item).removeprefix("= ") for item in node.items) + "]"
     return (
@@ -140,7 +141,7 @@ def _segment_clause(reference: Reference, value: Node, setting: Setting) -> Cond
 
 
 def _presence(value: Node) -> bool | None:
-    if isinstance(value, Scalar) and value.text in _WORDS:
+    if isinstance(value, Scalar) and value.text in WORDS:
         return value.text == "present"
     if isinstance(value, Pairs) and len(value.pairs) == 1 and value.pairs[0][0].text == "not":
         inner = _presence(value.pairs[0][1])

@@ -23,6 +23,26 @@ def _defaults_of(fields: Mapping[str, Field]) -> Kind:
 
 
 _SEND_DEFAULTS = Record("send", {key: SEND.fields[key] for key in ("timeout", "connections")})
+#: What concerns the programme as a whole; what a feed tells it stands in the channels (`channel.programme`).
+ENGINE_PROGRAMME = Record(
+    "programme",
+    {
+        "zone": Field(Zone(), "the time zone of the programme's days, such as America/New_York"),
+        "settle": Field(
+            Duration(),
+            "how long it waits, after a start and after a patient's messages, before it looks",
+            300.0,
+        ),
+        "letterhead": Field(
+            ListOf(Text("a line"), lone=True),
+            "who writes visit summaries: the name, then address and telephone",
+            (),
+        ),
+        "providers": Field(
+            PROVIDER_WISH, "summaries by fax or mail, for physicians without an affiliation", None
+        ),
+    },
+)
 ENGINE = Record(
     "hl7bridge.yaml",
     {
@@ -75,28 +95,7 @@ ENGINE = Record(
             ),
             "what operators are told",
         ),
-        "programme": Field(
-            Record(
-                "programme",
-                {
-                    "zone": Field(Zone(), "the time zone of the programme's days, such as America/New_York"),
-                    "settle": Field(
-                        Duration(),
-                        "how long it waits, after a start and after a patient's messages, before it looks",
-                        300.0,
-                    ),
-                    "letterhead": Field(
-                        ListOf(Text("a line"), lone=True),
-                        "who writes visit summaries: the name, then address and telephone",
-                        (),
-                    ),
-                    "providers": Field(
-                        PROVIDER_WISH, "summaries by fax or mail, for physicians without an affiliation", None
-                    ),
-                },
-            ),
-            "the affiliation programme: alerts and summaries",
-        ),
+        "programme": Field(ENGINE_PROGRAMME, "the affiliation programme: alerts and summaries"),
         "withhold": Field(WITHHOLDING, "how withheld categories are recognised and noticed"),
         "defaults": Field(
             Record(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Mapping
 
+from hl7bridge.channel.agreed import check_agreement
 from hl7bridge.channel.alerttable import check_classes
 from hl7bridge.channel.beside_file import TestCase, TestReader
 from hl7bridge.channel.channelfile import CHANNEL, ChannelReader, Folder, declare_in_place
@@ -20,17 +21,11 @@ from hl7bridge.channel.interactiontable import is_interactions, read_interaction
 from hl7bridge.channel.language import STEPS
 from hl7bridge.channel.medicinetable import read_medicines
 from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Place, meant
-from hl7bridge.channel.model import (
-    Reading,
-)
+from hl7bridge.channel.model import Reading
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.providertable import PROVIDERS, read_providers
-from hl7bridge.channel.record import (
-    Field,
-    Record,
-    Values,
-)
+from hl7bridge.channel.record import Field, Record, Values
 from hl7bridge.channel.settings import PROGRAMME, DestinationSettings, EngineSettings, SourceSettings
 from hl7bridge.channel.settingtable import (
     AFFILIATE_FIELDS,
@@ -133,7 +128,7 @@ class _Loader:
         self.files = files
         self.kept = kept
         self.mistakes = Mistakes()
-        self.reading = Reading(self.mistakes, secrets)
+        self.reading = Reading(self.mistakes, secrets, kept=kept)
         self.engine = EngineSettings()
         self.defaults: Values | None = None
         self.withheld: str | None = None
@@ -330,6 +325,8 @@ class _Loader:
                 if kind == "affiliate" and not self.kept:
                     self._roster_file(values)
                     check_classes(values, known_classes, self.reading)
+                    if not self.unread:
+                        check_agreement(values, [each for _, each in self.found["channel"]], self.reading)
 
     def _roster_file(self, values: Values) -> None:
         roster, _ = roster_of(values)

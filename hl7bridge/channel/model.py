@@ -34,10 +34,14 @@ REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 
 
 class Reading:
-    """What a kind needs beside the node: where mistakes go, and how `${env.X}` becomes text."""
+    """What a kind needs beside the node: where mistakes go, and how `${env.X}` becomes text.
 
-    def __init__(self, mistakes: Mistakes, secrets: Callable[[str], str]) -> None:
+    `kept`: what is read was in force once, so that nobody can mend it, and what only looks like a slip is no mistake.
+    """
+
+    def __init__(self, mistakes: Mistakes, secrets: Callable[[str], str], *, kept: bool = False) -> None:
         self.mistakes = mistakes
+        self.kept = kept
         self.secret_names: set[str] = set()
         self._secrets = secrets
 

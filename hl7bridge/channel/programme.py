@@ -27,6 +27,7 @@ from typing import Final
 
 from hl7bridge.channel.attribution import ROSTER_KEPT, RosterPlan, read_roster_kept
 from hl7bridge.channel.condition import Condition, read_condition
+from hl7bridge.channel.enginetable import ENGINE_PROGRAMME
 from hl7bridge.channel.interventions import INTERVENTION, InterventionPlan, read_intervention
 from hl7bridge.channel.language import CONDITIONS, Written
 from hl7bridge.channel.model import Choice, Truth, Wrong
@@ -68,6 +69,9 @@ PROGRAMME = Record(
             INTERVENTION, "where it tells what the pharmacist did about an order or a fill"
         ),
         "roster": Field(ROSTER_KEPT, "the affiliate whose list of patients its A01, A28 and A31 keep up"),
+    },
+    elsewhere={
+        key: f"it belongs in hl7bridge.yaml: programme: {{{key}: ...}}" for key in ENGINE_PROGRAMME.fields
     },
 )
 

@@ -120,12 +120,15 @@ class Values:
 
 @dataclass(frozen=True)
 class Record:
-    """A set of keys, each with a kind; unknown keys are mistakes. `build` makes the value."""
+    """A set of keys, each with a kind; unknown keys are mistakes. `build` makes the value. `elsewhere` says of keys that do not
+    belong here where they do.
+    """
 
     noun: str
     fields: Mapping[str, Field]
     build: Callable[[Values, Reading], Any] = field(default=lambda values, reading: values)
     exactly_one: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
     def read(self, node: Node, reading: Reading) -> Any:
         if not isinstance(node, Pairs):
@@ -135,7 +138,7 @@ class Record:
             entry = self.fields.get(key.text)
             if entry is None:
                 what = f"{shown(key.text)} is not a key of {self.noun}"
-                reading.wrong(key, what, meant(key.text, self.fields))
+                reading.wrong(key, what, self.elsewhere.get(key.text) or meant(key.text, self.fields))
                 continue
             content = entry.kind.read(value, reading)
             found.nodes[key.text] = value

@@ -22,7 +22,7 @@ from typing import Final
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import WRONG, Reading, Schema, Wrong, scalar
 from hl7bridge.channel.segments import SEGMENTS
-from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun
+from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 from hl7bridge.hl7.message import Message, Segment
 
 #: What does not leave for an affiliate by itself: numbers of cards, insurance, guarantor, free text.
@@ -139,7 +139,9 @@ class Allow:
         if isinstance(node, Pairs):
             for key, _ in node.pairs:
                 if key.text != "only":
-                    return reading.wrong(key, f"{key.text} is not a key of allow", meant(key.text, ["only"]))
+                    return reading.wrong(
+                        key, f"{shown(key.text)} is not a key of allow", meant(key.text, ["only"])
+                    )
             only = node.get("only")
             entries = None if only is None else self._entries(only, reading, usual=False)
             if entries is None:

@@ -19,6 +19,7 @@ from hl7bridge.channel.mistake import Mistakes, Place
 _LOADER: type = getattr(pyyaml, "CSafeLoader", pyyaml.SafeLoader)
 _MOST_DEPTH = 60
 _MOST_NODES = 200_000
+_FIELD = re.compile(r"/?(?:original\.)?[A-Z][A-Z0-9]{2}[-.(\[]")
 _ANOTHER_PATH_WITH_BRACKET = re.compile(r"\b[A-Z][A-Z0-9]{2}(?:-\d+)?(?:\.\d+)*\[")
 
 
@@ -225,10 +226,15 @@ class _Reader:
         elif not key.text and key.size == 0:
             pass  # not a usable key: named when it was met
         elif (first := parent.key(key.text)) is not None:
+            todo = (
+                "a field that is named twice needs two list items"
+                if _FIELD.match(key.text)
+                else "take one away"
+            )
             self.mistakes.add(
                 key.place,
                 f"{shown(key.text)} stands a second time",
-                f"it is given in line {first.place.line}; a field that is set twice needs two list items",
+                f"it is given in line {first.place.line}; {todo}",
             )
         else:
             parent.pairs.append((key, node))

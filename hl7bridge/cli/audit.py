@@ -14,7 +14,6 @@ import click
 
 from hl7bridge.cli.options import (
     Moment,
-    counted,
     data_option,
     echo_json,
     iso,
@@ -27,6 +26,7 @@ from hl7bridge.cli.tables import table
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations import Disclosed, Operations
 from hl7bridge.store.base import DISCLOSURES, KINDS, REFUSED, AuditHead, AuditRecord
+from hl7bridge.words import counted
 
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 #: What a table says of each kind of disclosure.
@@ -95,9 +95,8 @@ def verify(data: Path, heads: tuple[str, ...], files: tuple[TextIO, ...], as_jso
         )
         click.echo(f"{one} in the store has its record")
         if kept:
-            click.echo(
-                "1 kept head was compared" if len(kept) == 1 else f"{len(kept)} kept heads were compared"
-            )
+            was = "was" if len(kept) == 1 else "were"
+            click.echo(f"{counted(len(kept), 'kept head')} {was} compared")
         else:
             click.echo(
                 "no head was compared: one kept elsewhere shows that the trail was not written anew (--head)"

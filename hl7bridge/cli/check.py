@@ -15,9 +15,10 @@ from hl7bridge.channel.beside import TestResult, run_tests
 from hl7bridge.channel.folder import check as check_files
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.schema import schema as language_schema
-from hl7bridge.cli.options import counted, echo_json, json_option
-from hl7bridge.engine.folder import read_folder, read_secret
+from hl7bridge.cli.options import echo_json, json_option
+from hl7bridge.engine.folder import load_folder, read_folder, read_secret
 from hl7bridge.engine.rosters import roster_mistakes
+from hl7bridge.words import counted
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path), default=Path("channels"))
 
@@ -42,7 +43,7 @@ def check(config: Path, as_json: bool) -> None:
             echo_json(row)
     else:
         for line in [str(each) for each in found] + [str(each) for each in lists]:
-            click.echo(f"{config}/{line}")
+            click.echo(os.path.join(config, line))
     count = len(found) + len(lists)
     if count:
         click.echo(counted(count, "mistake"), err=True)
@@ -68,7 +69,7 @@ def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -
 
     Exit status 1 if a test fails.
     """
-    configuration = load(read_folder(config), lambda reference: read_secret(config, reference))
+    configuration = load_folder(config)
     results = run_tests(configuration, lambda path: (config / path).read_bytes(), channel=channel)
     if junit is not None:
         junit.write_bytes(_junit(results))
@@ -89,6 +90,7 @@ def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -
                             "path": each.path,
                             "expected": each.expected,
                             "found": each.found,
+                            "doubt": each.doubt,
                         }
                         for each in result.differences
                     ],

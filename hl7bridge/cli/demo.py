@@ -136,13 +136,12 @@ def _checkout() -> tuple[Path, Path]:
 
 def _site(data: Path, messages: int, seconds: float, seed: int, reactor: Any) -> Site:
     """The site of this checkout's channels/ and samples/, with traffic of today."""
-    from hl7bridge.channel.folder import load
-    from hl7bridge.engine.folder import read_folder, read_secret
+    from hl7bridge.engine.folder import load_folder
     from hl7bridge.testing import people, traffic
     from hl7bridge.testing.site import Site
 
     folder, samples = _checkout()
-    configuration = load(read_folder(folder), lambda reference: read_secret(folder, reference))
+    configuration = load_folder(folder)
     rosters = people.rosters(folder, configuration)
     random = Random(seed)
     made = traffic.make(

@@ -6,6 +6,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -67,7 +68,8 @@ def show(channels: Path, *, keep: bool) -> None:
 
 def _print(scene: Scene, out: Console) -> None:
     out.print(Text(f"Day {scene.day}", style="bold cyan"))
-    out.print(Text(scene.text), width=_WIDTH)
+    # Folded here: what rich folds keeps a blank at the end of each line.
+    out.print(Text(fill(scene.text, min(_WIDTH, out.width), break_on_hyphens=False)), soft_wrap=True)
     for who, message in scene.messages:
         out.print(Text(f"  {who}:", style="dim"))
         lines = message.decode("utf-8", "replace").strip("\r").split("\r")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hl7bridge.cli.options import (
     json_option,
     local,
     message_query,
+    must_be_known,
     query_from,
     tell_view,
     unrecorded_option,
@@ -42,6 +44,10 @@ def messages(
         if query.patient_key is not None:
             tell_view(operations, "messages", patients=[query.patient_key], unrecorded=unrecorded)
         found = operations.messages(query, limit=limit or None, newest_first=not oldest_first)
+        first = next(found, None)
+        if first is None:
+            must_be_known(operations, given)
+        found = chain([] if first is None else [first], found)
         if as_json:
             for row in found:
                 echo_json(row)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hl7bridge.cli.options import counted, echo_json, json_option
+from hl7bridge.cli.options import echo_json, json_option
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.words import counted
 
 if TYPE_CHECKING:
     from hl7bridge.testing.synthetic import Sent

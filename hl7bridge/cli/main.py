@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.words import counted
 
 #: Each command and the module that holds it; a module is imported when its command is used.
 COMMANDS = {
@@ -66,7 +67,7 @@ class Commands(click.Group):
             mistakes = getattr(error, "mistakes", ())
             for mistake in mistakes:
                 click.echo(str(mistake), err=True)
-            count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+            count = counted(len(mistakes), "mistake")
             # Only an engine that runs has a configuration that it keeps.
             kept = "nothing was changed" if isinstance(error, ActRefused) else "nothing was run"
             click.echo(f"hl7bridge: {count}, {kept}" if mistakes else f"hl7bridge: {error}", err=True)

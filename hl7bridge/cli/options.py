@@ -1,11 +1,11 @@
-"""Options and forms that several commands share: the data folder, filters over messages, times, counts, JSON."""
+"""Options and forms that several commands share: the data folder, filters over messages, times, JSON."""
 
 from __future__ import annotations
 
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hl7bridge.channel.named import Named
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
 
@@ -127,6 +128,13 @@ def query_from(operations: Operations, given: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in query.items() if value is not None}
 
 
+def must_be_known(operations: Operations, given: Mapping[str, Any]) -> None:
+    """For filters that found nothing: raises HL7BridgeError where one of them is a name that nothing ever had."""
+    for kind in Named:
+        if given.get(kind):
+            operations.must_be_known(kind, given[kind])
+
+
 def message_query(fields: dict[str, Any]) -> MessageQuery:
     """The query that these fields name."""
     fields = dict(fields)
@@ -151,11 +159,6 @@ def soon(us: int | None) -> str:
 def iso(us: int | None) -> str | None:
     """A time in UTC, for machines."""
     return None if us is None else datetime.fromtimestamp(us / 1e6, UTC).isoformat()
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """`1 message`, `2 messages`, `0 messages`; `many` where it is not `one` with an s."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def echo_json(row: Any) -> None:

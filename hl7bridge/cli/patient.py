@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from hl7bridge.cli.options import (
-    counted,
     data_option,
     echo_json,
     json_option,
@@ -21,6 +20,7 @@ from hl7bridge.cli.options import (
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryStatus
+from hl7bridge.words import counted
 
 
 class Patients(click.Group):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hl7bridge.cli.options import counted, data_option, echo_json, json_option, local, soon
-from hl7bridge.cli.tables import table
-from hl7bridge.errors import HL7BridgeError
+from hl7bridge.cli.options import data_option, echo_json, json_option, must_be_known
+from hl7bridge.cli.queue_view import show_queue
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryQuery, DeliveryStatus
+from hl7bridge.words import counted
 
 
 @click.group()
@@ -31,7 +30,10 @@ def queue() -> None:
 @click.option("--limit", default=50, show_default=True, help="The most rows; 0 for all.")
 @json_option
 def list_(data: Path, destination: str | None, status: str | None, limit: int, as_json: bool) -> None:
-    """List deliveries that wait, are on their way or have failed."""
+    """List deliveries that wait, are on their way or have failed.
+
+    Under `next` stands when a delivery is tried again, or after which one: those of one patient leave one by one.
+    """
     with Operations(data) as operations:
         queries = (
             [DeliveryQuery(destination=destination, status=DeliveryStatus[status.upper()])]
@@ -43,44 +45,15 @@ def list_(data: Path, destination: str | None, status: str | None, limit: int, a
         )
         rows = [row for query in queries for row in operations.deliveries(query, limit=limit or None)]
         rows = rows[: limit or None]
+        if not rows:
+            must_be_known(operations, {"destination": destination})
         if as_json:
             for row in rows:
                 echo_json(row)
             return
-        held = operations.reader.held()
         of = f" to {destination}" if destination else ""
-        table(
-            [
-                "delivery",
-                "message",
-                "destination",
-                "status",
-                "received",
-                "attempts",
-                "answer",
-                "next",
-                "remark",
-            ],
-            [
-                [
-                    str(row.id),
-                    str(row.message_id),
-                    row.destination + (" (held)" if row.destination in held else ""),
-                    row.status.name,
-                    local(row.received_us),
-                    row.attempts,
-                    row.code,
-                    soon(row.next_us) if row.status is DeliveryStatus.QUEUED else "",
-                    "; ".join(
-                        filter(None, [row.reason, "possible duplicate" if row.possible_duplicate else None])
-                    ),
-                ]
-                for row in rows
-            ],
-            none=f"no delivery{of} is {status.upper()}"
-            if status
-            else f"no delivery{of} waits, is on its way or has failed",
-        )
+        none = f"is {status.upper()}" if status else "waits, is on its way or has failed"
+        show_queue(operations, rows, none=f"no delivery{of} {none}")
 
 
 @queue.command()
@@ -114,7 +87,8 @@ def resend(deliveries: tuple[int, ...], all_failed: str | None, data: Path, as_j
             query = DeliveryQuery(destination=all_failed, status=DeliveryStatus.FAILED)
             ids += [row.id for row in operations.deliveries(query)]
             if not ids:
-                _must_be_known(operations, all_failed)
+                # A name that is none has nothing failed either, and 'none queued again' would sound like good news.
+                must_be_known(operations, {"destination": all_failed})
     if not ids and not all_failed:
         raise click.UsageError("name deliveries, or --all-failed DESTINATION")
     result = _done(data, "resend", ids=ids) if ids else {"resent": [], "warnings": []}
@@ -135,18 +109,6 @@ def cancel(deliveries: tuple[int, ...], data: Path, as_json: bool) -> None:
 def _done(data: Path, verb: str, **arguments: Any) -> dict[str, Any]:
     with Operations(data) as operations:
         return operations.done(verb, **arguments)
-
-
-def _must_be_known(operations: Operations, destination: str) -> None:
-    """A name that is none has nothing failed either, and 'none queued again' would sound like good news."""
-    known = operations.done("status")["destinations"]
-    if destination not in known:
-        near = get_close_matches(destination, known, 1)
-        raise HL7BridgeError(
-            f"there is no destination {destination}",
-            code="unknown-destination",
-            hint=f"did you mean {near[0]}?" if near else ", ".join(known),
-        )
 
 
 def _count(ids: Any) -> str:

@@ -10,16 +10,17 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from hl7bridge.cli.options import (
-    counted,
     data_option,
     echo_json,
     filter_options,
     json_option,
     message_query,
+    must_be_known,
     query_from,
 )
 from hl7bridge.cli.tables import console
 from hl7bridge.operations import Operations
+from hl7bridge.words import counted
 
 
 @click.command()
@@ -106,6 +107,7 @@ def replay(
             )
         )
         if not count:
+            must_be_known(operations, given)
             click.echo("no message matches")
             raise SystemExit(1)
         if count > 1 and not yes:

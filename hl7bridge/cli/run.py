@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import counted, data_option, json_option, local
+from hl7bridge.cli.options import data_option, json_option, local
 from hl7bridge.operations import Operations
+from hl7bridge.words import counted
 
 
 @click.command()

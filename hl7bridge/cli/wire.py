@@ -11,9 +11,10 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import counted, echo_json, json_option
+from hl7bridge.cli.options import echo_json, json_option
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
+from hl7bridge.words import counted
 
 
 class Address(click.ParamType):

@@ -136,7 +136,7 @@ class DocumentOutbox:
             self._answered(token, "AR", error.what, None)
         else:
             why = error.strerror if isinstance(error, OSError) else type(error).__name__
-            self._answered(token, "AE", f"the document could not be written: {why}", None)
+            self._answered(token, "AE", f"cannot write the document: {why}", None)
         self._ready()
 
     # -- confirmations ----------------------------------------------------------------------------------------------------

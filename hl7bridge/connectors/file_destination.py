@@ -74,7 +74,7 @@ class FileDestination:
     def _not_written(self, failure: Failure, token: Any) -> None:
         self.busy_connections -= 1
         why = failure.value.strerror if isinstance(failure.value, OSError) else type(failure.value).__name__
-        self._answered(token, "AE", f"the file could not be written: {why}", None)
+        self._answered(token, "AE", f"cannot write the file: {why}", None)
         self._ready()
 
     def retire(self) -> None:

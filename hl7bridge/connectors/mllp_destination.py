@@ -91,11 +91,8 @@ class MllpDestination(Protocol):
         elif not self.busy:
             self.pool.say.warn("{name}: an answer came though nothing was asked", name=self.pool.name)
         else:
-            why = (
-                "the answer's MSA-2 names another message"
-                if answer.code
-                else "the answer was not an acknowledgment"
-            )
+            # In few words: each stands in a narrow column of `queue list`.
+            why = "answered another message" if answer.code else "the answer is no ACK"
             self._end(None, why, payload, close=True)
 
     def no_answer(self) -> None:
@@ -127,7 +124,7 @@ class MllpDestination(Protocol):
         self.closed = True
         self._stop_timer()
         if self.busy:
-            self._end(None, "the connection closed before the answer", None, lost=True)
+            self._end(None, "closed before the answer", None, lost=True)
         if self.ready:
             self.pool.lost(self)
         else:

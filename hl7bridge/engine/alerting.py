@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from hl7bridge import shipped
-from hl7bridge.affiliation.agreement import Agreement, enrolled_through, entitled_by, provider_on
+from hl7bridge.affiliation.agreement import PHARMACY, Agreement, enrolled_through, entitled_by, provider_on
 from hl7bridge.affiliation.alertmessage import MARK, AlertTold, alert_message, packed_alert, unpacked_alert
 from hl7bridge.affiliation.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.case import Thresholds
@@ -32,8 +32,6 @@ ENROLLED_WITHIN = timedelta(days=28)
 #: An alert that became true longer ago is neither told nor taken back: nobody acts on it, and what it rests on may have gone from the
 #: store since (`retention: patients`, three years at least).
 TOLD_FOR = timedelta(days=366)
-#: The scope under which alerts are told: they rest on what the pharmacies know.
-SCOPE = "pharmacy"
 
 
 class Alerting:
@@ -93,7 +91,7 @@ class Alerting:
             if affiliate.alerts_from is not None
             and alert.day >= max(affiliate.alerts_from, looked.today - TOLD_FOR)
             and not _withheld(name, looked.known, alert, configuration)
-            and entitled_by(agreement, SCOPE, rows, alert.day).entitled
+            and entitled_by(agreement, PHARMACY, rows, alert.day).entitled
         }
         kinds = affiliate.thresholds.kinds
 

@@ -1,6 +1,7 @@
-"""A configuration folder, read once as a snapshot of its files.
+"""A configuration folder, read once as a snapshot of its files, and the configuration in it.
 
-Rosters can be large and are loaded on their own, so the snapshot has their names only. Raises `FolderError`.
+Rosters can be large and are loaded on their own, so the snapshot has their names only. Raises `FolderError`, and
+`ConfigurationErrors` where there are mistakes.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.folder import load
+from hl7bridge.channel.mistake import ConfigurationErrors
 from hl7bridge.errors import HL7BridgeError
 
 #: What belongs to a configuration: channels and settings, tables, Python hooks.
@@ -18,6 +22,16 @@ MOST_BYTES = 64 * 1024 * 1024
 
 class FolderError(HL7BridgeError):
     """A configuration folder that cannot be read."""
+
+
+def load_folder(folder: Path) -> Configuration:
+    """The configuration of a folder. Its mistakes are named from where the program runs, so that a click on one finds the file."""
+    try:
+        return load(read_folder(folder), lambda reference: read_secret(folder, reference))
+    except ConfigurationErrors as errors:
+        raise ConfigurationErrors(
+            each._replace(path=os.path.join(folder, each.path)) for each in errors.mistakes
+        ) from None
 
 
 def read_folder(folder: Path) -> dict[str, bytes]:

@@ -12,10 +12,9 @@ from typing import Any, NoReturn
 from twisted.internet.task import cooperate
 from twisted.logger import Logger
 
-from hl7bridge.channel.folder import load
 from hl7bridge.engine import control, in_time, steady
 from hl7bridge.engine.connect import Connector
-from hl7bridge.engine.folder import read_folder, read_secret
+from hl7bridge.engine.folder import load_folder
 from hl7bridge.engine.loading import Showing
 from hl7bridge.engine.lock import FolderLock
 from hl7bridge.engine.service import Engine
@@ -34,7 +33,7 @@ def run_engine(
 ) -> int:
     """Runs until a signal stops it; gives the exit status. Raises HL7BridgeError where it cannot start."""
     if data is None:
-        settings = load(read_folder(folder), lambda reference: read_secret(folder, reference)).engine
+        settings = load_folder(folder).engine
         data = Path(settings.data)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:

@@ -18,6 +18,7 @@ from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.replay import WAIT, Wait, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import Act, Batch, DeliveryChange, DeliveryStatus, OpenDelivery, StoreError
+from hl7bridge.words import counted
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
@@ -112,7 +113,7 @@ class Revoking:
                         row.possible_duplicate,
                     )
                 )
-            count = "1 delivery" if len(changes) == 1 else f"{len(changes)} deliveries"
+            count = counted(len(changes), "delivery", "deliveries")
             act = Act(now_us, ROSTER, "cancel", f"{count} to {name}")
             if changes:
                 engine.store.commit(Batch(changes=changes, acts=[act]))

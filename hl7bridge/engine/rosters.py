@@ -161,7 +161,7 @@ class RosterLoader:
             raise TooManyEnded(
                 f"the list ends {report.ended} of {report.before} patients",
                 code="roster-ends-many",
-                place=files[0].place,
+                place=str(files[0].path),
                 hint="if that is meant, reload or run with --accept-roster-ends",
             )
         staged.loads.append(report.load)
@@ -188,7 +188,7 @@ class RosterLoader:
             file.read_bytes += len(chunk)
 
         hashes: dict[str, Callable[[bytes], int]] = {}
-        rows = roster.read_assignments(_chunks(file.path, came), file.place, delta=not file.full)
+        rows = roster.read_assignments(_chunks(file.path, came), str(file.path), delta=not file.full)
         for id_, authority, _, begin, through, npi, opt_out, ended, _ in rows:
             of = hashes.get(authority)
             if of is None:

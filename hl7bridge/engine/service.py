@@ -21,7 +21,6 @@ from twisted.logger import Logger
 
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.decide import STRICT
-from hl7bridge.channel.folder import load
 from hl7bridge.channel.settings import DestinationSettings, SourceSettings
 from hl7bridge.connectors.mllp_source import MllpListener
 from hl7bridge.delivery.queue import DestinationQueue
@@ -31,7 +30,7 @@ from hl7bridge.engine.budget import Budget
 from hl7bridge.engine.connect import Connector, ahead_of, limits_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Policy
 from hl7bridge.engine.feed import Feed
-from hl7bridge.engine.folder import read_folder, read_secret
+from hl7bridge.engine.folder import load_folder
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
@@ -136,7 +135,7 @@ class Engine:
         self.revoking.begin({row.affiliate for row in rows if row.ended})
 
     def _read(self) -> Configuration:
-        return load(read_folder(self.folder), lambda reference: read_secret(self.folder, reference))
+        return load_folder(self.folder)
 
     # -- one turn ---------------------------------------------------------------------------------------------------------------
 

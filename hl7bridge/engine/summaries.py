@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from hl7bridge.affiliation.agreement import Agreement, entitled_by, provider_on
+from hl7bridge.affiliation.agreement import CLINIC, PHARMACY, Agreement, entitled_by, provider_on
 from hl7bridge.affiliation.facts import (
     Clinician,
     Coded,
@@ -53,8 +53,6 @@ if TYPE_CHECKING:
 CORRECTED_FOR: Final = timedelta(days=90)
 #: Of a visit that is older nobody may know any more whose it was (`retention: patients`, three years at least).
 KEPT_FOR: Final = timedelta(days=1000)
-CLINIC: Final = "clinic"
-PHARMACY: Final = "pharmacy"
 
 
 @dataclass(frozen=True, slots=True)

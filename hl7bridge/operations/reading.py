@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Self
 
 from hl7bridge.affiliation.known import Known, known_of
+from hl7bridge.channel.named import Named
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.operations.names import must_be_known
+from hl7bridge.operations.waiting import Waiting
 from hl7bridge.places import STORE
 from hl7bridge.store.base import (
     DeliveryQuery,
@@ -73,6 +76,10 @@ class Reading:
             )
         return Hashes(self.reader.key).patient(authority.encode(), number.encode())
 
+    def must_be_known(self, kind: Named, name: str) -> None:
+        """Raises HL7BridgeError where nothing was ever called so; for where a name found nothing."""
+        must_be_known(self.reader, kind, name)
+
     def known(self, key: int) -> Known:
         """All that is known of the patient of a key."""
         reader = self.reader
@@ -129,6 +136,10 @@ class Reading:
                 return
             after = page[-1].id
             left = None if left is None else left - len(page)
+
+    def waiting(self) -> Waiting:
+        """For asking what deliveries wait for, as it is now."""
+        return Waiting(self.reader)
 
     def stats(self, since_us: int) -> Stats:
         """Counts since a time."""

@@ -23,10 +23,10 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from hl7bridge.affiliation.agreement import covered
+from hl7bridge.affiliation.agreement import PHARMACY, covered
 from hl7bridge.affiliation.case import Kind
 from hl7bridge.affiliation.interactionlist import Interactions
-from hl7bridge.affiliation.report import SCOPE, Period, Terms
+from hl7bridge.affiliation.report import Period, Terms
 from hl7bridge.affiliation.reportfigures import Figures
 from hl7bridge.affiliation.reportrows import COLUMNS, DAYS_COVERED, csv_text, figure_files, rows_of
 from hl7bridge.channel.configuration import Configuration
@@ -137,7 +137,7 @@ def _allowed(
             hint="--from and --through are both inclusive",
         )
     terms = terms_of(configuration, affiliate, settings)
-    answer = covered(terms.agreement, SCOPE, period.through)
+    answer = covered(terms.agreement, PHARMACY, period.through)
     if not answer.entitled:
         raise HL7BridgeError(
             f"{affiliate} may have no report of this period: {answer.reason}", code="not-covered"

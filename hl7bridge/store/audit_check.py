@@ -26,6 +26,7 @@ from hl7bridge.store.audit_rows import (
     records_of,
 )
 from hl7bridge.store.base import COUNTER_BITS, DeliveryQuery, DeliveryStatus, StoreReader
+from hl7bridge.words import counted
 
 #: Rows read at a time.
 PAGE: Final = 500
@@ -186,5 +187,6 @@ def _without_record(
         missing.append(delivery_id)
     if missing:
         named = ", ".join(map(str, missing[:5])) + (" ..." if len(missing) > 5 else "")
-        one = "1 delivery was" if len(missing) == 1 else f"{len(missing)} deliveries were"
-        verdict.faults.append(f"{one} sent and {'has' if len(missing) == 1 else 'have'} no record: {named}")
+        was, has = ("was", "has") if len(missing) == 1 else ("were", "have")
+        count = counted(len(missing), "delivery", "deliveries")
+        verdict.faults.append(f"{count} {was} sent and {has} no record: {named}")

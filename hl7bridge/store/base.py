@@ -226,6 +226,15 @@ class StoreReader(Protocol):
     def delivery(self, delivery_id: int) -> DeliveryRow | None:
         """One delivery, or None."""
 
+    def open_deliveries(
+        self, destination: str, after_position: int, limit: int, key: int | None = None
+    ) -> list[OpenDelivery]:
+        """A page of a destination's open deliveries by position, beginning after `after_position` (not
+        with it).
+
+        With `key`, only what is QUEUED under that order key.
+        """
+
     def open_count(self, destination: str) -> int:
         """How many deliveries of a destination are open."""
 
@@ -332,15 +341,6 @@ class Store(StoreReader, Protocol):
         """The newest message since then that is an exact copy, else the newest with other bytes, else None.
 
         Messages that are themselves marked DUPLICATE are passed over: the first of the copies is found.
-        """
-
-    def open_deliveries(
-        self, destination: str, after_position: int, limit: int, key: int | None = None
-    ) -> list[OpenDelivery]:
-        """A page of a destination's open deliveries by position, beginning after `after_position` (not
-        with it).
-
-        With `key`, only what is QUEUED under that order key.
         """
 
     def stage_roster(

@@ -125,7 +125,7 @@ def test_a_delivery_that_fails_holds_no_more_than_it_may() -> None:
             "everthing",
             "a.yaml:4:8: the text 'everthing' is neither a segment nor a field; did you mean everything?",
         ),
-        ("{onyl: [PID]}", "a.yaml:4:9: onyl is not a key of allow; did you mean only?"),
+        ("{onyl: [PID]}", "a.yaml:4:9: 'onyl' is not a key of allow; did you mean only?"),
         ("{only: [PIX-3]}", "a.yaml:4:16: HL7 has no segment PIX"),
         ("{}", "a.yaml:4:8: allow says nothing here"),
     ],

@@ -153,3 +153,13 @@ def test_the_version_does_not_change_with_tests(loaded: Callable[..., object]) -
         load({**FILES, "pharmacy.test.yaml": b"- {name: x, message: m, answer: AA}"}).version
         == load(FILES).version
     )
+
+
+def test_a_text_that_is_nearly_a_word_is_doubted_where_the_test_fails() -> None:
+    head = "- name: x\n  message: ../samples/rds.hl7\n  "
+    assert shown(head + "expect: {medstar: {PID-19: absnt}}") == [
+        "medstar PID-19: expected absnt, found nothing ('absnt' is taken as a text; did you mean absent?)"
+    ]
+    assert shown(head + "with: {PID-4: absnt}\n  expect: {medstar: {PID-4: absnt}}") == [], (
+        "it may be the text"
+    )

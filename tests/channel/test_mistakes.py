@@ -92,12 +92,50 @@ def test_so_is_a_class_in_whatever_else_names_one(mistakes: Find, alerts: str) -
     ]
 
 
+def agreeing(scopes: str, route: str = "labs") -> dict[str, bytes]:
+    """A folder with a channel that sends under `route`, and an affiliate besides one that spells it right."""
+    right = AFFILIATE.replace("medstar", "rush").replace("clinic", route)
+    return {
+        "c.yaml": f"channel: c\nsource: {{mllp: {{port: 2575}}}}\nsend_to: [{{affiliates: {route}}}]\n".encode(),
+        "affiliates/rush.yaml": right.encode(),
+        "affiliates/medstar.yaml": AFFILIATE.replace("clinic: 2014-06-01", scopes).encode(),
+    }
+
+
+@pytest.mark.parametrize(
+    ("scope", "near"),
+    [("pharmcy", "pharmacy"), ("Clinic", "clinic"), ("clinci", "clinic"), ("lab", "labs"), ("lasb", "labs")],
+)
+def test_a_scope_with_a_slip_in_it_is_named_since_it_would_share_nothing(
+    mistakes: Find, scope: str, near: str
+) -> None:
+    files = agreeing(f"labs: 2026-01-01, {scope}: 2026-01-01")
+    assert mistakes(files) == [
+        f"affiliates/medstar.yaml:2:31: nothing is sent under '{scope}'; did you mean {near}?"
+    ]
+    assert load(files, kept=True).affiliates["medstar"].affiliate.agreement.keys() == {"labs", scope}
+
+
+@pytest.mark.parametrize("scope", ["imaging", "clinic-labs", "pharmacy-340b", "clinic2"])
+def test_a_scope_that_no_channel_sends_yet_is_what_the_contract_says(mistakes: Find, scope: str) -> None:
+    assert mistakes(agreeing(f"clinic: 2014-06-01, pharmacy: 2016-01-01, {scope}: 2026-01-01")) == []
+
+
+def test_where_a_channel_cannot_be_read_nobody_knows_what_it_sends(mistakes: Find) -> None:
+    [found] = mistakes({**agreeing("lab: 2026-01-01"), "d.yaml": b"send_to:\n\t- affiliates: lab\n"})
+    assert "this is not YAML" in found
+
+
 @pytest.mark.parametrize(
     ("body", "line"),
     [
         # the programme
         ("programe: {}", r"c.yaml:3:1: 'programe' is not a key of a channel; did you mean programme\?"),
         ("programme: {days_suply: TQ1-6}", r"c.yaml:3:13: 'days_suply' .* did you mean days_supply\?"),
+        (
+            "programme: {settle: 5m}",
+            r"c.yaml:3:13: 'settle' is not a key of programme; it belongs in hl7bridge.yaml: programme: \{settle: \.\.\.\}$",
+        ),
         ("programme: {days_supply: TQ1}", r"c.yaml:3:26: TQ1 is a segment, not a field; name a field: TQ1-1"),
         ("programme: {store: {from: MSH-4}}", r"c.yaml:3:\d+: a set of keys stands where a path belongs"),
         ("programme: {returned: ORC-1}", r"c.yaml:3:\d+: the text 'ORC-1' stands where conditions belong"),
@@ -120,7 +158,11 @@ def test_so_is_a_class_in_whatever_else_names_one(mistakes: Find, alerts: str) -
         ("? [a, b]\n: c", r"c.yaml:3:3: a list cannot be a key"),
         (
             "lenient: true\nlenient: false",
-            r"c.yaml:4:1: 'lenient' stands a second time; it is given in line 3",
+            r"c.yaml:4:1: 'lenient' stands a second time; it is given in line 3; take one away$",
+        ),
+        (
+            "map: [{MSH-5: A, MSH-5: B}]",
+            r"c.yaml:3:18: 'MSH-5' stands a second time; .*; a field that is named twice needs two list items$",
         ),
         ("---\nchannel: d", r"c.yaml:3:1: a second document starts here"),
         # settings
@@ -147,6 +189,9 @@ def test_so_is_a_class_in_whatever_else_names_one(mistakes: Find, alerts: str) -
         ("filter: {OBX-5: {at_least: many}}", r"c.yaml:3:28: the text 'many' is not a number"),
         ("filter: {OBX-5: {longer_than: -1}}", r"c.yaml:3:31: .*is not a length"),
         ("filter: {OBX-5: {at_least: 1, at_most: 2}}", r"c.yaml:3:17: one operator stands here"),
+        ("filter: {MSH-333: present}", r"c.yaml:3:10: MSH has no field 333; look at the number"),
+        ("map: [{PID-5: {from: PID-500.1}}]", r"c.yaml:3:\d+: PID has no field 500"),
+        ("map: [{MSH-100: x}]", r"c.yaml:3:8: MSH has no field 100"),
         ("filter: {PID: yes}", r"c.yaml:3:15: a segment is present or absent"),
         ("filter: {'PID-3[+]': x}", r"c.yaml:3:10: \[\+\] makes a repetition"),
         ("filter: {it.1: x}", r"c.yaml:3:10: 'it' means nothing here"),
@@ -494,3 +539,18 @@ def test_the_error_carries_every_mistake() -> None:
         load({"c.yaml": b"channel: c\n", "d.yaml": b"destination: d\n"})
     assert [each.path for each in caught.value.mistakes] == ["c.yaml", "c.yaml", "d.yaml"]
     assert str(caught.value).startswith("c.yaml:1:1: a channel needs source (and 2 more)")
+
+
+@pytest.mark.parametrize("path", ["ZPH-333", "MSH-99", "PID-41"])
+def test_fields_that_sites_add_are_no_mistake(mistakes: Find, path: str) -> None:
+    assert mistakes(f"filter: {{{path}: present}}") == []
+
+
+def test_a_field_that_no_segment_has_does_not_close_what_was_in_force_once() -> None:
+    files = {
+        "c.yaml": b"channel: c\nsource: {mllp: {port: 2575}}\nfilter: {MSH-333: absent}\nsend_to: [out]\n",
+        "destinations/out.yaml": OUT,
+    }
+    assert set(load(files, kept=True).channels) == {"c"}
+    with pytest.raises(ConfigurationErrors):
+        load(files)

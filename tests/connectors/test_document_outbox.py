@@ -238,7 +238,7 @@ def test_what_can_never_be_a_document_is_refused_and_what_cannot_be_written_is_t
     assert here.answers == [(7, "AR", "there is no PDF in it")]
     there = bench(run=lambda *_: fail(OSError(28, "No space left on device")))
     there.send()
-    assert there.answers == [(7, "AE", "the document could not be written: No space left on device")]
+    assert there.answers == [(7, "AE", "cannot write the document: No space left on device")]
     assert there.outbox.free()
 
 

@@ -77,7 +77,7 @@ def test_one_at_a_time_unless_told(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_an_error_that_may_be_retried(tmp_path: Path) -> None:
     archive, answers = destination(tmp_path, lambda *_: fail(OSError(28, "No space left on device")))
     archive.send(b"MSH|secret", b"1", 1)
-    assert answers == [(1, "AE", "the file could not be written: No space left on device")]
+    assert answers == [(1, "AE", "cannot write the file: No space left on device")]
     assert archive.free()
 
 

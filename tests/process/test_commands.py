@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -170,6 +171,87 @@ def test_a_failed_delivery_is_seen_held_resent_and_cancelled(site: Site) -> None
     assert "not FAILED" in site.on("queue", "resend", str(first["id"]), status=2)
 
 
+def test_the_queue_of_a_hospital_that_is_down_says_what_each_delivery_waits_for(site: Site) -> None:
+    merge = order(5).replace("RDE^O11^RDE_O11", "ADT^A40^ADT_A39").split("ORC")[0] + "MRG|8^^^RETAIL^PI\r"
+    site.send(order(1), order(2), order(3), order(4, patient=8), merge)
+    first, *_ = [str(row["id"]) for row in site.rows("queue", "list")]
+    rows = {row.split()[0]: row.strip() for row in site.on("queue", "list").splitlines() if "hospital" in row}
+    behind = [id_ for id_, row in rows.items() if f"after {first}" in row]
+    assert len(behind) == 3, rows
+    assert [id_ for id_, row in rows.items() if row.endswith("waits for a connection")] == [
+        id_ for id_ in rows if id_ not in behind
+    ]
+    assert f"after {first}" in site.on("queue", "list", "--status", "QUEUED"), (
+        "the first is SENDING, and not listed"
+    )
+    site.on("queue", "hold", "hospital")
+    assert "waits for a connection" not in site.on("queue", "list")
+    site.on("queue", "release", "hospital")
+    site.receive()
+    site.until(lambda: site.statuses() == ["SENT"] * 5)
+
+
+def test_the_queue_can_be_listed_where_no_engine_runs(site: Site) -> None:
+    site.send(order(1), order(2))
+    site.engine.stop()
+    first, second = [row for row in site.on("queue", "list").splitlines() if "hospital" in row]
+    assert "QUEUED" in first
+    assert f"after {first.split()[0]}" in second
+    assert "connection" not in first
+
+
+def test_a_remark_has_room_on_a_terminal(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.receive("--answer", "garbage")
+    site.send(order(1))
+    site.until(lambda: [row["attempts"] for row in site.rows("queue", "list") if row["reason"]])
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", site.on("queue", "list")).splitlines()
+    [at] = [number for number, line in enumerate(shown) if " hospital " in line]
+    assert max(map(len, shown)) <= 100
+    assert " ".join(shown[at : at + 2]).split()[-7:] == [
+        "the",
+        "answer",
+        "is",
+        "no",
+        "ACK;",
+        "possible",
+        "duplicate",
+    ]
+
+
+def test_a_name_that_is_none_is_not_a_name_that_found_nothing(site: Site) -> None:
+    for command in (
+        ("messages", "--destination", "hospitel"),
+        ("messages", "--json", "--destination", "hospitel"),
+        ("messages", "--channel", "hospitel", "--destination", "hospital"),
+        ("queue", "list", "--destination", "hospitel"),
+        ("queue", "list", "--destination", "hospitel", "--status", "failed", "--json"),
+        ("replay", "--destination", "hospitel", "--yes"),
+    ):
+        said = site.on(*command, status=2)
+        kind = "channel" if "--channel" in command else "destination"
+        assert f"there is no {kind} hospitel (" in said
+        assert ("did you mean hospital?" if kind == "destination" else "pharmacy") in said
+    assert "did you mean pharmacy?" in site.on("messages", "--source", "pharmcy", status=2)
+    assert site.on("messages", "--destination", "hospital") == "no message is like this\n"
+    assert site.on("messages", "--channel", "pharmacy", "--json") == ""
+    assert site.on("messages", "--source", "programme") == "no message is like this\n"
+    files = {
+        "pharmacy.yaml": CHANNEL,
+        "destinations/hospital.yaml": DESTINATION.replace("hospital", "clinic"),
+    }
+    for name, text in files.items():
+        port = site.port if name == "pharmacy.yaml" else site.hospital_port
+        (site.engine.config / name).write_text(text.replace("[hospital]", "[clinic]").format(port, "EPIC"))
+    assert "is in force" in site.on("reload")
+    nothing = "waits, is on its way or has failed\n"
+    assert site.on("queue", "list", "--destination", "clinic") == f"no delivery to clinic {nothing}"
+    assert site.on("queue", "list", "--destination", "hospital") == f"no delivery to hospital {nothing}", (
+        "an older version of the configuration knows it"
+    )
+
+
 def test_status_says_that_a_hospital_takes_nothing_although_its_link_is_up(site: Site) -> None:
     site.receive("--answer", "AE")
     site.send(order(1))
@@ -207,7 +289,7 @@ def test_a_reload_with_mistakes_names_them_all_and_changes_nothing(site: Site) -
     (site.engine.config / "pharmacy.yaml").write_text("chanel: x\n")
     (site.engine.config / "destinations" / "hospital.yaml").write_text("destination: hospital\nsend: {}\n")
     said = site.on("reload", status=1)
-    assert "pharmacy.yaml:1:1" in said
+    assert f"{site.engine.config}/pharmacy.yaml:1:1" in said
     assert "destinations/hospital.yaml:2" in said
     assert json.loads(site.on("status", "--json"))["version"] == before
     site.engine._process.send_signal(signal.SIGHUP)

@@ -65,6 +65,7 @@ def test_the_story_goes_as_it_is_told(tmp_path: Path) -> None:
         )
     ]
     assert at == sorted(at)
+    assert [line for line in told.splitlines() if line != line.rstrip()] == []
     assert list(tmp_path.iterdir()) == []
 
 
