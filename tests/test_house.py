@@ -52,6 +52,7 @@ MAY = {
         "engine",
         "operations",
     },
+    "mirth": {"errors", "hl7", "channel"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
     "cli": {
         "errors",
@@ -63,11 +64,12 @@ MAY = {
         "observe",
         "operations",
         "changes",
+        "mirth",
         "testing",
         "words",
     },
 }
-PURE = ("hl7", "affiliation", "channel", "documents", "delivery")
+PURE = ("hl7", "affiliation", "channel", "documents", "delivery", "mirth")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.
 FOREIGN = {
     "twisted",

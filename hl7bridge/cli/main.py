@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import keyword
 import sys
 from typing import Any
 
@@ -33,6 +34,7 @@ COMMANDS = {
     "send": "wire",
     "receive": "wire",
     "generate": "generate",
+    "import": "importing",
 }
 
 
@@ -46,7 +48,8 @@ class Commands(click.Group):
         module = COMMANDS.get(name)
         if module is None:
             return None
-        return getattr(importlib.import_module(f"hl7bridge.cli.{module}"), name)
+        held = f"{name}_" if keyword.iskeyword(name) else name
+        return getattr(importlib.import_module(f"hl7bridge.cli.{module}"), held)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         from difflib import get_close_matches

@@ -1,0 +1,297 @@
+"""An export as a folder of ours: one file for each channel, and what was not carried over.
+
+A destination about which something was not carried over begins as `status: shadow`, so that nothing leaves by half a map. Raises
+`ExportError` for what is no export.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of
+from hl7bridge.mirth.elements import Channel, Connector, Part, channels_of
+from hl7bridge.mirth.export import read_export
+from hl7bridge.mirth.lines import Block, Comment, Listing, yaml_of
+from hl7bridge.mirth.notes import Missing, Notes, Remark, slug, unused
+from hl7bridge.mirth.rules import Condition, Filter, filter_of, joined, without_comments
+from hl7bridge.mirth.script import NotRead
+from hl7bridge.mirth.steps import Steps, Taken, quoted, steps_of
+from hl7bridge.mirth.template import new_message
+from hl7bridge.mirth.values import Known
+
+#: What scripts of a channel do that nobody has written anything into.
+_NOTHING: Final = ("", "return;", "return message;", "return null;")
+_SCRIPTS: Final = ("preprocessingScript", "postprocessingScript", "deployScript", "undeployScript")
+_HEAD: Final = """Made from the Mirth channel {name!r} ({version}) by hl7bridge import mirth.
+A destination with status: shadow decides and keeps everything, and sends nothing. Take the line away when what it lacks is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an export became: contents by file name, and what is to be said of it."""
+
+    files: Mapping[str, str]
+    channels: Mapping[str, str]
+    missing: Sequence[Missing]
+    remarks: Sequence[Remark]
+
+
+@dataclass(slots=True)
+class _Names:
+    """What several channels of one import share."""
+
+    zone: str | None
+    ports: Ports = field(default_factory=Ports)
+    channels: set[str] = field(default_factory=set)
+    destinations: set[str] = field(default_factory=set)
+
+
+def folder_name(data: bytes) -> str:
+    """What a folder for this export is called: its channel, or the first of several. Raises `ExportError`."""
+    return slug(channels_of(read_export(data))[0].name)
+
+
+def import_export(data: bytes, *, zone: str | None = None, taken: Sequence[str] = ()) -> Imported:
+    """The files that an export becomes. `zone`: the IANA zone in which Mirth writes the time; `taken`: destinations there already.
+
+    Raises `ExportError`.
+    """
+    root = read_export(data)
+    names = _Names(zone, destinations=set(taken))
+    files: dict[str, str] = {}
+    channels: dict[str, str] = {}
+    missing: list[Missing] = []
+    remarks: list[Remark] = []
+    for channel in channels_of(root):
+        name = unused(slug(channel.name), names.channels)
+        notes = Notes(name)
+        files[f"{name}.yaml"] = _Maker(channel, name, notes, names).file()
+        channels[name] = channel.name
+        missing += notes.missing
+        remarks += notes.remarks
+    for each in ("codeTemplate", "alertModel"):
+        count = sum(1 for _ in root.every(each))
+        if count:
+            what = {"codeTemplate": "code template", "alertModel": "alert"}[each]
+            missing.append(
+                Missing("", "server", f"{count} of its {what}s", "JavaScript and alerts of Mirth stay there")
+            )
+    if any(not each.strip().endswith("return;") for each in _global_scripts(root)):
+        missing.append(Missing("", "server", "its global scripts", "they are JavaScript"))
+    return Imported(files, channels, missing, remarks)
+
+
+def _global_scripts(root: Any) -> list[str]:
+    scripts = root.child("globalScripts") if root.name == "serverConfiguration" else None
+    texts = (
+        [entry.children[-1].content for entry in scripts.children if entry.children]
+        if scripts is not None
+        else []
+    )
+    return [text for text in texts if without_comments(text) not in _NOTHING]
+
+
+class _Maker:
+    """Makes the file of one channel."""
+
+    def __init__(self, channel: Channel, name: str, notes: Notes, names: _Names) -> None:
+        self.channel = channel
+        self.name = name
+        self.notes = notes
+        self.names = names
+        self.known = Known(zone=names.zone is not None)
+        #: The whole channel lacks something, so that every destination does.
+        self.lacking = False
+        self.taken: list[Taken] = []
+
+    def file(self) -> str:
+        """The text of its YAML."""
+        channel, made = self.channel, Block()
+        version = f"Mirth {channel.version}" if channel.version else "of an unknown version"
+        made.say(_HEAD.format(name=channel.name, version=version))
+        made.put("channel", self.name)
+        if channel.description:
+            made.put("description", " ".join(channel.description.split()))
+        if not channel.enabled:
+            self.notes.remark("channel", "it was switched off in Mirth, and would run here")
+            made.say("This channel was switched off in Mirth.")
+        made.put("source", source_of(channel.source, self.notes, self.names.ports, self.names.zone))
+        self.lacking = bool(self.notes.missing) and channel.source.kind != "TcpReceiverProperties"
+        self._channel_scripts(made)
+        self._data_type(channel.source, "source", made)
+        self._put_filter(made, "filter", "source", self._filter(channel.source, self.known, "source"), [])
+        steps = self._steps(channel.source, self.known, "source")
+        self.taken = self._certain(steps.taken)
+        made.put("map", steps.map)
+        if steps.unfiltered:
+            self.lacking = True
+        routes = Listing()
+        for destination in channel.destinations:
+            routes.entries.append(self._destination(destination))
+        if routes.empty:
+            self.notes.lose(
+                "channel", "its destinations", "there is none, and a channel here has at least one"
+            )
+            block = Block()
+            block.put("destination", unused(f"{self.name}-nowhere", self.names.destinations))
+            block.put("status", "shadow")
+            block.put("send", {"mllp": {"host": NOWHERE, "port": "1"}})
+            routes.entries.append(block)
+        made.put("send_to", routes)
+        return yaml_of(made)
+
+    def _channel_scripts(self, made: Block) -> None:
+        for name in _SCRIPTS:
+            script = self.channel.element.text(name)
+            if without_comments(re.sub(r"^\s*//[^\n]*$", "", script, flags=re.MULTILINE)) in _NOTHING:
+                continue
+            made.say(self.notes.lose("channel", name, "it is JavaScript"))
+            made.say("\n".join("    " + line for line in script.strip().splitlines()))
+            # What it does before the channel changes the message; the others do something beside it.
+            self.lacking = self.lacking or name == "preprocessingScript"
+        attachment = self.channel.element.text("properties", "attachmentProperties", "type").strip()
+        if attachment not in ("", "None"):
+            made.say(self.notes.lose("channel", f"attachments by {attachment}", "a message is kept whole"))
+        if any(rule.enabled for rule in self.channel.source.rules):
+            self.notes.remark("source", "a filtered message is answered AA here; Mirth's own answer is AR")
+
+    def _data_type(self, connector: Connector, where: str, made: Block) -> bool:
+        """Says where a connector is not HL7 v2 on both sides, or reads it otherwise than is usual."""
+        lost = False
+        types = (connector.inbound, connector.outbound)
+        raw = types == ("RAW", "RAW") and not any(
+            part.enabled for part in (*connector.rules, *connector.steps)
+        )
+        if not connector.known and not raw:
+            what = f"{connector.inbound} to {connector.outbound}"
+            made.say(self.notes.lose(where, what, "hl7bridge reads and sends HL7 v2"))
+            lost = True
+        handling = connector.handling
+        if handling is not None and connector.inbound == "HL7V2":
+            for name, usual in (
+                ("handleRepetitions", True),
+                ("handleSubcomponents", True),
+                ("useStrictParser", False),
+            ):
+                if handling.flag(name, default=usual) is not usual:
+                    made.say(
+                        self.notes.lose(
+                            where, f"{name} is {str(not usual).lower()}", "paths then mean something else"
+                        )
+                    )
+                    lost = True
+        self.lacking = self.lacking or (lost and where == "source")
+        return lost
+
+    def _filter(self, connector: Connector, known: Known, where: str) -> Filter:
+        found = filter_of(connector.rules, known) if connector.known else Filter()
+        if not connector.known:
+            found.missing = [(rule, "it is not about HL7 v2") for rule in connector.rules if rule.enabled]
+        for rule, why in found.missing:
+            self._lose(rule, "filter rule", f"{where} filter", why)
+        self.lacking = self.lacking or (bool(found.missing) and where == "source")
+        return found
+
+    def _lose(self, part: Part, noun: str, where: str, why: str) -> None:
+        self.notes.lose(where, f"{noun} {part} ({part.kind})", why)
+
+    def _put_filter(self, made: Block, key: str, where: str, found: Filter, beside: list[Condition]) -> None:
+        for rule, why in found.missing:
+            made.say(quoted(rule, "filter rule", why))
+        conditions = [*found.conditions, *beside]
+        if not conditions:
+            return
+        whole = joined(conditions)
+        if len(whole) == 1 or key == "when":
+            made.put(key, whole)
+            return
+        block = Block()
+        for each, value in whole.items():
+            block.put(each, value)
+        made.put(key, block)
+
+    def _steps(self, connector: Connector, known: Known, where: str) -> Steps:
+        """The map of a connector, with its new message in front."""
+        active = [part for part in connector.steps if part.enabled]
+        template = bool(connector.template.strip())
+        opening: list[Any] = []
+        fault = "" if connector.known else "the connector is not HL7 v2 on both sides"
+        if template and not fault:
+            try:
+                opening = new_message(connector.template)
+            except NotRead as why:
+                fault = str(why)
+        if fault:
+            found = Steps()
+            if template and connector.known:
+                found.map.entries.append(
+                    Comment(self.notes.lose(f"{where} transformer", "the outbound template", fault))
+                )
+            for part in active:
+                found.missing.append((part, fault))
+                found.map.entries.append(Comment(quoted(part, "step", fault)))
+            known.doubt(fault)
+        else:
+            known.template = template
+            found = steps_of(connector.steps, known)
+            found.map.entries = [*opening, *found.map.entries]
+        for part, reason in found.missing:
+            self._lose(part, "step", f"{where} transformer", reason)
+        if where == "source" and ((fault and (active or template)) or found.missing):
+            self.lacking = True
+        if found.joins:
+            self.notes.remark(
+                where, "paths with [*] in join put all values together, as Mirth does; from takes the first"
+            )
+        return found
+
+    def _certain(self, taken: Sequence[Taken]) -> list[Taken]:
+        """The destination set filters that ask for what the map leaves as it was."""
+        why = (
+            "a later step may change the field that it asks for, and destinations are chosen behind all steps"
+        )
+        for each in taken:
+            if each.overtaken:
+                self._lose(each.part, "step", "source transformer", why)
+                self.lacking = True
+        return [each for each in taken if not each.overtaken]
+
+    def _destination(self, destination: Connector) -> Block:
+        """One item of `send_to`."""
+        where = f"destination {destination.id} '{destination.name}'"
+        before = len(self.notes.missing)
+        wanted = slug(destination.name)
+        if wanted in self.names.destinations or re.fullmatch(r"(?:destination|channel)(?:-\d+)?", wanted):
+            wanted = f"{self.name}-{wanted}"[:90]
+        name = unused(wanted, self.names.destinations)
+        behind_new = bool(self.channel.source.template.strip())
+        before_map = self.known.inherited(template=False, behind_new=behind_new)
+        body, route = Block(), Block()
+        self._data_type(destination, where, body)
+        removed = [
+            {"not": each.condition} for each in self.taken if (destination.id in each.ids) is not each.rest
+        ]
+        found = self._filter(destination, before_map, where)
+        self._put_filter(body, "when", where, found, removed)
+        send, beside = send_of(destination, name, before_map, self.notes)
+        known = self.known.inherited(template=bool(destination.template.strip()), behind_new=behind_new)
+        steps = self._steps(destination, known, where)
+        body.put("send", send)
+        body.entries += beside.entries
+        body.put("processing", "any")
+        body.put("map", steps.map)
+        for part in destination.responses:
+            if part.enabled:
+                why = "answers are not transformed"
+                self._lose(part, "response step", f"{where} response transformer", why)
+                body.say(quoted(part, "response step", why))
+        route.put("destination", name)
+        if self.lacking or len(self.notes.missing) > before or not destination.enabled:
+            route.put("status", "shadow")
+        if not destination.enabled:
+            route.say("This destination was switched off in Mirth.")
+        route.entries += body.entries
+        return route

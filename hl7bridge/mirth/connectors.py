@@ -1,0 +1,314 @@
+"""Where messages come from and go to: TCP listeners and senders, file writers, and what queues and answers are like.
+
+What is no MLLP gets something in its place with which the configuration loads and nothing is sent. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from hl7bridge.channel.filename import template_fault
+from hl7bridge.hl7 import charset
+from hl7bridge.mirth.elements import Connector
+from hl7bridge.mirth.export import Element
+from hl7bridge.mirth.lines import Block
+from hl7bridge.mirth.notes import Notes
+from hl7bridge.mirth.script import NotRead, Variable
+from hl7bridge.mirth.values import Known
+
+#: A host that never resolves (RFC 6761), where the export does not say one for certain.
+NOWHERE: Final = "not-carried-over.invalid"
+_HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
+_DEFAULT_CHARSETS: Final = ("", "DEFAULT_ENCODING", "UTF-8")
+_FIRST_FREE_PORT: Final = 12575
+_MESSAGE: Final = ("${message.encodedData}",)
+
+
+class Ports:
+    """Ports that listeners of one import take."""
+
+    def __init__(self) -> None:
+        self.taken: set[int] = set()
+
+    def free(self) -> int:
+        """One that stands where the export names none."""
+        port = _FIRST_FREE_PORT
+        while port in self.taken:
+            port += 1
+        self.taken.add(port)
+        return port
+
+
+def source_of(source: Connector, notes: Notes, ports: Ports, zone: str | None) -> Block:
+    """The channel's source."""
+    made, listener = Block(), Block()
+    if source.kind == "TcpReceiverProperties":
+        _listener(source.properties, listener, notes, ports)
+    else:
+        why = "hl7bridge listens for MLLP; a port that nobody knows stands here, on this machine alone"
+        listener.say(notes.lose("source", source.transport or source.kind, why))
+        listener.put("port", str(ports.free()))
+        listener.put("host", "127.0.0.1")
+    made.put("mllp", listener)
+    if zone is not None:
+        made.put("zone", zone)
+    return made
+
+
+def _listener(properties: Element, listener: Block, notes: Notes, ports: Ports) -> None:
+    port = properties.text("listenerConnectorProperties", "port").strip()
+    host = properties.text("listenerConnectorProperties", "host").strip()
+    if not properties.flag("serverMode", default=True):
+        why = "hl7bridge listens, and does not call a sender; a port stands in its place"
+        listener.say(notes.lose("source", "mode client", why))
+        port, host = "", "127.0.0.1"
+    elif _port(port) is None:
+        listener.say(
+            notes.lose("source", f"the port {port or '(none)'}", "it is no number; another stands here")
+        )
+        host = "127.0.0.1"
+    elif int(port) in ports.taken:
+        why = "another channel of this export listens there; let one source serve both channels"
+        listener.say(notes.lose("source", f"the port {port}", why))
+        port = ""
+    number = _port(port)
+    if number is None:
+        number = ports.free()
+    ports.taken.add(number)
+    listener.put("port", str(number))
+    if host not in ("", "0.0.0.0"):
+        if _HOST.fullmatch(host):
+            listener.put("host", host)
+        else:
+            listener.say(
+                notes.lose("source", f"the address {host}", "it is no host name; all addresses listen")
+            )
+    _frames(properties, listener, notes, "source", ours="commit_bytes")
+    encoding = properties.text("charsetEncoding").strip()
+    if encoding not in _DEFAULT_CHARSETS:
+        if charset.named(encoding) is not None:
+            listener.put("encoding", encoding)
+        else:
+            listener.say(
+                notes.lose("source", f"the character set {encoding}", "hl7bridge has none of this name")
+            )
+    connections = properties.text("maxConnections").strip()
+    if re.fullmatch(r"[1-9][0-9]{0,5}", connections):
+        listener.put("max_connections", connections)
+    silence = _milliseconds(properties.text("receiveTimeout"))
+    if silence:
+        listener.put("idle_after", _span(silence))
+    if properties.text("respondOnNewConnection").strip() not in ("", "0"):
+        listener.say(notes.lose("source", "answers over a new connection", "they leave on the same one"))
+    _plugins(properties, listener, notes, "source")
+    _answers(properties, listener, notes)
+
+
+def _answers(properties: Element, listener: Block, notes: Notes) -> None:
+    """What the sender hears."""
+    answer = properties.text("sourceConnectorProperties", "responseVariable").strip()
+    if answer in ("", "None"):
+        listener.say(notes.lose("source", "no answer", "hl7bridge answers every message once it is kept"))
+    elif not answer.startswith("Auto-generate"):
+        why = "hl7bridge answers by itself once a message is kept, before destinations have answered"
+        listener.say(notes.lose("source", f"the answer is {answer}", why))
+
+
+def _frames(properties: Element, block: Block, notes: Notes, where: str, ours: str | None) -> None:
+    """The bytes around a message."""
+    mode = properties.child("transmissionModeProperties")
+    if mode is None:
+        return
+    begin, end = (
+        mode.text("startOfMessageBytes").strip().upper(),
+        mode.text("endOfMessageBytes").strip().upper(),
+    )
+    if (begin, end) not in (("0B", "1C0D"), ("", "")) or (
+        begin == "" and mode.text("pluginPointName") == "Basic"
+    ):
+        what = f"frames from {begin or 'nothing'} to {end or 'nothing'}"
+        block.say(notes.lose(where, what, "hl7bridge frames messages as MLLP does, from 0B to 1C0D"))
+    if mode.flag("useMLLPv2"):
+        if ours is not None:
+            block.put(ours, "true")
+        else:
+            block.say(
+                notes.lose(where, "MLLP release 2", "hl7bridge waits for no commit bytes of a hospital")
+            )
+
+
+def _plugins(properties: Element, block: Block, notes: Notes, where: str) -> None:
+    """Settings of extensions, such as TLS."""
+    plugins = properties.child("pluginProperties")
+    for each in plugins.children if plugins is not None else ():
+        name = each.name.rpartition(".")[2]
+        if each.flag("enabled", default="ssl" in name.lower() or "tls" in name.lower()):
+            why = (
+                "write tls: with certificate and key"
+                if "ssl" in name.lower()
+                else "it is an extension of Mirth"
+            )
+            block.say(notes.lose(where, name, why))
+
+
+def send_of(destination: Connector, name: str, known: Known, notes: Notes) -> tuple[Block, Block]:
+    """`send`, and the keys beside it."""
+    where = f"destination {destination.id} '{destination.name}'"
+    send, beside = Block(), Block()
+    if destination.kind == "TcpDispatcherProperties":
+        _sender(destination.properties, send, notes, where)
+        _queue(destination.properties, send, beside, notes, where)
+    elif destination.kind == "FileDispatcherProperties":
+        _writer(destination.properties, name, send, known, notes, where)
+    else:
+        why = "hl7bridge sends over MLLP, into files and as documents; a folder stands in its place, and nothing is sent"
+        send.say(notes.lose(where, destination.transport or destination.kind, why))
+        script = destination.properties.text("script").strip()
+        if script:
+            send.say("\n".join("    " + line for line in script.splitlines()))
+        send.put("file", {"folder": f"not-carried-over/{name}"})
+    return send, beside
+
+
+def _sender(properties: Element, send: Block, notes: Notes, where: str) -> None:
+    host, port = properties.text("remoteAddress").strip(), properties.text("remotePort").strip()
+    if not _HOST.fullmatch(host):
+        send.say(
+            notes.lose(
+                where,
+                f"the address {host or '(none)'}",
+                "it is no host name; one that does not exist stands here",
+            )
+        )
+        host = NOWHERE
+    if _port(port) is None:
+        send.say(notes.lose(where, f"the port {port or '(none)'}", "it is no number; 1 stands here"))
+        port = "1"
+    send.put("mllp", {"host": host, "port": port})
+    timeout = _milliseconds(properties.text("responseTimeout"))
+    if timeout:
+        send.put("timeout", _span(timeout))
+    _frames(properties, send, notes, where, ours=None)
+    _plugins(properties, send, notes, where)
+    _template(properties, send, notes, where)
+    if properties.flag("ignoreResponse"):
+        send.say(
+            notes.lose(
+                where, "answers are ignored", "hl7bridge waits for an answer, and sends again without one"
+            )
+        )
+    if properties.flag("serverMode"):
+        send.say(notes.lose(where, "mode server", "hl7bridge calls the receiver, which must listen"))
+    if properties.flag("overrideLocalBinding"):
+        send.say(
+            notes.lose(where, "a local address", "the system chooses the address that hl7bridge sends from")
+        )
+    encoding = properties.text("charsetEncoding").strip()
+    if encoding not in _DEFAULT_CHARSETS:
+        send.say(
+            notes.lose(where, f"the character set {encoding}", "a message leaves in that in which it came")
+        )
+
+
+def _template(properties: Element, send: Block, notes: Notes, where: str) -> None:
+    template = properties.text("template").strip()
+    if template and template not in _MESSAGE:
+        send.say(notes.lose(where, "its template", "what leaves is the message, and nothing around it"))
+        send.say("\n".join("    " + line for line in template.splitlines()))
+
+
+def _writer(properties: Element, name: str, send: Block, known: Known, notes: Notes, where: str) -> None:
+    """A file writer on this machine, of one file for each message."""
+    scheme = properties.text("scheme").strip()
+    folder, pattern = properties.text("host").strip(), properties.text("outputPattern").strip()
+    if (
+        scheme not in ("", "FILE")
+        or not folder
+        or "${" in folder
+        or properties.flag("outputAppend", default=True)
+    ):
+        what = (
+            "writes over " + scheme
+            if scheme not in ("", "FILE")
+            else "its folder"
+            if "${" in folder
+            else "appends to files"
+        )
+        send.say(
+            notes.lose(
+                where, what, "hl7bridge writes one file for each message, into a folder of this machine"
+            )
+        )
+        send.put("file", {"folder": f"not-carried-over/{name}"})
+        return
+    target = {"folder": folder}
+    try:
+        target["name"] = _file_name(pattern, known)
+    except NotRead as why:
+        send.say(notes.lose(where, f"the file name {pattern}", str(why)))
+    send.put("file", target)
+    _template(properties, send, notes, where)
+
+
+def _file_name(pattern: str, known: Known) -> str:
+    """Our template of a file's name. Raises `NotRead`."""
+
+    def put(match: re.Match[str]) -> str:
+        name = match[1]
+        if name in ("message.messageId", "UUID", "COUNT"):
+            return "${id}"
+        value = known.find(Variable("any", name))
+        if value.plain is None or value.plain.several:
+            raise NotRead(f"the variable {name} is more than one value of a field")
+        return "${" + value.plain.path() + "}"
+
+    made = re.sub(r"\$\{([^{}]*)\}", put, pattern)
+    fault = template_fault(made)
+    if fault is not None:
+        raise NotRead(f"{fault[0]} ({fault[1]})")
+    return made
+
+
+def _queue(properties: Element, send: Block, beside: Block, notes: Notes, where: str) -> None:
+    """What the queue does, and what an answer means."""
+    queue = properties.child("destinationConnectorProperties") or properties.child("queueConnectorProperties")
+    if queue is None:
+        return
+    threads = queue.text("threadCount").strip()
+    if re.fullmatch(r"[1-9][0-9]{0,2}", threads) and threads != "1":
+        send.put("connections", threads)
+    if queue.text("threadAssignmentVariable").strip():
+        beside.say(notes.lose(where, "threads by a variable", "hl7bridge keeps the order of each patient"))
+    queued, wait = queue.flag("queueEnabled"), _milliseconds(queue.text("retryIntervalMillis"))
+    attempts = queue.text("retryCount").strip()
+    retry: dict[str, Any] = {}
+    if wait and (queued or attempts not in ("", "0")):
+        retry = {"first": _span(wait), "factor": "1", "most": _span(wait), "jitter": "0%"}
+    if not queued and re.fullmatch(r"[1-9][0-9]{0,5}", attempts) and wait:
+        retry["give_up"] = _span(wait * int(attempts))
+    if retry:
+        beside.put("retry", retry)
+    if queued:
+        notes.remark(
+            where,
+            "Mirth never gives a queued message up; here it fails after retry.give_up (3 days) and can be resent",
+        )
+    elif attempts in ("", "0"):
+        notes.remark(where, "Mirth sends once; here a message is tried again until retry.give_up (3 days)")
+    # A refusal is an error in Mirth, and is not sent again.
+    beside.put("answers", {"AE": "fail", "CE": "fail"})
+    if not queue.flag("validateResponse"):
+        notes.remark(where, "Mirth took every answer as accepted; here AE, AR, CE and CR fail, and are shown")
+
+
+def _port(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535 else None
+
+
+def _milliseconds(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,10}", text.strip()) else 0
+
+
+def _span(milliseconds: int) -> str:
+    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"

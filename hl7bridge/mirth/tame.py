@@ -1,0 +1,41 @@
+"""Whether a script of JavaScript surely leaves a variable, and the fields that it was read from, as they were.
+
+It says no wherever it is not sure: after any call of a function that the script does not bring along from the language itself, any
+use of a whole message, and any name that is put together. Raises nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from hl7bridge.mirth.script import Field
+
+_WORDS: Final = (
+    "if for while switch catch return typeof String Number parseInt parseFloat isNaN Date RegExp Boolean"
+)
+#: What may stand before a bracket and changes no message: words of the language, and its own functions.
+_HARMLESS: Final = frozenset(_WORDS.split())
+_CALLED: Final = re.compile(r"(?<![\w$.])([A-Za-z_$][\w$]*)\s*\(")
+_MESSAGE: Final = re.compile(r"(?<![\w$.])(?:msg|tmp)(?![\w$])(?!\s*\[\s*['\"][A-Z][A-Z0-9]{2}['\"]\s*\])")
+_FILLED: Final = re.compile(
+    r"(?:Map\s*\.\s*(?:put|get|remove|containsKey)|\$(?:co|c|gc|g|s|r|cfg)?)\s*\((?!\s*['\"])"
+)
+_WILD: Final = re.compile(
+    r"(?<![\w$])(?:eval|Function|this|with|Packages|java|import\w*|connectorMessage|message|destinationSet)(?![\w$])|\\[xu]"
+)
+_MAPS: Final = frozenset(["$", "$c", "$co", "$gc", "$g", "$s", "$r", "$cfg"])
+
+
+def leaves(script: str, name: str, reads: Sequence[Field]) -> bool:
+    """Whether the script changes neither the variable of that name nor the fields in `reads`, for certain."""
+    if _MESSAGE.search(script) or _FILLED.search(script) or _WILD.search(script):
+        return False
+    if re.search(r"Map(?![\w$]|\s*\.\s*(?:put|get|remove|containsKey)\s*\()", script):
+        return False
+    if any(called not in _HARMLESS and called not in _MAPS for called in _CALLED.findall(script)):
+        return False
+    if name and re.search(re.escape(name), script):
+        return False
+    return not any(re.search(rf"['\".]{read.segment}\b", script) for read in reads)
