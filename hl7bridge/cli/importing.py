@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import click
 
 from hl7bridge.channel.folder import check as check_files
-from hl7bridge.channel.mistake import ConfigurationErrors
 from hl7bridge.cli.options import echo_json, json_option
 from hl7bridge.cli.tables import table
 from hl7bridge.engine.folder import read_folder, read_secret
@@ -119,7 +118,10 @@ def _write(folder: Path, there: dict[str, bytes], made: Imported) -> None:
     before = {each.what for each in check_files(there, secrets)}
     mistakes = [each for each in check_files({**there, **new}, secrets) if each.what not in before]
     if mistakes:
-        raise ConfigurationErrors(each._replace(path=str(folder / each.path)) for each in mistakes)
+        for each in mistakes:
+            click.echo(folder / str(each), err=True)
+        what = f"{counted(len(mistakes), 'mistake')} with what is there, nothing was written"
+        raise ImportRefused(what, code="does-not-fit", hint="choose another folder with --to")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in new.items():

@@ -204,13 +204,10 @@ class _Maker:
         conditions = [*found.conditions, *beside]
         if not conditions:
             return
-        whole = joined(conditions)
-        if len(whole) == 1 or key == "when":
-            made.put(key, whole)
-            return
         block = Block()
-        for each, value in whole.items():
-            block.put(each, value)
+        for each, value in joined(conditions).items():
+            several = each in ("any", "all") and isinstance(value, list)
+            block.put(each, Listing(list(value)) if several else value)
         made.put(key, block)
 
     def _steps(self, connector: Connector, known: Known, where: str) -> Steps:

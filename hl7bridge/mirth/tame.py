@@ -20,10 +20,10 @@ _HARMLESS: Final = frozenset(_WORDS.split())
 _CALLED: Final = re.compile(r"(?<![\w$.])([A-Za-z_$][\w$]*)\s*\(")
 _MESSAGE: Final = re.compile(r"(?<![\w$.])(?:msg|tmp)(?![\w$])(?!\s*\[\s*['\"][A-Z][A-Z0-9]{2}['\"]\s*\])")
 _FILLED: Final = re.compile(
-    r"(?:Map\s*\.\s*(?:put|get|remove|containsKey)|\$(?:co|c|gc|g|s|r|cfg)?)\s*\((?!\s*['\"])"
+    r"(?:Map\s*\.\s*(?:put|get|remove|containsKey)|\$(?:co|c|gc|g|s|r|cfg)?)\s*\((?!\s*(?:'[^'\\\n]*'|\"[^\"\\\n]*\")\s*[,)])"
 )
 _WILD: Final = re.compile(
-    r"(?<![\w$])(?:eval|Function|this|with|Packages|java|import\w*|connectorMessage|message|destinationSet)(?![\w$])|\\[xu]"
+    r"(?<![\w$])(?:eval|Function|this|with|Packages|java|import\w*|connectorMessage|message|destinationSet|parent)(?![\w$])|\\[xu]"
 )
 _MAPS: Final = frozenset(["$", "$c", "$co", "$gc", "$g", "$s", "$r", "$cfg"])
 

@@ -1,0 +1,300 @@
+"""What is not certain stands as a comment at its place and in the list; and a destination that lacks something sends nothing."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hl7bridge.channel import load
+from tests.mirth.samples import (
+    MESSAGE,
+    QUEUE,
+    builder,
+    channel,
+    decided,
+    destination,
+    files_of,
+    imported,
+    iterator,
+    listener,
+    mapper,
+    rule,
+    script,
+    script_rule,
+    sender,
+    sent,
+    tag,
+)
+
+TO = "msg['PID']['PID.2']['PID.2.1']"
+SCRIPT = "var x = msg['PID'];\n// a remark: with colon\n\tif (x) {\n\t\tx = '#';\n\t}"
+
+#: Steps that are not certain, and what is said of each.
+DOUBTFUL = [
+    (builder(TO, "msg['PID']['PID.5'].toString()"), "a component was not named"),
+    (builder(TO, "msg['PID']['PID.8']['PID.8.1']"), "without .toString()"),
+    (builder(TO, "msg['PID']['PID.8']['PID.8.1'] + 'x'"), "without .toString()"),
+    (builder(TO, "x"), "x is JavaScript beyond a path"),
+    (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString().substring(1)"), ".substring"),
+    (builder(TO, "globalMap.get('site')"), "globalMap is filled outside the channel"),
+    (builder(TO, "$('never')"), "sets the variable never"),
+    (builder(TO, "'A^B'"), "as a delimiter"),
+    (builder(TO, "'${date}'"), "${"),
+    (builder("tmp['PID']['PID.2']['PID.2.1']", "'x'"), "no outbound template"),
+    (builder("msg['PID']", "msg['PID']"), "a whole segment"),
+    (builder("msg['MSH']['MSH.2']", "'^~'"), "declare the delimiters"),
+    (builder("msg['XYZ']['XYZ.2']", "'x'"), "no segment"),
+    (builder("msg['PID']['PID.5']['XPN.1']", "'x'"), "no part of PID"),
+    (builder("msg['PID']['PID.2']['PID.3.1']", "'x'"), "no part of PID"),
+    (builder(TO, "msg['PID'][i]['PID.8']['PID.8.1'].toString()"), "variable of JavaScript"),
+    (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString()", "", [("/x/g", "''")]), "beyond a path"),
+    (
+        builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString()", "", [(r"'\\p{L}'", "''")]),
+        "regular expression",
+    ),
+    (
+        builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString()", "", [("'^$'", "'x'")]),
+        "matches an empty text",
+    ),
+    (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString()", "other"), "other is JavaScript"),
+    (script(SCRIPT), "it is JavaScript"),
+    (mapper("a", "1 + 2"), "beyond a path"),
+    (mapper("a", "'x'", scope="GLOBAL"), "longer than a message"),
+    (iterator("msg['OBX']", script("x")), "it is JavaScript"),
+    (
+        iterator(
+            "msg['OBX']", builder("msg['OBX'][i]['OBX.4']", "msg['OBR']['OBR.4']['OBR.4.1'].toString()")
+        ),
+        "another OBR",
+    ),
+    (
+        "<com.mirth.connect.plugins.xsltstep.XsltStep><name>x</name></com.mirth.connect.plugins.xsltstep.XsltStep>",
+        "XSLT",
+    ),
+]
+
+
+@pytest.mark.parametrize(("steps", "why"), DOUBTFUL)
+def test_a_step_that_is_not_certain_is_listed_and_stands_as_a_comment(steps: str, why: str) -> None:
+    made = imported(channel(steps))
+    assert [why in each.why for each in made.missing] == [True], made.missing
+    [text] = made.files.values()
+    assert f"# NOT CARRIED OVER: {made.missing[0].what}: {made.missing[0].why}" in text
+    [outgoing] = decided(made).outgoing
+    assert outgoing.refused == "shadow: kept, nothing is sent"
+    assert outgoing.payload == MESSAGE.encode()
+
+
+def test_javascript_is_quoted_in_full() -> None:
+    [text] = imported(channel(script(SCRIPT))).files.values()
+    quoted = [
+        line.strip().removeprefix("#").strip() for line in text.splitlines() if line.strip().startswith("#")
+    ]
+    assert [line.strip() for line in SCRIPT.splitlines()] == [line for line in quoted if line][3:]
+
+
+def test_steps_around_one_that_is_lost_are_carried_over() -> None:
+    steps = (
+        builder("msg['MSH']['MSH.5']['MSH.5.1']", "'EPIC'")
+        + script("x")
+        + builder("msg['MSH']['MSH.6']", "'WEST'")
+    )
+    made = imported(channel(steps))
+    assert len(made.missing) == 1
+    assert sent(made)["lakeview"].emit().startswith(b"MSH|^~\\&|RX|S1|EPIC|WEST|")
+
+
+#: Rules that are not certain.
+SEX = "msg['PID']['PID.8']['PID.8.1'].toString()"
+EACH = "msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()"
+RULES = [
+    (rule("msg['PID']['PID.3']['PID.3.5'].toString()", "EQUALS", "'MR'"), "all its values put together"),
+    (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "CONTAINS", "'kg'"), "all its values put together"),
+    (rule(SEX, "EQUALS", "F"), "F is JavaScript"),
+    (rule(SEX, "CONTAINS"), "an empty text"),
+    (rule("msg['PID']['PID.8']['PID.8.1']", "EXISTS"), "without .toString()"),
+    (rule("msg['PID']['PID.5'].toString()", "EQUALS", "'X'"), "whole field"),
+    (script_rule("return msg['PID'].length() > 1;"), "it is JavaScript"),
+    (
+        iterator(
+            "msg['OBX']",
+            rule("msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()", "EQUALS", "'kg'"),
+            kind="Rule",
+            every=True,
+        ),
+        "all of",
+    ),
+]
+
+
+@pytest.mark.parametrize(("rules", "why"), RULES)
+def test_a_rule_that_is_not_certain_keeps_every_destination_in_shadow(rules: str, why: str) -> None:
+    made = imported(channel(rules=rules + rule(SEX, "EQUALS", "'F'", operator="AND")))
+    assert [why in each.why for each in made.missing] == [True], made.missing
+    assert [each.refused for each in decided(made).outgoing] == ["shadow: kept, nothing is sent"]
+    # What stands beside it under AND still holds.
+    assert not decided(made, MESSAGE.replace("|F|", "|M|")).outgoing
+
+
+def test_beside_or_nothing_of_a_filter_is_left() -> None:
+    made = imported(channel(rules=rule(SEX, "EQUALS", "'M'") + script_rule("return x;", "OR")))
+    assert [each.what for each in made.missing] == [
+        "filter rule 1 'a script' (JavaScript)",
+        "filter rule 0 'a rule' (Rule Builder)",
+    ]
+    assert len(decided(made).outgoing) == 1
+
+
+def test_only_the_destination_that_lacks_something_is_in_shadow() -> None:
+    both = destination(script("x")) + destination(number=2, name="Rush")
+    made = imported(channel(destinations=both))
+    assert {each.destination: each.refused for each in decided(made).outgoing} == {
+        "lakeview": "shadow: kept, nothing is sent",
+        "rush": None,
+    }
+    assert made.missing[0].where == "destination 1 'Lakeview' transformer"
+
+
+#: Settings of connectors that hl7bridge does not have.
+CONNECTORS = [
+    (channel(properties=listener("${port}")), "the port ${port}"),
+    (channel(properties=listener(answer="d1")), "the answer is d1"),
+    (channel(properties=listener(answer="None")), "no answer"),
+    (channel(properties=listener(more="<serverMode>false</serverMode>")), "mode client"),
+    (
+        channel(properties=listener(more="<charsetEncoding>MARTIAN</charsetEncoding>")),
+        "the character set MARTIAN",
+    ),
+    (
+        channel(properties=listener(more="<respondOnNewConnection>1</respondOnNewConnection>")),
+        "a new connection",
+    ),
+    (
+        channel(
+            properties='<properties class="com.mirth.connect.connectors.file.FileReceiverProperties"/>',
+            transport="File Reader",
+        ),
+        "File Reader",
+    ),
+    (channel(destinations=destination(properties=sender("${host}"))), "the address ${host}"),
+    (channel(destinations=destination(properties=sender(port=""))), "the port (none)"),
+    (
+        channel(destinations=destination(properties=sender(more=tag("ignoreResponse", "true")))),
+        "answers are ignored",
+    ),
+    (channel(destinations=destination(types=("HL7V2", "XML"))), "HL7V2 to XML"),
+    (channel(destinations=destination(template="<a/>")), "the outbound template"),
+    (channel(destinations=destination(responses=script("x"))), "response step 0"),
+    (
+        channel(scripts="<preprocessingScript>return message.trim();</preprocessingScript>"),
+        "preprocessingScript",
+    ),
+    (channel(destinations=" "), "its destinations"),
+]
+
+
+@pytest.mark.parametrize(("export", "what"), CONNECTORS)
+def test_settings_that_are_not_carried_over_are_listed(export: str, what: str) -> None:
+    made = imported(export)
+    assert [what in each.what for each in made.missing] == [True], made.missing
+    [text] = made.files.values()
+    assert what in text or what == "its destinations"
+
+
+def test_a_script_of_a_destination_is_quoted() -> None:
+    kind = "com.mirth.connect.connectors.js.JavaScriptDispatcherProperties"
+    properties = f'<properties class="{kind}">{tag("script", SCRIPT)}</properties>'
+    made = imported(channel(destinations=destination(properties=properties, transport="JavaScript Writer")))
+    assert "// a remark: with colon" in made.files["adt-feed.yaml"]
+    assert load(files_of(made)).destinations["lakeview"].status == "shadow"
+
+
+def test_queue_settings_are_carried_over() -> None:
+    queue = QUEUE.replace("<threadCount>1", "<threadCount>4")
+    settings = load(
+        files_of(imported(channel(destinations=destination(properties=sender(queue=queue)))))
+    ).destinations["lakeview"]
+    assert (settings.retry.first_s, settings.retry.most_s, settings.retry.factor) == (10.0, 10.0, 1.0)
+    assert (settings.connections, settings.timeout_s, settings.order) == (4, 5.0, "patient")
+    assert settings.answers["AE"] == "fail"
+    assert settings.mllp is not None
+    assert (settings.mllp.host, settings.mllp.port) == ("ehr.lakeview.example", 6704)
+
+
+def test_a_file_writer_becomes_files() -> None:
+    properties = (
+        '<properties class="com.mirth.connect.connectors.file.FileDispatcherProperties"><scheme>FILE</scheme><host>/out</host>'
+        "<outputPattern>${mrn}_${message.messageId}.hl7</outputPattern><outputAppend>false</outputAppend>"
+        "<template>${message.encodedData}</template></properties>"
+    )
+    source = mapper("mrn", "msg['PID']['PID.3'][0]['PID.3.1'].toString()")
+    made = imported(channel(source, destinations=destination(properties=properties)))
+    assert not made.missing
+    target = load(files_of(made)).destinations["lakeview"].file
+    assert target is not None
+    assert (target.folder, target.name) == ("/out", "${PID-3.1}_${id}.hl7")
+
+
+LINES = st.text(
+    st.one_of(
+        st.sampled_from("\n\t #:-'\"{}[]|>&*!%@`\u2028\u2029\u0085\ufeff"),
+        st.characters(exclude_categories=["Cs", "Cc"]),
+    ),
+    max_size=80,
+).filter(lambda each: "\ufffe" not in each and "\uffff" not in each)
+
+
+@given(LINES, LINES)
+def test_no_script_or_name_becomes_anything_but_a_comment(text: str, name: str) -> None:
+    steps = script(text, name) + builder(TO, text) + builder("msg['MSH']['MSH.5']['MSH.5.1']", "'EPIC'")
+    made = imported(channel(steps, rules=script_rule(f"{text};x()")))
+    [found] = made.files.values()
+    read = yaml.safe_load(found)
+    assert {"MSH-5.1": "EPIC"} in read["map"]
+    assert set(read) <= {"channel", "source", "filter", "map", "send_to"}
+    assert len(read["map"]) <= 2
+
+
+PATHS = "msg tmp ['PID'] ['PID.3'] ['PID.3.1'] ['OBX'] ['OBX.5'] ['OBX.5.1'] ['MSH'] ['MSH.9'] [0] [1] [i]"
+OTHERS = ".toString() .trim() .toUpperCase() + 'x' ( ) ; ' . , 12 \"it\" 'PID-3' '${x}' '\\n' channelMap.get('v') $('v')"
+PIECES = st.lists(
+    st.sampled_from([*PATHS.split(), *OTHERS.split(), "DateUtil.getCurrentDate('yyyy')"]), max_size=9
+).map("".join)
+STEPS = (
+    st.sampled_from(["msg['PID']['PID.3']['PID.3.1']", "msg['OBX'][i]['OBX.5']", "tmp['PID']['PID.5']"])
+    | PIECES
+)
+
+
+@given(STEPS, STEPS | STEPS.map("{}.toString()".format), PIECES, st.sampled_from(["", "'d'"]))
+def test_whatever_stands_in_a_step_the_folder_has_no_mistake(
+    target: str, mapping: str, other: str, default: str
+) -> None:
+    steps = mapper("v", other, default) + builder(target, mapping, default, [("'a'", "'b'")])
+    made = imported(
+        channel(
+            steps + iterator("msg['OBX']", builder(target, mapping)),
+            rules=rule(mapping, "EQUALS", other) + rule(other, "NOT_EXIST", operator="OR"),
+            destinations=destination(builder(target, mapping), rules=rule("$('v')", "EQUALS", "'x'")),
+        ),
+        zone="America/Chicago",
+    )
+    assert decided(made).status in ("RECEIVED", "FILTERED", "ERROR")
+
+
+VALUES = st.text("ABCdef123 ", max_size=6).map(str.strip)
+
+
+@given(st.lists(st.lists(VALUES, min_size=1, max_size=3), min_size=1, max_size=3), VALUES)
+def test_a_path_without_indexes_means_all_values_put_together(
+    segments: list[list[str]], default: str
+) -> None:
+    """As E4X has it: the list of all elements, as a text."""
+    steps = builder(TO, "msg['ZOB']['ZOB.2']['ZOB.2.1'].toString()", f"'{default}'")
+    lines = "".join(f"ZOB|1|{'~'.join(f'{value}^x' for value in values)}\r" for values in segments)
+    made = imported(channel(steps))
+    found = sent(made, MESSAGE + lines)["lakeview"]
+    wanted = "".join(value for values in segments for value in values) or default
+    assert found.segments[1].field(2).decode() == wanted
