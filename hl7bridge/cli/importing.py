@@ -125,6 +125,7 @@ def _write(folder: Path, there: dict[str, bytes], made: Imported) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in new.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with (folder / name).open("xb") as file:
                 file.write(data)
     except OSError as fault:
@@ -142,7 +143,7 @@ def _show(folder: Path, made: Imported) -> None:
         click.echo(f"{folder / name}")
     count = len(made.missing)
     click.echo(
-        f"{counted(len(made.files), 'channel')}; "
+        f"{counted(len(made.channels), 'channel')}; "
         + (f"{counted(count, 'thing')} not carried over" if count else "everything carried over")
         + f"; look at it, then: hl7bridge check {folder}"
     )

@@ -7,23 +7,23 @@ A destination about which something was not carried over begins as `status: shad
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hl7bridge.mirth.chains import chains_of
 from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of
 from hl7bridge.mirth.elements import Channel, Connector, Part, channels_of
 from hl7bridge.mirth.export import read_export
 from hl7bridge.mirth.lines import Block, Comment, Listing, yaml_of
 from hl7bridge.mirth.notes import Missing, Notes, Remark, slug, unused
-from hl7bridge.mirth.rules import Condition, Filter, filter_of, joined, without_comments
+from hl7bridge.mirth.rules import Condition, Filter, filter_of, joined
 from hl7bridge.mirth.script import NotRead
 from hl7bridge.mirth.steps import Steps, Taken, quoted, steps_of
+from hl7bridge.mirth.tame import does_nothing
 from hl7bridge.mirth.template import new_message
 from hl7bridge.mirth.values import Known
 
-#: What scripts of a channel do that nobody has written anything into.
-_NOTHING: Final = ("", "return;", "return message;", "return null;")
 _SCRIPTS: Final = ("preprocessingScript", "postprocessingScript", "deployScript", "undeployScript")
 _HEAD: Final = """Made from the Mirth channel {name!r} ({version}) by hl7bridge import mirth.
 A destination with status: shadow decides and keeps everything, and sends nothing. Take the line away when what it lacks is there."""
@@ -65,11 +65,16 @@ def import_export(data: bytes, *, zone: str | None = None, taken: Sequence[str] 
     channels: dict[str, str] = {}
     missing: list[Missing] = []
     remarks: list[Remark] = []
-    for channel in channels_of(root):
-        name = unused(slug(channel.name), names.channels)
-        notes = Notes(name)
-        files[f"{name}.yaml"] = _Maker(channel, name, notes, names).file()
-        channels[name] = channel.name
+    found = channels_of(root)
+    chains = chains_of(found)
+    called = [unused(slug(channel.name), names.channels) for channel in found]
+    for at, channel in enumerate(found):
+        notes = Notes(called[at])
+        first = chains.source_of.get(at)
+        shared = called[first] if first is not None else None
+        maker = _Maker(channel, called[at], notes, names, shared, chains.handed_on.get(at, set()))
+        files.update(maker.files())
+        channels[called[at]] = channel.name
         missing += notes.missing
         remarks += notes.remarks
     for each in ("codeTemplate", "alertModel"):
@@ -79,7 +84,7 @@ def import_export(data: bytes, *, zone: str | None = None, taken: Sequence[str] 
             missing.append(
                 Missing("", "server", f"{count} of its {what}s", "JavaScript and alerts of Mirth stay there")
             )
-    if any(not each.strip().endswith("return;") for each in _global_scripts(root)):
+    if _global_scripts(root):
         missing.append(Missing("", "server", "its global scripts", "they are JavaScript"))
     return Imported(files, channels, missing, remarks)
 
@@ -91,24 +96,55 @@ def _global_scripts(root: Any) -> list[str]:
         if scripts is not None
         else []
     )
-    return [text for text in texts if without_comments(text) not in _NOTHING]
+    return [text for text in texts if not does_nothing(text)]
 
 
 class _Maker:
     """Makes the file of one channel."""
 
-    def __init__(self, channel: Channel, name: str, notes: Notes, names: _Names) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        name: str,
+        notes: Notes,
+        names: _Names,
+        shared: str | None = None,
+        handed_on: Set[int] = frozenset(),
+    ) -> None:
         self.channel = channel
         self.name = name
         self.notes = notes
         self.names = names
+        #: The source of another channel that this one listens to, and the destinations that hand on to such channels.
+        self.shared = shared
+        self.handed_on = handed_on
         self.known = Known(zone=names.zone is not None)
         #: The whole channel lacks something, so that every destination does.
         self.lacking = False
         self.taken: list[Taken] = []
 
-    def file(self) -> str:
-        """The text of its YAML."""
+    def files(self) -> dict[str, str]:
+        """Its YAML by file name: the channel, and its source where other channels listen to that too."""
+        made: dict[str, str] = {}
+        source: Block | None = None
+        if self.handed_on:
+            block = Block()
+            block.say(
+                f"The source of the Mirth channel {self.channel.name!r} and of those that it hands its messages on to."
+            )
+            block.put("source", self.name)
+            block.entries += source_of(
+                self.channel.source, self.notes, self.names.ports, self.names.zone
+            ).entries
+            made[f"sources/{self.name}.yaml"] = yaml_of(block)
+        elif self.shared is None:
+            source = source_of(self.channel.source, self.notes, self.names.ports, self.names.zone)
+        if any(each.id not in self.handed_on for each in self.channel.destinations) or not self.handed_on:
+            made[f"{self.name}.yaml"] = self.file(source)
+        return made
+
+    def file(self, source: Block | None) -> str:
+        """The text of the channel, with its source in place, or (None) with the name of one that is shared."""
         channel, made = self.channel, Block()
         version = f"Mirth {channel.version}" if channel.version else "of an unknown version"
         made.say(_HEAD.format(name=channel.name, version=version))
@@ -118,8 +154,9 @@ class _Maker:
         if not channel.enabled:
             self.notes.remark("channel", "it was switched off in Mirth, and would run here")
             made.say("This channel was switched off in Mirth.")
-        made.put("source", source_of(channel.source, self.notes, self.names.ports, self.names.zone))
-        self.lacking = bool(self.notes.missing) and channel.source.kind != "TcpReceiverProperties"
+        made.put("source", source if source is not None else self.shared or self.name)
+        listens = channel.source.kind == "TcpReceiverProperties" or self.shared is not None
+        self.lacking = bool(self.notes.missing) and not listens
         self._channel_scripts(made)
         self._data_type(channel.source, "source", made)
         self._put_filter(made, "filter", "source", self._filter(channel.source, self.known, "source"), [])
@@ -130,7 +167,12 @@ class _Maker:
             self.lacking = True
         routes = Listing()
         for destination in channel.destinations:
-            routes.entries.append(self._destination(destination))
+            if destination.id in self.handed_on:
+                routes.entries.append(
+                    Comment(f"{destination.name}: that channel listens to the source {self.name} itself")
+                )
+            else:
+                routes.entries.append(self._destination(destination))
         if routes.empty:
             self.notes.lose(
                 "channel", "its destinations", "there is none, and a channel here has at least one"
@@ -146,7 +188,7 @@ class _Maker:
     def _channel_scripts(self, made: Block) -> None:
         for name in _SCRIPTS:
             script = self.channel.element.text(name)
-            if without_comments(re.sub(r"^\s*//[^\n]*$", "", script, flags=re.MULTILINE)) in _NOTHING:
+            if does_nothing(script):
                 continue
             made.say(self.notes.lose("channel", name, "it is JavaScript"))
             made.say("\n".join("    " + line for line in script.strip().splitlines()))
@@ -155,6 +197,13 @@ class _Maker:
         attachment = self.channel.element.text("properties", "attachmentProperties", "type").strip()
         if attachment not in ("", "None"):
             made.say(self.notes.lose("channel", f"attachments by {attachment}", "a message is kept whole"))
+        codes = self.channel.element.child(
+            "sourceConnector", "transformer", "inboundProperties", "responseGenerationProperties"
+        )
+        for name, usual in (("successfulACKCode", "AA"), ("errorACKCode", "AE"), ("rejectedACKCode", "AR")):
+            code = codes.text(name).strip() if codes is not None else ""
+            if code not in ("", usual):
+                made.say(self.notes.lose("source", f"{name} is {code}", f"hl7bridge answers {usual}"))
         if any(rule.enabled for rule in self.channel.source.rules):
             self.notes.remark("source", "a filtered message is answered AA here; Mirth's own answer is AR")
 
@@ -239,9 +288,10 @@ class _Maker:
             self._lose(part, "step", f"{where} transformer", reason)
         if where == "source" and ((fault and (active or template)) or found.missing):
             self.lacking = True
-        if found.joins:
+        if found.firsts:
+            paths = ", ".join(dict.fromkeys(found.firsts))
             self.notes.remark(
-                where, "paths with [*] in join put all values together, as Mirth does; from takes the first"
+                where, f"where a message has several of {paths}, Mirth writes XML; here it is the first"
             )
         return found
 

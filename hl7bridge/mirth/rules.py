@@ -15,6 +15,7 @@ from hl7bridge.channel.condition import WORDS
 from hl7bridge.mirth.elements import Part
 from hl7bridge.mirth.lines import Word
 from hl7bridge.mirth.script import Field, NotRead, Read, Variable, read_expression, read_text
+from hl7bridge.mirth.tame import without_comments
 from hl7bridge.mirth.values import Known, Quoted
 
 #: A condition of ours: one key with what it must be. None: always true.
@@ -83,13 +84,6 @@ def condition_of(rule: Part, known: Known) -> Condition | None:
     raise NotRead(f"rules of the kind {rule.kind} are not carried over")
 
 
-def without_comments(script: str) -> str:
-    """A script without comments, as far as that is certain: a text with // in it is left whole."""
-    if "'" in script or '"' in script:
-        return script.strip()
-    return re.sub(r"/\*.*?\*/|//[^\n]*", "", script, flags=re.DOTALL).strip()
-
-
 def _built(rule: Part, known: Known, *, any_of_many: bool = False) -> Condition:
     word = rule.fields.get("condition", "").strip()
     place, as_text = _field(rule.fields.get("field", ""), known)
@@ -103,13 +97,18 @@ def _built(rule: Part, known: Known, *, any_of_many: bool = False) -> Condition:
         raise NotRead(f"the condition {word or 'of the rule'} is not known")
     if place.component is None:
         raise NotRead("it compares a whole field, which is XML in Mirth; a component was not named")
+    texts = [read_text(each) for each in rule.values]
+    if "CONTAIN" in word and place.several and not any_of_many:
+        # What the XML of several elements contains is what one of them does, if it is not in their names.
+        any_of_many = as_text and all(
+            re.fullmatch(r"[\w -]+", text) and text not in _tags(place) for text in texts
+        )
     if place.several and not any_of_many:
         raise NotRead(
-            f"{place.path()} may stand several times, and Mirth compares all its values put together; "
+            f"a message may have several of {place.path()}, and Mirth then compares their XML; "
             f"write {place.path()} for any of them, or with [1] for the first"
         )
     path = known.path(place) if any_of_many else _exact(place, known)
-    texts = [read_text(each) for each in rule.values]
     for text in texts:
         if re.search(r"[|^~\\&\r\n]|\$\{", text):
             raise NotRead("a value that it compares with holds a delimiter")
@@ -118,6 +117,12 @@ def _built(rule: Part, known: Known, *, any_of_many: bool = False) -> Condition:
     if (not as_text and not texts) or (any_of_many and "" in (texts or [""])):
         raise NotRead("it compares an element, or one of several, with nothing")
     return _equals(path, texts or [""], negative=word == "NOT_EQUAL")
+
+
+def _tags(place: Field) -> str:
+    """What the tags of an element hold."""
+    name = f"{place.segment}.{place.field}{place.rest}"
+    return f"<{name}></{name}/>"
 
 
 def _field(text: str, known: Known) -> tuple[Field, bool]:
@@ -135,7 +140,7 @@ def _field(text: str, known: Known) -> tuple[Field, bool]:
 
 
 def _path(place: Field, known: Known) -> str:
-    """Where any value is looked for: several put together are empty where each of them is."""
+    """Where any value is looked for: the XML of several is never empty."""
     return known.path(place) if place.several or place.field is None else _exact(place, known)
 
 

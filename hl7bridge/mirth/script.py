@@ -2,8 +2,8 @@
 
 Mirth runs them as JavaScript with E4X. Only forms whose meaning is certain are read; for any other `NotRead` is raised, with why.
 
-E4X gives for a path without an index *all* elements that it means, put together when they are made a text: the values of every
-repetition, and of every segment of that name. `Field.several` says where that can be more than one.
+E4X gives for a path without an index all elements that it means. Made a text, one element is its value, none is empty, and several are
+XML (ECMA-357, 10.1.2): what a channel that works never had. `Field.several` says where that can be.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Field:
 
     @property
     def several(self) -> bool:
-        """Whether Mirth may put several values together."""
+        """Whether Mirth may find several values, and then has XML."""
         return self.several_segments or self.several_repetitions
 
     @property

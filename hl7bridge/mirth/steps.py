@@ -42,7 +42,8 @@ class Steps:
     map: Listing = field(default_factory=Listing)
     missing: list[tuple[Part, str]] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
-    joins: bool = False
+    #: Paths that may mean several values, of which the first is taken.
+    firsts: list[str] = field(default_factory=list)
     #: Some step that filters destinations is not carried over.
     unfiltered: bool = False
     variables: list[str] = field(default_factory=list)
@@ -145,7 +146,8 @@ def _builder(part: Part, known: Known, found: Steps, into: Listing) -> None:
     if value.otherwise:
         checked(value.otherwise, whole=target.component is None)
     into.entries.append({key: value.form()})
-    found.joins = found.joins or "[*]" in str(value.origin[1])
+    if value.text is None:
+        found.firsts += [each.path() for each in value.reads if each.several and each.component is not None]
     if target.root == "msg":
         _written(target, known, found)
 

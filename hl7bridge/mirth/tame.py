@@ -26,6 +26,21 @@ _WILD: Final = re.compile(
     r"(?<![\w$])(?:eval|Function|this|with|Packages|java|import\w*|connectorMessage|message|destinationSet|parent)(?![\w$])|\\[xu]"
 )
 _MAPS: Final = frozenset(["$", "$c", "$co", "$gc", "$g", "$s", "$r", "$cfg"])
+#: What is left of scripts into which nobody has written anything.
+_NOTHING: Final = ("", "return;", "return", "return message;", "return null;")
+
+
+def without_comments(script: str) -> str:
+    """A script without comments, as far as that is certain: behind a text with // in it nothing is taken away."""
+    script = re.sub(r"^\s*//[^\n]*$", "", script, flags=re.MULTILINE)
+    if "'" in script or '"' in script:
+        return script.strip()
+    return re.sub(r"/\*.*?\*/|//[^\n]*", "", script, flags=re.DOTALL).strip()
+
+
+def does_nothing(script: str) -> bool:
+    """Whether a script of a channel is as Mirth makes it."""
+    return without_comments(script) in _NOTHING
 
 
 def leaves(script: str, name: str, reads: Sequence[Field]) -> bool:

@@ -204,11 +204,9 @@ def _read(read: Read, known: Known, target: Field | None) -> Value:
             "it makes a text of a whole field or segment, which is XML in Mirth; a component was not named"
         )
     plain = place if read.as_text else None
-    if place.several:
-        every = known.path(place, every=True)
-        if every.startswith("it") or "[*]" not in every:
-            return Value(origin=("from", every), reads=(place,), plain=plain)
-        return Value(origin=("join", [every]), reads=(place,), plain=plain)
+    if place.several_segments:
+        # Of several segments only one may have the field, and that one need not be the first.
+        return Value(origin=("first_of", [known.path(place, every=True)]), reads=(place,), plain=plain)
     return Value(origin=("from", known.path(place)), reads=(place,), plain=plain)
 
 

@@ -233,7 +233,7 @@ MESSAGE = (
     "MSH|^~\\&|RX|S1|HUB|NORTH|20261121120000||ADT^A08^ADT_A01|4711|P|2.5.1\r"
     "PID|1||E77^^^MED^MR~901^^^RETAIL^PI||ALEXANDER^JANE^Q||19480214|F|||1 MAIN ST^^TOWN\r"
     "PV1|1|O|NORTH^12\r"
-    "OBX|1|NM|8302-2^Height||180|cm|||||F\rOBX|2|NM|29463-7^Weight||81|kg|||||F\r"
+    "OBX|1|NM|8302-2^Height||180|cm|||||F\rOBX|2|NM|29463-7^Weight||81|kg|||0.5||F\r"
 )
 
 

@@ -98,6 +98,65 @@ def test_two_channels_on_one_port_do_not_both_listen_there() -> None:
     assert [(each.channel, each.what) for each in made.missing] == [("two", "the port 6661")]
 
 
+def reader(name: str, number: int, **more: str) -> str:
+    """A channel that another hands messages on to."""
+    properties = '<properties class="com.mirth.connect.connectors.vm.VmReceiverProperties"><pluginProperties/></properties>'
+    made = channel(name=name, properties=properties, transport="Channel Reader", **more)
+    return made.replace("7a4a0e0e-0000-4000-8000-000000000001", f"reader-{number}")
+
+
+def writer(number: int, rules: str = "", template: str = "${message.encodedData}") -> str:
+    """A destination that hands messages on to the channel of that number."""
+    properties = (
+        '<properties class="com.mirth.connect.connectors.vm.VmDispatcherProperties"><pluginProperties/>'
+        f"<channelId>reader-{number}</channelId><channelTemplate>{template}</channelTemplate></properties>"
+    )
+    return destination(
+        number=number, name=f"To {number}", rules=rules, properties=properties, transport="Channel Writer"
+    )
+
+
+def test_channels_that_are_handed_messages_as_they_came_share_the_source() -> None:
+    router = channel(
+        name="Router", destinations=writer(1) + writer(2) + destination(number=3, name="Archive")
+    )
+    lab = reader("Lab", 1, rules=rule("msg['MSH']['MSH.9']['MSH.9.1'].toString()", "EQUALS", "'ORU'"))
+    adt = reader("Adt", 2, steps=builder("msg['MSH']['MSH.5']['MSH.5.1']", "'EPIC'"))
+    made = imported(f"<list>{router}{lab}{adt}</list>")
+    assert not made.missing
+    assert sorted(made.files) == ["adt.yaml", "lab.yaml", "router.yaml", "sources/router.yaml"]
+    leaving = sent(made)
+    assert sorted(leaving) == ["adt-lakeview", "archive"]
+    assert Place.parse("MSH-5").get(leaving["adt-lakeview"]) == b"EPIC"
+    assert leaving["archive"].emit() == MESSAGE.encode()
+
+
+def test_a_channel_that_only_hands_on_becomes_a_source() -> None:
+    made = imported(f"<list>{channel(name='Router', destinations=writer(1))}{reader('Lab', 1)}</list>")
+    assert sorted(made.files) == ["lab.yaml", "sources/router.yaml"]
+    assert list(sent(made)) == ["lakeview"]
+
+
+@pytest.mark.parametrize(
+    "router",
+    [
+        channel(
+            name="Router",
+            destinations=writer(1, rules=rule("msg['PID']['PID.8']['PID.8.1'].toString()", "EXISTS")),
+        ),
+        channel(name="Router", destinations=writer(1, template="${other}")),
+        channel(script("x()"), name="Router", destinations=writer(1)),
+        channel(name="Router", destinations=writer(1) + writer(1)),
+    ],
+)
+def test_what_changes_a_message_on_its_way_to_another_channel_is_not_carried_over(router: str) -> None:
+    made = imported(f"<list>{router}{reader('Lab', 1)}</list>")
+    lost = [(each.channel, each.what) for each in made.missing]
+    assert ("lab", "Channel Reader") in lost
+    assert ("router", "Channel Writer") in lost
+    assert {each.status for each in load(files_of(made)).destinations.values()} == {"shadow"}
+
+
 def test_what_a_server_has_besides_channels_is_listed() -> None:
     templates = "<codeTemplateLibraries><codeTemplate><id>1</id></codeTemplate></codeTemplateLibraries>"
     made = imported(f"<serverConfiguration><channels>{channel()}</channels>{templates}</serverConfiguration>")

@@ -45,9 +45,10 @@ MAPPINGS = [
     ("msg.PID['PID.5']['PID.5.2'].toString()", "JANE"),
     ("msg['PID']['PID.3'][1]['PID.3.1'].toString()", "901"),
     ("msg['PID']['PID.3'][0]['PID.3.1'].toString()", "E77"),
-    # Without an index E4X puts all repetitions, and all segments, together.
-    ("msg['PID']['PID.3']['PID.3.1'].toString()", "E77901"),
-    ("msg['OBX']['OBX.5']['OBX.5.1'].toString()", "18081"),
+    # Without an index it is the only one there is; of several E4X makes XML, and the import takes the first.
+    ("msg['PID']['PID.3']['PID.3.1'].toString()", "E77"),
+    ("msg['OBX']['OBX.5']['OBX.5.1'].toString()", "180"),
+    ("msg['OBX']['OBX.9']['OBX.9.1'].toString()", "0.5"),
     ("msg['OBX'][1]['OBX.5']['OBX.5.1'].toString()", "81"),
     (
         "msg['PID']['PID.5']['PID.5.2'].toString() + ' ' + msg['PID']['PID.5']['PID.5.1'].toString()",
@@ -228,6 +229,8 @@ RULES = [
     (rule("msg['PID']['PID.3'][0]['PID.3.5'].toString()", "EQUALS", "'PI'"), False),
     (rule("msg['OBX'][0]['OBX.6']['OBX.6.1'].toString()", "EQUALS", "'kg'"), False),
     (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "EXISTS"), True),
+    (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "CONTAINS", "'kg'"), True),
+    (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "NOT_CONTAIN", "'kg'"), False),
     # && binds tighter than ||, as in JavaScript.
     (rule(TYPE, "EQUALS", "'ADT'") + rule(SEX, "EQUALS", "'M'", operator="AND"), False),
     (rule(TYPE, "EQUALS", "'ADT'") + rule(SEX, "EQUALS", "'M'", operator="OR"), True),

@@ -110,8 +110,8 @@ def test_steps_around_one_that_is_lost_are_carried_over() -> None:
 SEX = "msg['PID']['PID.8']['PID.8.1'].toString()"
 EACH = "msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()"
 RULES = [
-    (rule("msg['PID']['PID.3']['PID.3.5'].toString()", "EQUALS", "'MR'"), "all its values put together"),
-    (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "CONTAINS", "'kg'"), "all its values put together"),
+    (rule("msg['PID']['PID.3']['PID.3.5'].toString()", "EQUALS", "'MR'"), "several of PID-3.5"),
+    (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "CONTAINS", "'OBX'"), "several of OBX-6.1"),
     (rule(SEX, "EQUALS", "F"), "F is JavaScript"),
     (rule(SEX, "CONTAINS"), "an empty text"),
     (rule("msg['PID']['PID.8']['PID.8.1']", "EXISTS"), "without .toString()"),
@@ -287,14 +287,15 @@ def test_whatever_stands_in_a_step_the_folder_has_no_mistake(
 VALUES = st.text("ABCdef123 ", max_size=6).map(str.strip)
 
 
-@given(st.lists(st.lists(VALUES, min_size=1, max_size=3), min_size=1, max_size=3), VALUES)
-def test_a_path_without_indexes_means_all_values_put_together(
-    segments: list[list[str]], default: str
+@given(st.lists(st.none() | VALUES, min_size=1, max_size=4), st.booleans(), VALUES)
+def test_a_path_without_indexes_means_the_only_value(
+    values: list[str | None], repeats: bool, default: str
 ) -> None:
-    """As E4X has it: the list of all elements, as a text."""
-    steps = builder(TO, "msg['ZOB']['ZOB.2']['ZOB.2.1'].toString()", f"'{default}'")
-    lines = "".join(f"ZOB|1|{'~'.join(f'{value}^x' for value in values)}\r" for values in segments)
-    made = imported(channel(steps))
+    """As E4X has it for one element or none, wherever that stands; of several it is the first."""
+    fields = [f"{value}^x" if value is not None else "" for value in values]
+    lines = (
+        f"PV1|1|O\rZOB|1|{'~'.join(fields)}\r" if repeats else "".join(f"ZOB|1|{each}\r" for each in fields)
+    )
+    made = imported(channel(builder(TO, "msg['ZOB']['ZOB.2']['ZOB.2.1'].toString()", f"'{default}'")))
     found = sent(made, MESSAGE + lines)["lakeview"]
-    wanted = "".join(value for values in segments for value in values) or default
-    assert found.segments[1].field(2).decode() == wanted
+    assert found.segments[1].field(2).decode() == next(filter(None, values), default)
