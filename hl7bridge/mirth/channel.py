@@ -20,7 +20,7 @@ from hl7bridge.mirth.notes import Missing, Notes, Remark, slug, unused
 from hl7bridge.mirth.rules import Condition, Filter, filter_of, joined
 from hl7bridge.mirth.script import NotRead
 from hl7bridge.mirth.steps import Steps, Taken, quoted, steps_of
-from hl7bridge.mirth.tame import does_nothing
+from hl7bridge.mirth.tame import does_nothing, set_elsewhere
 from hl7bridge.mirth.template import new_message
 from hl7bridge.mirth.values import Known
 
@@ -303,8 +303,17 @@ class _Maker:
         for each in taken:
             if each.overtaken:
                 self._lose(each.part, "step", "source transformer", why)
+                each.comment.text = quoted(each.part, "step", why)
                 self.lacking = True
         return [each for each in taken if not each.overtaken]
+
+    def _known_to(self, destination: Connector, *, template: bool) -> Known:
+        """What is certain where a destination begins."""
+        known = self.known.inherited(template=template, behind_new=bool(self.channel.source.template.strip()))
+        for key in known.variables:
+            if set_elsewhere(destination, self.channel.destinations, key.partition(":")[2]):
+                known.variables[key] = "its filter, or another destination, may set it too"
+        return known
 
     def _destination(self, destination: Connector) -> Block:
         """One item of `send_to`."""
@@ -314,8 +323,7 @@ class _Maker:
         if wanted in self.names.destinations or re.fullmatch(r"(?:destination|channel)(?:-\d+)?", wanted):
             wanted = f"{self.name}-{wanted}"[:90]
         name = unused(wanted, self.names.destinations)
-        behind_new = bool(self.channel.source.template.strip())
-        before_map = self.known.inherited(template=False, behind_new=behind_new)
+        before_map = self._known_to(destination, template=False)
         body, route = Block(), Block()
         self._data_type(destination, where, body)
         removed = [
@@ -324,7 +332,7 @@ class _Maker:
         found = self._filter(destination, before_map, where)
         self._put_filter(body, "when", where, found, removed)
         send, beside = send_of(destination, name, before_map, self.notes)
-        known = self.known.inherited(template=bool(destination.template.strip()), behind_new=behind_new)
+        known = self._known_to(destination, template=bool(destination.template.strip()))
         steps = self._steps(destination, known, where)
         body.put("send", send)
         body.entries += beside.entries

@@ -31,6 +31,7 @@ class Taken:
     ids: tuple[int, ...]
     rest: bool
     part: Part
+    comment: Comment
     #: A later step may change the field that it asks for: destinations are chosen behind the whole map.
     overtaken: bool = False
 
@@ -44,6 +45,7 @@ class Steps:
     taken: list[Taken] = field(default_factory=list)
     #: Paths that may mean several values, of which the first is taken.
     firsts: list[str] = field(default_factory=list)
+    changed_firsts: list[str] = field(default_factory=list)
     #: Some step that filters destinations is not carried over.
     unfiltered: bool = False
     variables: list[str] = field(default_factory=list)
@@ -148,6 +150,8 @@ def _builder(part: Part, known: Known, found: Steps, into: Listing) -> None:
     into.entries.append({key: value.form()})
     if value.text is None:
         found.firsts += [each.path() for each in value.reads if each.several and each.component is not None]
+    if target.several:
+        found.changed_firsts.append(target.path())
     if target.root == "msg":
         _written(target, known, found)
 
@@ -202,8 +206,9 @@ def _destinations(part: Part, known: Known, found: Steps, into: Listing) -> None
     if reads is None:
         raise NotRead("it asks for a variable")
     ids = () if behaviour == "REMOVE_ALL" else part.destinations
-    found.taken.append(Taken(condition, reads, ids, behaviour != "REMOVE", part))
-    into.entries.append(Comment(f"step {part}: stands as a condition where destinations are chosen"))
+    comment = Comment(f"step {part}: stands as a condition where destinations are chosen")
+    found.taken.append(Taken(condition, reads, ids, behaviour != "REMOVE", part, comment))
+    into.entries.append(comment)
 
 
 def _iterator(part: Part, known: Known, found: Steps, into: Listing) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from hl7bridge.mirth.elements import Connector, Part
 from hl7bridge.mirth.script import Field
 
 _WORDS: Final = (
@@ -54,3 +55,36 @@ def leaves(script: str, name: str, reads: Sequence[Field]) -> bool:
     if name and re.search(re.escape(name), script):
         return False
     return not any(re.search(rf"['\".]{read.segment}\b", script) for read in reads)
+
+
+def may_set(parts: Sequence[Part], name: str) -> bool:
+    """Whether one of these steps or rules may put a variable of this name into the map of the channel."""
+    return any(_sets(part, name) or may_set(part.children, name) for part in parts if part.enabled)
+
+
+def _sets(part: Part, name: str) -> bool:
+    if part.kind == "JavaScript":
+        return not leaves(part.script, name, ())
+    if part.kind == "Mapper":
+        return part.fields.get("variable", "").strip() == name
+    if part.kind == "XSLT Step":
+        return part.fields.get("resultVariable", "").strip() == name
+    return part.kind not in ("Message Builder", "Rule Builder", "Destination Set Filter", "Iterator")
+
+
+def set_elsewhere(destination: Connector, others: Sequence[Connector], name: str) -> bool:
+    """Whether a variable of the channel may be other than the source left it when the steps of a destination begin.
+
+    Destinations follow one another or run side by side, and share the map; a filter runs before the steps.
+    """
+    if may_set(destination.rules, name):
+        return True
+    for other in others:
+        if other is destination or not other.enabled:
+            continue
+        script = other.properties.text("script")
+        if may_set((*other.rules, *other.steps, *other.responses), name) or (
+            script and not leaves(script, name, ())
+        ):
+            return True
+    return False

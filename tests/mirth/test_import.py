@@ -102,6 +102,28 @@ def test_a_variable_of_the_source_is_known_to_destinations() -> None:
     assert Path.parse("PID-2.1").get(sent(made)["lakeview"]) == b"E77"
 
 
+@pytest.mark.parametrize(
+    ("own", "other", "certain"),
+    [
+        ("", builder(TO, "'x'"), True),
+        ("", mapper("other", "'x'"), True),
+        ("", mapper("mrn", "'x'"), False),
+        ("", script("$c('mrn', 'x');"), False),
+        ("", script("setAll();"), False),
+        (script_rule("channelMap.put('mrn', 'x'); return true;"), "", False),
+    ],
+)
+def test_a_variable_that_another_destination_may_set_is_not_certain(
+    own: str, other: str, certain: bool
+) -> None:
+    source = mapper("mrn", "msg['PID']['PID.3'][0]['PID.3.1'].toString()")
+    both = destination(other, number=1, name="First") + destination(
+        builder(TO, "$('mrn')"), number=2, rules=own
+    )
+    made = imported(channel(source, destinations=both))
+    assert any("a builder" in each.what and "Lakeview" in each.where for each in made.missing) is not certain
+
+
 def test_a_variable_is_not_certain_once_its_field_has_changed() -> None:
     steps = (
         mapper("sex", "msg['PID']['PID.8']['PID.8.1'].toString()")
@@ -306,6 +328,7 @@ def test_a_destination_set_filter_before_a_change_of_its_field_is_not_certain() 
     steps = set_filter("REMOVE", [1], SEX, "EQUALS", "'F'") + builder("msg['PID']['PID.8']['PID.8.1']", "'U'")
     made = imported(channel(steps))
     assert ["Destination Set Filter" in each.what for each in made.missing] == [True]
+    assert "NOT CARRIED OVER: step 0 'chosen'" in made.files["adt-feed.yaml"]
     assert [each.refused for each in decided(made).outgoing] == ["shadow: kept, nothing is sent"]
 
 
