@@ -9,7 +9,7 @@ import click
 
 from hl7bridge.channel.folder import check as check_files
 from hl7bridge.cli.options import echo_json, json_option
-from hl7bridge.cli.tables import table
+from hl7bridge.cli.tables import console, table
 from hl7bridge.engine.folder import read_folder, read_secret
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.mirth.channel import Imported, folder_name, import_export
@@ -58,14 +58,15 @@ def mirth(export: Path, to: Path | None, zone: str | None, as_json: bool) -> Non
     Exit status 1 if something was not carried over.
     """
     data = _read(export)
-    try:
-        folder = to or Path(folder_name(data))
-        there = _there(folder)
-        made = import_export(data, zone=zone, taken=_destinations(there))
-    except ExportError as fault:
-        fault.place = f"{export}:{fault.place}" if fault.place else str(export)
-        raise
-    _write(folder, there, made)
+    with console(stderr=True).status("reading channels"):
+        try:
+            folder = to or Path(folder_name(data))
+            there = _there(folder)
+            made = import_export(data, zone=zone, taken=_destinations(there))
+        except ExportError as fault:
+            fault.place = f"{export}:{fault.place}" if fault.place else str(export)
+            raise
+        _write(folder, there, made)
     if as_json:
         for missing in made.missing:
             echo_json({"kind": "not carried over", **missing._asdict()})

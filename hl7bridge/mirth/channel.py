@@ -127,6 +127,7 @@ class _Maker:
         """Its YAML by file name: the channel, and its source where other channels listen to that too."""
         made: dict[str, str] = {}
         source: Block | None = None
+        alone = not self.handed_on or any(each.id not in self.handed_on for each in self.channel.destinations)
         if self.handed_on:
             block = Block()
             block.say(
@@ -136,10 +137,12 @@ class _Maker:
             block.entries += source_of(
                 self.channel.source, self.notes, self.names.ports, self.names.zone
             ).entries
+            if not alone:
+                self._channel_scripts(block)
             made[f"sources/{self.name}.yaml"] = yaml_of(block)
         elif self.shared is None:
             source = source_of(self.channel.source, self.notes, self.names.ports, self.names.zone)
-        if any(each.id not in self.handed_on for each in self.channel.destinations) or not self.handed_on:
+        if alone:
             made[f"{self.name}.yaml"] = self.file(source)
         return made
 

@@ -137,6 +137,15 @@ def test_a_channel_that_only_hands_on_becomes_a_source() -> None:
     assert list(sent(made)) == ["lakeview"]
 
 
+def test_scripts_of_a_channel_that_becomes_a_source_are_not_forgotten() -> None:
+    scripts = "<postprocessingScript>tell(message);</postprocessingScript>"
+    made = imported(
+        f"<list>{channel(name='Router', destinations=writer(1), scripts=scripts)}{reader('Lab', 1)}</list>"
+    )
+    assert [each.what for each in made.missing] == ["postprocessingScript"]
+    assert "#     tell(message);" in made.files["sources/router.yaml"]
+
+
 @pytest.mark.parametrize(
     "router",
     [

@@ -195,6 +195,27 @@ CONNECTORS = [
 ]
 
 
+TLS = "<pluginProperties><org.example.SSLListenerProperties><tlsMode>server</tlsMode></org.example.SSLListenerProperties></pluginProperties>"
+AUTH = "<pluginProperties><org.example.NoneAuthProperties><authType>NONE</authType></org.example.NoneAuthProperties></pluginProperties>"
+ACKS = (
+    "<inboundProperties><responseGenerationProperties><successfulACKCode>CA</successfulACKCode>"
+    "<errorACKCode>AE</errorACKCode></responseGenerationProperties></inboundProperties></transformer>"
+)
+STRICT = (
+    "<inboundProperties><serializationProperties><useStrictParser>true</useStrictParser></serializationProperties>"
+    "</inboundProperties></transformer>"
+)
+CONNECTORS += [
+    (channel(properties=listener().replace("<pluginProperties/>", TLS)), "SSLListenerProperties"),
+    (channel().replace("</transformer>", ACKS, 1), "successfulACKCode is CA"),
+    (channel().replace("</transformer>", STRICT, 1), "useStrictParser is true"),
+]
+
+
+def test_an_extension_that_is_switched_off_is_nothing_to_list() -> None:
+    assert not imported(channel(properties=listener().replace("<pluginProperties/>", AUTH))).missing
+
+
 @pytest.mark.parametrize(("export", "what"), CONNECTORS)
 def test_settings_that_are_not_carried_over_are_listed(export: str, what: str) -> None:
     made = imported(export)
