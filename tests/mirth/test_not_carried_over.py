@@ -195,8 +195,9 @@ CONNECTORS = [
 ]
 
 
-TLS = "<pluginProperties><org.example.SSLListenerProperties><tlsMode>server</tlsMode></org.example.SSLListenerProperties></pluginProperties>"
-AUTH = "<pluginProperties><org.example.NoneAuthProperties><authType>NONE</authType></org.example.NoneAuthProperties></pluginProperties>"
+EXTENSION = "<pluginProperties><org.example.{0}>{1}</org.example.{0}></pluginProperties>"
+TLS = EXTENSION.format("SSLListenerProperties", "<tlsMode>server</tlsMode>")
+AUTH = EXTENSION.format("NoneAuthProperties", "<authType>NONE</authType>")
 ACKS = (
     "<inboundProperties><responseGenerationProperties><successfulACKCode>CA</successfulACKCode>"
     "<errorACKCode>AE</errorACKCode></responseGenerationProperties></inboundProperties></transformer>"
