@@ -52,6 +52,7 @@ MAY = {
         "engine",
         "operations",
     },
+    "explain": {"errors", "hl7", "channel", "store", "engine", "changes", "words"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
     "cli": {
         "errors",
@@ -63,6 +64,7 @@ MAY = {
         "observe",
         "operations",
         "changes",
+        "explain",
         "testing",
         "words",
     },

@@ -90,12 +90,13 @@ class Trace:
         """A step runs; what it changed is noted, unless steps inside it have noted that."""
         at = len(self.events)
         before = _written(scope)
-        if says:
-            self.note(Kind.STEP, place, says)
+        if not says:  # it speaks for itself
+            run(scope)
+            return
+        self.note(Kind.STEP, place, says)
         with self.within():
             run(scope)
-        inside = any(event.changes for event in self.events[at:])
-        if says and not inside:
+        if not any(event.changes for event in self.events[at:]):
             self.events[at] = self.events[at]._replace(changes=difference(before, _written(scope)))
 
     def changed(self, place: str, says: str, before: bytes, after: bytes, because: str = "") -> None:

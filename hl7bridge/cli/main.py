@@ -30,6 +30,8 @@ COMMANDS = {
     "queue": "queue",
     "replay": "replay",
     "compare": "compare",
+    "trace": "why",
+    "why": "why",
     "send": "wire",
     "receive": "wire",
     "generate": "generate",
