@@ -21,7 +21,6 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-
 #: Calls at one moment, beyond which something is taken to ask for itself again and again.
 MOST_AT_ONCE = 200_000
 

@@ -12,7 +12,7 @@ from hl7bridge.engine.replay import Order, Replaying, run_steps
 from hl7bridge.store.base import Batch, DeliveryChange, DeliveryQuery, DeliveryStatus, StoreFull, StoreUnknown
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
-from tests.engine.site import WORKING, Site, deliveries, order
+from tests.engine.site import WORKING, Site, order
 
 
 @pytest.fixture
