@@ -52,6 +52,7 @@ MAY = {
         "engine",
         "operations",
     },
+    "sample": {"errors", "hl7"},
     "explain": {"errors", "hl7", "channel", "store", "engine", "changes", "words"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
     "cli": {
@@ -65,11 +66,12 @@ MAY = {
         "operations",
         "changes",
         "explain",
+        "sample",
         "testing",
         "words",
     },
 }
-PURE = ("hl7", "affiliation", "channel", "documents", "delivery")
+PURE = ("hl7", "affiliation", "channel", "documents", "delivery", "sample")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.
 FOREIGN = {
     "twisted",
