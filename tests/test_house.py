@@ -53,6 +53,7 @@ MAY = {
         "operations",
     },
     "sample": {"errors", "hl7"},
+    "certify": {"errors", "hl7"},
     "explain": {"errors", "hl7", "channel", "store", "engine", "changes", "words"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
     "cli": {
@@ -64,6 +65,7 @@ MAY = {
         "engine",
         "observe",
         "operations",
+        "certify",
         "changes",
         "explain",
         "sample",

@@ -35,6 +35,7 @@ COMMANDS = {
     "send": "wire",
     "receive": "wire",
     "generate": "generate",
+    "certify": "certify",
     "sample": "sample",
 }
 
