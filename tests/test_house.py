@@ -52,6 +52,9 @@ MAY = {
         "engine",
         "operations",
     },
+    "sample": {"errors", "hl7"},
+    "certify": {"errors", "hl7"},
+    "explain": {"errors", "hl7", "channel", "store", "engine", "changes", "words"},
     "mirth": {"errors", "hl7", "channel"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
     "cli": {
@@ -63,13 +66,16 @@ MAY = {
         "engine",
         "observe",
         "operations",
+        "certify",
         "changes",
+        "explain",
+        "sample",
         "mirth",
         "testing",
         "words",
     },
 }
-PURE = ("hl7", "affiliation", "channel", "documents", "delivery", "mirth")
+PURE = ("hl7", "affiliation", "channel", "documents", "delivery", "sample", "mirth")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.
 FOREIGN = {
     "twisted",

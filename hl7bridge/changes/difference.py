@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hl7bridge.affiliation.facts import Fact
-from hl7bridge.changes.fields import changed
 from hl7bridge.channel.decide import Decision
 from hl7bridge.channel.leaving import Outgoing
 from hl7bridge.channel.outcome import ERROR, FILTERED, RECEIVED, ChannelOutcome
+from hl7bridge.hl7.changed import changed
 from hl7bridge.hl7.delimiters import Unreadable
 
 

@@ -11,9 +11,7 @@ from typing import Any
 from hl7bridge.changes.accepted import Accepted
 from hl7bridge.changes.difference import FAILS, LOST, Signature
 from hl7bridge.changes.tally import Found, Tally
-from hl7bridge.hl7.names import standard
-from hl7bridge.hl7.path import Path as FieldPath
-from hl7bridge.hl7.path import PathError
+from hl7bridge.hl7.names import field_name
 from hl7bridge.words import counted
 
 
@@ -103,7 +101,7 @@ def _line(signature: Signature, found: Found, tally: Tally, accepted: Accepted) 
     return Line(
         signature.of,
         signature.what,
-        _name(signature.path),
+        field_name(signature.path),
         found.count,
         tally.totals.get(signature.of, tally.messages),
         tuple(found.examples),
@@ -112,13 +110,3 @@ def _line(signature: Signature, found: Found, tally: Tally, accepted: Accepted) 
         found.before,
         found.after,
     )
-
-
-def _name(path: str) -> str:
-    if not path:
-        return ""
-    try:
-        read = FieldPath.parse(path.removesuffix("[+]"))
-    except PathError:
-        return ""
-    return standard().name(read.segment.decode(), read.field, read.component, read.subcomponent) or ""

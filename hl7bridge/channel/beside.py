@@ -83,12 +83,14 @@ def run_tests(configuration: Configuration, read: Read, *, channel: str | None =
     """
     cases = [case for case in configuration.tests if channel in (None, case.channel)]
     messages = {id(case): _message(case, configuration, read) for case in cases}
-    rosters = _Rosters(configuration, read, [each for each in messages.values() if isinstance(each, Message)])
+    rosters = FolderRosters(
+        configuration, read, [each for each in messages.values() if isinstance(each, Message)]
+    )
     return [_run(case, messages[id(case)], configuration, rosters) for case in cases]
 
 
 def _run(
-    case: TestCase, message: Message | _NoFile | str, configuration: Configuration, rosters: _Rosters
+    case: TestCase, message: Message | _NoFile | str, configuration: Configuration, rosters: FolderRosters
 ) -> TestResult:
     missing = message.path if isinstance(message, _NoFile) else None
 
@@ -142,8 +144,8 @@ def _sent_at(message: Message) -> datetime | None:
     return None if found is None else found.replace(tzinfo=UTC)
 
 
-class _Rosters:
-    """The rosters as far as the tests' patients are on them."""
+class FolderRosters:
+    """The rosters of a folder's files as far as the patients of some messages are on them."""
 
     def __init__(self, configuration: Configuration, read: Read, messages: Iterable[Message]) -> None:
         self._read = read
@@ -161,8 +163,10 @@ class _Rosters:
 
     def of(self, case: TestCase) -> MemoryRoster | str:
         """The roster of a test, or why it cannot be read."""
-        if case.roster is not None:
-            return MemoryRoster(case.roster)
+        return self.usual() if case.roster is None else MemoryRoster(case.roster)
+
+    def usual(self) -> MemoryRoster | str:
+        """The rosters of the files, or why they cannot be read."""
         if self._usual is None:
             self._usual = self._load()
         return self._usual

@@ -18,6 +18,7 @@ from hl7bridge.hl7.types import MERGES
 
 if TYPE_CHECKING:
     from hl7bridge.channel.plan import DestinationPlan, SourcePlan
+    from hl7bridge.channel.trace import Trace
 
 #: The order key that all deliveries of a destination share under `strict`.
 STRICT: Final = (b"*",)
@@ -55,7 +56,7 @@ class Case:
         received: datetime,
         sequence: int,
         roster: Roster,
-        trace: list[str] | None,
+        trace: Trace | None,
         day: date | None,
         people: tuple[Identifier, ...],
     ) -> None:

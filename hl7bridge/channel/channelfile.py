@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hl7bridge.channel.condition import Clause, read_clauses, read_condition
+from hl7bridge.channel.condition import Clause, read_clauses, read_conditions
 from hl7bridge.channel.configuration import ChannelSettings
 from hl7bridge.channel.hook import Hooks
 from hl7bridge.channel.language import CONDITIONS, STEPS, Written
-from hl7bridge.channel.mistake import meant
+from hl7bridge.channel.mistake import Place, meant
 from hl7bridge.channel.model import (
     WRONG,
     Reading,
@@ -285,16 +285,16 @@ class ChannelReader:
         items = node.items if isinstance(node, Items) else [node]
         for item, value in zip(items, self.values["send_to"] or [], strict=False):
             if isinstance(item, Scalar):
-                found.append(Route(destinations=self._named([item])))
+                found.append(Route(destinations=self._named([item]), place=str(item.place)))
             elif isinstance(value, Values):
-                found.append(self._route(value))
+                found.append(self._route(value, item.place))
         return found
 
-    def _route(self, value: Values) -> Route:
-        route = Route()
+    def _route(self, value: Values, place: Place) -> Route:
+        route = Route(place=str(place))
         if (when := value.nodes.get("when")) is not None:
-            condition = read_condition(when, self.folder.setting(f"the channel {self.name}"))
-            route.when = None if isinstance(condition, Wrong) else condition
+            conditions = read_conditions(when, self.folder.setting(f"the channel {self.name}"))
+            route.when = None if isinstance(conditions, Wrong) else conditions
         if (to := value.nodes.get("to")) is not None:
             route.destinations = self._named(to.items if isinstance(to, Items) else [to])
         elif "affiliates" in value and value["affiliates"] is not None:

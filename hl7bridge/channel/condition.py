@@ -37,20 +37,45 @@ _GROUPS: Final = ("any", "all", "not")
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One key of a set of conditions, compiled, with its place and wording for reasons."""
+    """One key of a set of conditions, compiled, with its place and wording for reasons. `values` gives what it looks at, for a trace;
+    None where that is no field.
+    """
 
     test: Condition
     place: str
     says: str
+    values: Callable[[Scope], list[bytes]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """A set of conditions that must all hold: as one function, and one by one."""
+
+    test: Condition
+    clauses: tuple[Clause, ...]
+
+    def hold(self, scope: Scope) -> bool:
+        """Whether they hold; those that are asked are noted in the trace, if there is one."""
+        trace = scope.work.trace
+        if trace is None:
+            return self.test(scope)
+        with trace.within():
+            return all(trace.clause(clause, scope) for clause in self.clauses)
 
 
 def read_condition(node: Node, setting: Setting) -> Condition | Wrong:
     """A set of conditions that must all hold, as one function."""
+    found = read_conditions(node, setting)
+    return WRONG if isinstance(found, Wrong) else found.test
+
+
+def read_conditions(node: Node, setting: Setting) -> Conditions | Wrong:
+    """A set of conditions that must all hold."""
     clauses = read_clauses(node, setting)
     if isinstance(clauses, Wrong):
         return WRONG
     tests = [clause.test for clause in clauses]
-    return tests[0] if len(tests) == 1 else _all(tests)
+    return Conditions(tests[0] if len(tests) == 1 else _all(tests), tuple(clauses))
 
 
 def read_clauses(node: Node, setting: Setting) -> list[Clause] | Wrong:
@@ -74,8 +99,19 @@ def read_clauses(node: Node, setting: Setting) -> list[Clause] | Wrong:
         if isinstance(test, Wrong):
             complete = False
         else:
-            found.append(Clause(test, str(key.place), f"{key.text} {wording(value)}"))
+            says = f"{key.text} {wording(value)}"
+            found.append(Clause(test, str(key.place), says, _values_of(key, setting)))
     return found if complete else WRONG
+
+
+def _values_of(key: Scalar, setting: Setting) -> Callable[[Scope], list[bytes]] | None:
+    if not looks_like_path(key.text):
+        return None
+    reference = read_reference(key, setting)
+    if isinstance(reference, Wrong) or reference.whole_segment:
+        return None
+    values = every_value(reference)
+    return lambda scope: [value for value, _ in values(scope)]
 
 
 def wording(node: Node) -> str:

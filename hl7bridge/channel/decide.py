@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from hl7bridge.affiliation.agreement import entitled_by
+from hl7bridge.affiliation.agreement import Agreement, entitled_by
 from hl7bridge.affiliation.facts import Fact
-from hl7bridge.affiliation.roster import Roster
+from hl7bridge.affiliation.roster import Roster, RosterRow
 from hl7bridge.channel.attribution import Assignment, assignment_of
 from hl7bridge.channel.case import STRICT, Case, patient_keys
 from hl7bridge.channel.facts import facts_of
@@ -24,6 +24,7 @@ from hl7bridge.channel.outcome import ERROR, FILTERED, RECEIVED, REJECTED, Chann
 from hl7bridge.channel.scope import Scope, Work
 from hl7bridge.channel.split import pieces_of
 from hl7bridge.channel.times import event_date
+from hl7bridge.channel.trace import Kind, Trace
 from hl7bridge.channel.withhold import reason_of_category, without
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.ack import AckError
@@ -32,6 +33,7 @@ from hl7bridge.hl7.message import Message, Segment
 from hl7bridge.hl7.types import MERGES
 
 if TYPE_CHECKING:
+    from hl7bridge.channel.condition import Conditions
     from hl7bridge.channel.configuration import Configuration
     from hl7bridge.channel.plan import ChannelPlan, DestinationPlan, Route, SourcePlan
     from hl7bridge.channel.programme import ProgrammePlan
@@ -74,7 +76,7 @@ def decide(
     received: datetime,
     sequence: int,
     roster: Roster,
-    trace: list[str] | None = None,
+    trace: Trace | None = None,
 ) -> Decision:
     """What becomes of a message that came through a source.
 
@@ -178,6 +180,17 @@ def _flags(future: bool, accepted: bool) -> tuple[str, ...]:
 
 def run_channel(channel: ChannelPlan, case: Case) -> ChannelOutcome:
     """One channel's part: filter, split, map, route. What fails here fails in this channel alone."""
+    if case.trace is None:
+        return _run_channel(channel, case)
+    case.trace.note(Kind.CHANNEL, channel.place, channel.name)
+    with case.trace.within():
+        outcome = _run_channel(channel, case)
+        if outcome.status == ERROR:
+            case.trace.note(Kind.ERROR, channel.place, channel.name, because=outcome.reason or "")
+    return outcome
+
+
+def _run_channel(channel: ChannelPlan, case: Case) -> ChannelOutcome:
     before = len(case.outgoing)
     work = Work(case.received, case.sequence, case.plan.zone, case.trace)
     try:
@@ -213,9 +226,7 @@ def _through(channel: ChannelPlan, case: Case, turn: Turn) -> str | None:
     if channel.clauses:
         view = Scope(turn.message, turn.work)
         for clause in channel.clauses:
-            if not clause.test(view):
-                if case.trace is not None:
-                    case.trace.append(f"{clause.place}: filtered, since not {clause.says}")
+            if not (clause.test(view) if case.trace is None else case.trace.clause(clause, view)):
                 return f"{clause.place}: {clause.says}"
     if channel.split is None:
         _map_and_route(channel, case, turn.message, turn, 0)
@@ -263,16 +274,30 @@ def _map_and_route(channel: ChannelPlan, case: Case, message: Message, turn: Tur
     piece = Piece(scope, payload, part, came, turn.withheld)
     sent: set[str] = set()
     for route in channel.routes:
-        if route.when is not None and not route.when(scope):
+        if route.when is not None and not _taken(route, route.when, scope):
             continue
         for destination in route.destinations:
             if destination.name not in sent and (turn.only is None or destination.name in turn.only):
                 sent.add(destination.name)
                 if case.trace is not None:
-                    case.trace.append(f"{channel.place}: to {destination.name}")
+                    case.trace.note(Kind.TO, route.place, destination.name)
                 _deliver(channel, destination, piece, case, None)
         if route.affiliates:
             _to_affiliates(channel, route, piece, case, turn.only, sent)
+
+
+def _taken(route: Route, when: Conditions, scope: Scope) -> bool:
+    """Whether a message takes a route."""
+    trace = scope.work.trace
+    if trace is None:
+        return when.test(scope)
+    says = "when " + ", ".join(clause.says for clause in when.clauses)
+    trace.note(Kind.STEP, route.place, says, held=when.test(scope))
+    held = when.hold(scope)
+    if not held:
+        for name in (*(each.name for each in route.destinations), *sorted(route.affiliates)):
+            trace.note(Kind.NOT_TO, route.place, name, because="its `when` does not hold")
+    return held
 
 
 def _deliver(
@@ -290,7 +315,11 @@ def _deliver(
         if (mine := found.ordered & privacy.categories) != piece.withheld:
             case.postponed.setdefault(mine, {})[destination.name] = (destination, scope)
             return
-    case.outgoing.append(outgoing_of(channel, destination, piece, case, scope))
+    if case.trace is None:
+        case.outgoing.append(outgoing_of(channel, destination, piece, case, scope))
+        return
+    with case.trace.within():
+        case.outgoing.append(outgoing_of(channel, destination, piece, case, scope))
 
 
 def _to_affiliates(
@@ -303,6 +332,9 @@ def _to_affiliates(
     if case.plan.addressed:
         recipient = case.message.receiving_facility.decode("utf-8", "replace")
         rows = {name: found for name, found in rows.items() if name == recipient}
+    if case.trace is not None:
+        for name in sorted(route.affiliates.keys() - rows.keys()):
+            case.trace.note(Kind.NOT_TO, route.place, name, because="the patient is on no list of it")
     for name in sorted(rows) if len(rows) > 1 else rows:
         destination = route.affiliates.get(name)
         if destination is None or name in sent or destination.agreement is None:
@@ -311,10 +343,24 @@ def _to_affiliates(
             continue
         answer = entitled_by(destination.agreement, route.scope, rows[name], day)
         if case.trace is not None:
-            case.trace.append(f"{channel.place}: {name} for {route.scope}: {answer.reason}")
+            kind = Kind.TO if answer.entitled else Kind.NOT_TO
+            because = (
+                f"for {route.scope} on {day}: {answer.reason}; {_behind(destination.agreement, rows[name])}"
+            )
+            case.trace.note(kind, route.place, name, because=because)
         if answer.entitled:
             sent.add(name)
             _deliver(channel, destination, piece, case, route.scope)
+
+
+def _behind(agreement: Agreement, rows: Sequence[RosterRow]) -> str:
+    """The agreement and the rows of a list that an answer rests on; nothing in them names a patient."""
+    since = ", ".join(f"{scope} since {begin}" for scope, begin in agreement.scopes.items())
+    spans = [
+        f"{row.valid_from or 'ever'} through {row.valid_through or 'ever'}{', opted out' if row.opt_out else ''}"
+        for row in rows
+    ]
+    return f"agreement: {since}; on its list: {'; '.join(spans)}"
 
 
 def _answered(

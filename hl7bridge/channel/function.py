@@ -18,6 +18,7 @@ from hl7bridge.channel.pattern import read_pattern
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.text import apply, decoded, encoded
+from hl7bridge.channel.trace import Kind
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 
 Function = Callable[[bytes, Scope], "bytes | None"]
@@ -123,14 +124,21 @@ def _table(node: Node, form: Pairs, setting: Setting) -> Function | Wrong:
             column, f"the table {node.text} has no column {shown(written)}", meant(written, table.columns)
         )
     rows = table.column(name)
-    miss = f"{node.place} {node.text}"
+    miss, place = f"{node.place} {node.text}", str(node.place)
 
     def look_up(raw: bytes, scope: Scope) -> bytes | None:
         separator = scope.delimiters.subcomponent
         if separator and separator in raw:
             raw = raw[: raw.index(separator)]
         charset = scope.message.charset
-        found = rows.get(decoded(raw, scope.delimiters, charset))
+        key = decoded(raw, scope.delimiters, charset)
+        found = rows.get(key)
+        if scope.work.trace is not None:
+            row = f"{table.name}.csv:{table.lines.get(key, 0)}" if found is not None else "no row of it"
+            seen = [key] if found is None else [key, found]
+            scope.work.trace.note(
+                Kind.LOOK_UP, place, f"table {table.name}", held=found is not None, seen=seen, because=row
+            )
         if found is None:
             work = scope.work
             if work.misses is None:

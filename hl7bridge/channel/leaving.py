@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from hl7bridge.channel.scope import Scope, Work
+from hl7bridge.channel.trace import Kind
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message, Segment
 
@@ -96,8 +97,10 @@ def outgoing_of(
     payload = piece.payload
     try:
         if privacy is not None and privacy.share is not None:
-            piece = piece.reduced(privacy.share)
+            whole, piece = piece, piece.reduced(privacy.share)
             payload = piece.payload
+            if case.trace is not None:
+                case.trace.changed(destination.place, "not given to it", whole.payload, payload)
         message = piece.scope.message
         if destination.program is not None or destination.own_id:
             message = _overlaid(destination, piece, case)
@@ -113,6 +116,8 @@ def outgoing_of(
         payload, error = piece.payload, f"{destination.place}: internal fault {type(fault).__name__}"
     if withheld is not None:
         return refusal_of(channel, destination, case, scope, withheld)
+    if error is not None and case.trace is not None:
+        case.trace.note(Kind.NOT_TO, destination.place, destination.name, because=error)
     refused = destination.shadow
     processing = destination.processing
     if processing is not None and case.processing_id not in processing:
@@ -134,7 +139,7 @@ def refusal_of(
     whoever tries to send it again finds the same reason.
     """
     if case.trace is not None:
-        case.trace.append(f"{channel.place}: not to {destination.name}: {error or refused}")
+        case.trace.note(Kind.NOT_TO, destination.place, destination.name, because=error or refused)
     keys = case.keys(destination.order)
     return Outgoing(destination.name, channel.name, case.message.raw, keys, scope, refused, error)
 

@@ -9,7 +9,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from hl7bridge.affiliation.agreement import Agreement
-from hl7bridge.channel.condition import Clause, Condition
+from hl7bridge.channel.condition import Clause, Conditions
 from hl7bridge.channel.outcome import RECEIVED, ChannelOutcome
 from hl7bridge.channel.program import Program
 from hl7bridge.channel.programme import ProgrammePlan
@@ -81,10 +81,11 @@ class DestinationPlan:
 class Route:
     """One item of `send_to`: destinations by name, or a scope's affiliates by name, under a condition."""
 
-    when: Condition | None = None
+    when: Conditions | None = None
     destinations: list[DestinationPlan] = field(default_factory=list)
     scope: str = ""
     affiliates: dict[str, DestinationPlan] = field(default_factory=dict)
+    place: str = ""
 
 
 class Accept:

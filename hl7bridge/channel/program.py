@@ -6,6 +6,7 @@ Raises `MappingError` with the place of the step that failed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from hl7bridge.channel.constant import MappingError
 from hl7bridge.channel.mistake import Place
@@ -40,11 +41,10 @@ class Program:
 
     def __call__(self, scope: Scope) -> None:
         """Runs the steps. Raises `MappingError`."""
-        if scope.work.trace is not None:
+        trace = scope.work.trace
+        if trace is not None:
             for step in self.steps:
-                if step.says:
-                    scope.work.trace.append(f"{step.place}: {step.says}")
-                _guarded(step, scope)
+                trace.step(step.place, step.says, scope, partial(_guarded, step))
             return
         at = 0
         try:

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from hl7bridge.hl7.delimiters import Delimiters
 from hl7bridge.hl7.message import Message, Segment
+
+if TYPE_CHECKING:
+    from hl7bridge.channel.trace import Trace
 
 #: How high a segment stands, 0 highest. Others stand with OBX; Z segments have no rank.
 _RANKS: Final[dict[bytes, int]] = {
@@ -67,7 +70,7 @@ class Work:
         received: datetime,
         sequence: int = 0,
         zone: ZoneInfo | None = None,
-        trace: list[str] | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.received = received
         self.sequence = sequence

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hl7bridge.channel.assign import read_assignment
-from hl7bridge.channel.condition import Condition, read_condition
+from hl7bridge.channel.condition import Condition, Conditions, read_condition, read_conditions
 from hl7bridge.channel.each import read_each
 from hl7bridge.channel.mistake import Place, meant
 from hl7bridge.channel.model import WRONG, Wrong
@@ -18,6 +18,7 @@ from hl7bridge.channel.program import Program, Run, Step
 from hl7bridge.channel.reference import looks_like_path
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
+from hl7bridge.channel.trace import Kind
 from hl7bridge.channel.verbs import MODIFIERS, VERBS
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 
@@ -58,10 +59,10 @@ def _step(node: Pairs, setting: Setting) -> list[Step] | Wrong:
     if each is not None:
         found = read_each(each, setting)
         loop, inside = (WRONG, setting.within(it=True)) if isinstance(found, Wrong) else found
-    condition = None if when is None else read_condition(when, setting)
+    conditions = None if when is None else read_conditions(when, setting)
     filter_ = None if where is None else read_condition(where, inside)
     body = _body(node, inside)
-    if isinstance(loop, Wrong) or isinstance(condition, Wrong) or isinstance(filter_, Wrong):
+    if isinstance(loop, Wrong) or isinstance(conditions, Wrong) or isinstance(filter_, Wrong):
         return WRONG
     if isinstance(body, Wrong):
         return WRONG
@@ -78,21 +79,26 @@ def _step(node: Pairs, setting: Setting) -> list[Step] | Wrong:
                 f"each {each.text if isinstance(each, Scalar) else ''}",
             )
         ]
-    if condition is not None:
-        body = [_gated(body, condition, node.place)]
+    if conditions is not None:
+        body = [_gated(body, conditions, node.place)]
     return body
 
 
-def _gated(steps: list[Step], condition: Condition, place: Place) -> Step:
+def _gated(steps: list[Step], conditions: Conditions, place: Place) -> Step:
     """Steps that run only where `when` holds."""
-    program = Program(steps)
-    skipped = f"{place}: skipped, since when does not hold"
+    program, test = Program(steps), conditions.test
+    at, says = str(place), "when " + ", ".join(clause.says for clause in conditions.clauses)
 
     def gated(scope: Scope) -> None:
-        if condition(scope):
-            program(scope)
-        elif scope.work.trace is not None:
-            scope.work.trace.append(skipped)
+        trace = scope.work.trace
+        if trace is None:
+            if test(scope):
+                program(scope)
+            return
+        trace.note(Kind.STEP, at, says, held=test(scope))
+        if conditions.hold(scope):
+            with trace.within():
+                program(scope)
 
     return Step(gated, place, "")
 

@@ -31,9 +31,13 @@ COMMANDS = {
     "queue": "queue",
     "replay": "replay",
     "compare": "compare",
+    "trace": "why",
+    "why": "why",
     "send": "wire",
     "receive": "wire",
     "generate": "generate",
+    "certify": "certify",
+    "sample": "sample",
     "import": "importing",
 }
 

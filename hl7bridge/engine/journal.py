@@ -163,7 +163,11 @@ class Journal:
         self.wake()
 
     def wake(self) -> None:
-        """A turn is wanted as soon as this one of the reactor's has read what there is."""
+        """A turn is wanted as soon as this one of the reactor's has read what there is. None while the next group is full and the last
+        is being kept: it could begin nothing, and would ask for the next one all the time; the end of that wakes.
+        """
+        if self._under_way and self.pressed:
+            return
         if self._scheduled is None and not self.stopped:
             self._scheduled = self.clock.callLater(0, self._turn)
 

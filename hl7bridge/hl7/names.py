@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from hl7bridge.hl7.path import Path, PathError
+
 DEFAULT_VERSION: Final = "2.5.1"
 _UNKNOWN_VERSION: Final = "2.8.2"
 
@@ -139,6 +141,15 @@ class Standard:
 def standard(version: str = DEFAULT_VERSION) -> Standard:
     """The tables of a version, loaded once."""
     return Standard(version)
+
+
+def field_name(path: str) -> str:
+    """`Give Code: Identifier` for RXE-2.1, by 2.5.1; "" where the standard has no name for a path, or it is none."""
+    try:
+        read = Path.parse(path.removesuffix("[+]"))
+    except PathError:
+        return ""
+    return standard().name(read.segment.decode(), read.field, read.component, read.subcomponent) or ""
 
 
 def segment_name(segment: str) -> str | None:

@@ -21,6 +21,9 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+#: Calls at one moment, beyond which something is taken to ask for itself again and again.
+MOST_AT_ONCE = 200_000
+
 
 class EventClock(Clock):
     """A clock that is turned by hand, as Twisted's, which sorts all that is pending with each call: with thousands it stands still."""
@@ -57,7 +60,11 @@ class EventClock(Clock):
     def advance(self, amount: float) -> None:
         """Turns the clock, and makes the calls that fall due."""
         self.rightNow += amount
+        moment, made = -1.0, 0
         while (due := self.next_time()) is not None and due <= self.seconds():
+            moment, made = (due, 1) if due > moment else (moment, made + 1)
+            if made > MOST_AT_ONCE:
+                raise RuntimeError("calls that ask for calls at once, for ever: time stands still")
             call = heappop(self._heap)[2]
             call.called = 1
             call.func(*call.args, **call.kw)

@@ -10,6 +10,7 @@ import pytest
 
 from hl7bridge.affiliation import MemoryRoster, Roster
 from hl7bridge.channel import Configuration, Decision, check, decide, load
+from hl7bridge.channel.trace import Trace
 from hl7bridge.hl7.message import Message
 
 RECEIVED = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
@@ -50,7 +51,7 @@ def decided() -> Decide:
         source: str = "c",
         roster: Roster | None = None,
         received: datetime = RECEIVED,
-        trace: list[str] | None = None,
+        trace: Trace | None = None,
     ) -> Decision:
         return decide(
             load(files, secrets),

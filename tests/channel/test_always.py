@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hl7bridge.affiliation import MemoryRoster
 from hl7bridge.channel import Configuration, ConfigurationErrors, check, decide, load
+from hl7bridge.channel.trace import Trace
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 
@@ -189,7 +190,7 @@ def test_deciding_never_fails_and_says_nothing_of_the_message(raw: bytes) -> Non
         message = Message(raw)
     except Unreadable:
         return
-    trace: list[str] = []
+    trace = Trace()
     decision = decide(MANY, "c", message, received=RECEIVED, sequence=1, roster=MemoryRoster(), trace=trace)
     again = decide(MANY, "c", Message(raw), received=RECEIVED, sequence=1, roster=MemoryRoster())
     assert decision == again

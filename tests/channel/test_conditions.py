@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hl7bridge.channel.trace import Trace
+
 Passes = Callable[..., bool]
 MESSAGE = """MSH|^~\\&|A|B|C|D|20261121204700-0500||ADT^A08|1|P|2.5.1
 PID|1||7^^^MEDSTAR&1.2&ISO^MR~8^^^SSA^SS||Doe^jane||19480311|F||""|A\\T\\B^x&y||Müller
@@ -94,8 +96,11 @@ def test_a_filtered_message_is_kept_with_the_rule_that_stopped_it(
 ) -> None:
     body = "filter:\n  PID-8: present\n  ORC-1: {not: [CH]}"
     message = MESSAGE + "ORC|CH\n"
-    trace: list[str] = []
+    trace = Trace()
     decision = decided(around(body), message.replace("\n", "\r").encode(), trace=trace)
     assert (decision.status, decision.answer) == ("FILTERED", "AA")  # type: ignore[attr-defined]
     assert decision.outcomes[0].reason == "c.yaml:5:3: ORC-1 {not: in [CH]}"  # type: ignore[attr-defined]
-    assert trace == ["c.yaml:5:3: filtered, since not ORC-1 {not: in [CH]}"]
+    assert [(each.place, each.says, each.held, each.seen) for each in trace.events[1:]] == [
+        ("c.yaml:4:3", "PID-8 present", True, ("F",)),
+        ("c.yaml:5:3", "ORC-1 {not: in [CH]}", False, ("CH",)),
+    ]

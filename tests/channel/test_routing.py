@@ -12,6 +12,7 @@ import pytest
 
 from hl7bridge.affiliation import MemoryRoster, RosterRow, read_roster
 from hl7bridge.channel import Decision, decide, load
+from hl7bridge.channel.trace import Kind, Trace
 from hl7bridge.hl7.identifiers import Identifier
 from hl7bridge.hl7.message import Message
 
@@ -80,9 +81,11 @@ def test_affiliates_are_chosen_by_the_roster_on_the_events_date(
 def test_the_agreement_must_cover_the_scope_on_the_events_date(decided: Decide) -> None:
     rows = roster("medstar,7,RETAIL,,,,")
     early = RDS.replace(b"20261120", b"20151231")
-    trace: list[str] = []
+    trace = Trace()
     assert decided(FILES, early, roster=rows, trace=trace).outgoing == ()
-    assert trace == ["c.yaml:1:10: medstar for pharmacy: the agreement covers pharmacy from a later day"]
+    last = trace.events[-1]
+    assert (last.kind, last.says) == (Kind.NOT_TO, "medstar")
+    assert "the agreement covers pharmacy from a later day" in last.because
     clinic = {**FILES, "c.yaml": channel("send_to: [{affiliates: clinic}]")}
     assert [each.destination for each in decided(clinic, early, roster=rows).outgoing] == ["medstar"]
     only = {**FILES, "a.yaml": affiliate("medstar").replace(b"clinic: 2014-06-01, ", b"")}

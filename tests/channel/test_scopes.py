@@ -144,25 +144,3 @@ def test_ten_thousand_segments_do_not_stall(mapped: Mapped) -> None:
     made = mapped(steps, message)
     assert made.count("\n") == 5_004
     assert made.endswith("OBX|5000|TX|X|A\n")
-
-
-def test_a_trace_says_which_rules_fired(decided: Mapped, around: Mapped) -> None:
-    body = """
-    map:
-      - MSH-5: X
-      - {when: {MSH-3: B}, MSH-6: Y}
-      - {when: {MSH-3: A}, MSH-6: Y}
-      - {each: OBX, OBX-11: F}
-    """
-    trace: list[str] = []
-    message = (HEAD + "OBX|1\nOBX|2\n").replace("\n", "\r").encode()
-    decided(around(body), message, trace=trace)
-    assert trace == [
-        "c.yaml:5:5: MSH-5",
-        "c.yaml:6:5: skipped, since when does not hold",
-        "c.yaml:7:24: MSH-6",
-        "c.yaml:8:5: each OBX",
-        "c.yaml:8:17: OBX-11",
-        "c.yaml:8:17: OBX-11",
-        "c.yaml:1:10: to out",
-    ]

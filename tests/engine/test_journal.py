@@ -10,6 +10,7 @@ from twisted.logger import globalLogPublisher
 from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Replaying, run_steps
 from hl7bridge.store.base import Batch, DeliveryChange, DeliveryQuery, DeliveryStatus, StoreFull, StoreUnknown
+from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
 from tests.engine.site import WORKING, Site, order
 
@@ -124,3 +125,21 @@ def test_one_claim_that_the_store_refuses_stops_nobody_else(world: World) -> Non
         "CANCELLED",
         "SENT",
     ]
+
+
+def test_a_full_group_behind_a_question_asks_for_nothing_meanwhile(site: Site) -> None:
+    """Deliveries that may be claimed would ask for a turn that can begin nothing, at the same moment, for ever."""
+    world = site(Script(delay_s=0.1), start=False, pharmacy=WORKING)
+    world.commit_s = 0.2
+    world.start()
+    answered: list[Any] = []
+
+    def ask(*answer: Any) -> None:
+        answered.append(answer)
+        world.engine.journal.ask("expire", (0, 1, 1000), ask)
+
+    ask()
+    client = world.client(2575)
+    client.send(*[order(number, number) for number in range(2000)])
+    assert world.run(3000, lambda: len(client.answers) == 2000 and world.settled())
+    assert len(answered) > 10

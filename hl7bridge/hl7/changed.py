@@ -91,11 +91,11 @@ class _There(NamedTuple):
         """By repetitions, and by what they are made of."""
         marks = self.one.delimiters
         old, new = _split(before, marks.repetition), _split(after, marks.repetition)
-        for one, other in zip_longest(old, new):
+        for one, other in _pairs(old, new):
             if not one and not other:
                 continue
             if one is None:
-                yield Changed(f"{self.path}[+]", ADDED, "", _text(self.other, other))
+                yield Changed(f"{self.path}[+]", ADDED, "", _text(self.other, other or b""))
             elif other is None:
                 yield Changed(f"{self.path}[+]", REMOVED, _text(self.one, one), "")
             elif one != other:
@@ -115,6 +115,15 @@ class _There(NamedTuple):
                 yield from self._replace(path=f"{self.path}.{at}").parts(one, other, tuple(deeper))
         if same:  # only empty parts at the end
             yield self.whole(before, after)
+
+
+def _pairs(old: list[bytes], new: list[bytes]) -> Iterator[tuple[bytes | None, bytes | None]]:
+    """Repetitions beside those that they became: in their order, and where some came or went, the same beside the same."""
+    if len(old) == len(new):
+        yield from zip(old, new, strict=True)
+        return
+    for _, i, j, k, m in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        yield from zip_longest(old[i:j], new[k:m])
 
 
 def _split(value: bytes, separator: bytes) -> list[bytes]:

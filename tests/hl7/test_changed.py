@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.changes.fields import Changed, changed
+from hl7bridge.hl7.changed import Changed, changed
 from hl7bridge.hl7.message import Message
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261121||RDE^O11^RDE_O11|1|P|2.5.1"

@@ -1,0 +1,117 @@
+"""A trace as lines for a person: what each rule is, what it saw, what it changed, where it stands.
+
+Raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from hl7bridge.channel.trace import Event, Kind
+from hl7bridge.hl7.changed import Changed
+from hl7bridge.hl7.names import field_name
+from hl7bridge.words import counted
+
+#: Affiliates on whose lists the patient is not, beyond which they are counted and not named.
+_MOST_NAMED: Final = 4
+_ON_NO_LIST: Final = "the patient is on no list of it"
+
+
+class Line(NamedTuple):
+    """One line, `depth` deep. `mark`: what became of the rule. `text` holds the message's values; `place` is file:line:column."""
+
+    depth: int
+    mark: str
+    text: str
+    place: str
+
+
+YES, NO, DID, SKIPPED, TO, NOTHING = "+", "x", "*", "-", ">", " "
+
+
+def lines(events: Sequence[Event], *, brief: bool = False, only: str | None = None) -> Iterator[Line]:
+    """The lines of a trace. `brief` leaves out what changed nothing; `only` leaves out what concerns other destinations."""
+    unlisted = [each.says for each in events if each.because == _ON_NO_LIST and only is None]
+    left_out: int | None = None  # what is deeper than this belongs to something that is not shown
+    asked: int | None = None  # the conditions of a `when`, whose outcome the steps behind it show
+    for event in events:
+        if left_out is not None:
+            if event.depth > left_out:
+                continue
+            left_out = None
+        if only is not None and event.kind in (Kind.TO, Kind.NOT_TO) and event.says != only:
+            left_out = event.depth
+            continue
+        if brief and event.kind is Kind.CONDITION and event.depth == asked:
+            continue
+        asked = event.depth + 1 if event.held is not None else None
+        if event.because == _ON_NO_LIST and event.says in unlisted and len(unlisted) > _MOST_NAMED:
+            if event.says == unlisted[0]:
+                yield Line(
+                    event.depth,
+                    NO,
+                    f"{counted(len(unlisted), 'affiliate')} on whose lists the patient is not",
+                    event.place,
+                )
+            continue
+        yield from _lines(event, brief)
+
+
+def _lines(event: Event, brief: bool) -> Iterator[Line]:
+    depth, place = event.depth, event.place
+    if event.kind is Kind.CHANNEL:
+        yield Line(depth, NOTHING, f"channel {event.says}", place)
+    elif event.kind is Kind.CONDITION:
+        yield Line(depth, YES if event.held else NO, f"{event.says}{_saw(event.seen)}", place)
+    elif event.kind is Kind.LOOK_UP:
+        found = f"{event.says}: {' = '.join(event.seen)} ({event.because})"
+        yield Line(depth, YES if event.held else NO, found, place)
+    elif event.kind in (Kind.TO, Kind.NOT_TO):
+        mark, words = (TO, "to") if event.kind is Kind.TO else (NO, "not to")
+        yield Line(
+            depth, mark, f"{words} {event.says}" + (f": {event.because}" if event.because else ""), place
+        )
+    elif event.kind is Kind.ERROR:
+        yield Line(depth, NO, f"fails: {event.because}", place)
+    elif event.held is False:
+        if not brief:
+            yield Line(depth, SKIPPED, f"{event.says}: does not hold", place)
+    elif event.changes:
+        yield from _changes(event)
+    elif not brief:
+        yield Line(depth, SKIPPED if event.held is None else YES, _rule(event.says), place)
+
+
+def _changes(event: Event) -> Iterator[Line]:
+    for at, change in enumerate(event.changes):
+        text = f"{_named(change.path)}: {_quoted(change.before)} -> {_quoted(change.after)}"
+        rule = event.says
+        if not change.path.startswith(rule) or at:
+            text = f"{rule}: {text}" if at == 0 else text
+        yield Line(event.depth, DID, text, event.place)
+
+
+def _rule(says: str) -> str:
+    """A rule that changed nothing."""
+    return says if says.startswith(("when ", "each ")) else f"{says}: nothing changes"
+
+
+def _quoted(value: str) -> str:
+    return f"'{value}'" if value else "nothing"
+
+
+def _saw(seen: Sequence[str]) -> str:
+    return "  saw " + ", ".join(_quoted(value) for value in seen) if seen else "  saw nothing"
+
+
+def _named(path: str) -> str:
+    """A path with its name by HL7 2.5.1, where it has one."""
+    name = field_name(path)
+    return f"{path} ({name})" if name else path
+
+
+def changes_of(changes: Iterable[Changed]) -> Iterator[str]:
+    """Differences as `RXE-2.1 (Give Code: Identifier): '55' -> '56'`."""
+    for change in changes:
+        yield f"{_named(change.path)}: {_quoted(change.before)} -> {_quoted(change.after)}"

@@ -1,0 +1,131 @@
+"""A message of the store explained: decided again by the configuration that decided it, with the time at which it came.
+
+Rosters are those of now: where they have changed since, the decision of now is held against what was decided then. Raises
+HL7BridgeError where the message, or its configuration, is there no more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hl7bridge.changes.versions import Version
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.decide import Decision
+from hl7bridge.channel.mistake import meant
+from hl7bridge.channel.trace import Event, Kind, Trace
+from hl7bridge.engine.identity import StoredRoster
+from hl7bridge.engine.in_time import bounded, decide
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7.changed import Changed, changed
+from hl7bridge.hl7.message import Message
+from hl7bridge.store.base import DeliveryRow, DeliveryStatus, MessageDetail, StoreReader
+from hl7bridge.store.hashes import Hashes
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A stored message, and what the configuration of then makes of it now. `otherwise`: what differs from what was decided then."""
+
+    detail: MessageDetail
+    configuration: Configuration
+    decision: Decision
+    events: tuple[Event, ...]
+    otherwise: tuple[str, ...]
+
+
+def explained(reader: StoreReader, detail: MessageDetail) -> Explained:
+    """Why a message became what it became."""
+    row = detail.row
+    whole = detail
+    if row.size == 0 and row.original is not None:  # a repetition keeps no bytes of its own
+        found = reader.message(row.original)
+        if found is None:
+            raise HL7BridgeError(
+                f"message {row.id} repeats message {row.original}, which is there no more", code="no-original"
+            )
+        whole = found
+    kept = reader.configuration(row.version)
+    if kept is None:
+        raise HL7BridgeError(
+            f"the store no longer has the configuration that decided message {row.id}", code="no-version"
+        )
+    configuration = Version(row.version[:12], kept.files, True).load()
+    if row.source not in configuration.plans:
+        raise HL7BridgeError(f"the configuration of then has no source {row.source}", code="no-source")
+    message = Message(reader.body(whole.bodies[0][0]), configuration.encoding(row.source))
+    trace = Trace()
+    with bounded():
+        decision = decide(
+            configuration,
+            row.source,
+            message,
+            received=datetime.fromtimestamp(row.received_us / 1e6, UTC),
+            sequence=row.id,
+            roster=StoredRoster(reader, Hashes(reader.key)),
+            trace=trace,
+        )
+    return Explained(
+        detail, configuration, decision, tuple(trace.events), tuple(_otherwise(reader, detail, decision))
+    )
+
+
+def _otherwise(reader: StoreReader, detail: MessageDetail, decision: Decision) -> list[str]:
+    """What is decided otherwise now than it was then; nothing for copies, of which replays may have chosen some."""
+    if detail.row.original is not None:
+        return []
+    then = {(each.destination, each.channel) for each in detail.deliveries}
+    now = {(each.destination, each.channel): each for each in decision.outgoing}
+    found = [
+        f"{destination} would get it now (channel {channel})"
+        for destination, channel in sorted(now.keys() - then)
+    ]
+    found += [
+        f"{destination} was decided for then, and would not be now (channel {channel})"
+        for destination, channel in sorted(then - now.keys())
+    ]
+    for each in detail.deliveries:
+        made = now.get((each.destination, each.channel))
+        several = sum(other.destination == each.destination for other in detail.deliveries) > 1
+        if made is None or several or made.refused is not None or each.reason is not None:
+            continue
+        paths = sorted({change.path for change in _differs(reader.body(each.payload_ref), made.payload)})
+        if paths:
+            found.append(f"what leaves for {each.destination} would differ now: {', '.join(paths)}")
+    return found
+
+
+def _differs(before: bytes, after: bytes) -> list[Changed]:
+    return [] if before == after else list(changed(before, after))
+
+
+def answer_for(explained: Explained, name: str) -> str:
+    """Whether a destination got the message, and if not, why, in a sentence. Raises HL7BridgeError for a name that was none then."""
+    deliveries = [each for each in explained.detail.deliveries if each.destination == name]
+    if deliveries:
+        return "; ".join(_of_delivery(name, each) for each in deliveries)
+    if name not in explained.configuration.destinations:
+        known = explained.configuration.destinations
+        raise HL7BridgeError(
+            f"the configuration of then has no destination {name}",
+            code="unknown-destination",
+            hint=meant(name, known, ", ".join(sorted(known))),
+        )
+    reasons = [each.because for each in explained.events if each.kind is Kind.NOT_TO and each.says == name]
+    stopped = [
+        f"channel {outcome.channel}: {outcome.reason}"
+        for outcome in explained.decision.outcomes
+        if outcome.reason
+    ]
+    if reasons or stopped:
+        return f"{name} did not get it: {'; '.join([*stopped, *dict.fromkeys(reasons)])}"
+    return f"{name} did not get it: no channel that takes the message sends it there"
+
+
+def _of_delivery(name: str, each: DeliveryRow) -> str:
+    if each.status is DeliveryStatus.SENT:
+        return f"{name} got it, and answered {each.code}" + (
+            " (possible duplicate)" if each.possible_duplicate else ""
+        )
+    because = f": {each.reason}" if each.reason else ""
+    return f"{name} has not got it: the delivery is {each.status.name}{because}"

@@ -1,0 +1,163 @@
+"""`trace` and `why`: each rule with what it saw and did, who got the message and who did not, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hl7bridge.cli.main import main
+from hl7bridge.places import STORE
+from hl7bridge.store.base import records_of
+from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.testing.hospital import Script
+from hl7bridge.testing.world import World, write_folder
+
+FILES = {
+    "pharmacy.yaml": (
+        "channel: pharmacy\nsource: {mllp: {port: 2575}}\naccept: [RDE^O11]\nfilter: {ORC-1: {not: [CH]}}\n"
+        "map:\n  - {when: {MSH-4: S1}, MSH-3: LANTERN}\n  - {MSH-6.1: {from: MSH-4.1, table: stores, else: keep}}\n"
+        "send_to: [archive, affiliates: pharmacy, {to: other, when: {MSH-4: S9}}]\n"
+    ),
+    "tables/stores.csv": "code,name\nS1,One\n",
+    "destinations/archive.yaml": "destination: archive\nsend: {mllp: {host: 127.0.0.1, port: 6701}}\n",
+    "destinations/other.yaml": "destination: other\nsend: {mllp: {host: 127.0.0.1, port: 6702}}\n",
+    "affiliates/rush.yaml": (
+        "affiliate: rush\nagreement: {pharmacy: 2021-09-15}\nidentifiers: {authority: RUSH, type: MR}\n"
+        "roster: rosters/rush.csv\nsend: {mllp: {host: 127.0.0.1, port: 6703}}\nmap: [{MSH-5: EPIC}]\n"
+    ),
+    "affiliates/medstar.yaml": (
+        "affiliate: medstar\nagreement: {pharmacy: 2021-09-15}\nidentifiers: {authority: MEDSTAR, type: MR}\n"
+        "roster: rosters/medstar.csv\nsend: {mllp: {host: 127.0.0.1, port: 6704}}\n"
+    ),
+    "rosters/rush.csv": "id,authority,type,from\n7,RETAIL,PI,2022-12-01\n",
+    "rosters/medstar.csv": "id,authority,type,from\n8,RETAIL,PI,2022-12-01\n",
+}
+
+
+def message(control: str = "NW", store: str = "S1") -> bytes:
+    return (
+        f"MSH|^~\\&|RX|{store}|HUB|HUB|20261121120000||RDE^O11^RDE_O11|{control}{store}|P|2.5.1\r"
+        f"PID|1||7^^^RETAIL^PI||SECRETNAME^JANE\rORC|{control}|9||||||20261121\rRXE|1|55^metformin^NDC|1||TAB\r"
+    ).encode()
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Messages 1 (taken) and 2 (filtered), rush refusing; then commands on that data."""
+    (tmp_path / "data").mkdir()
+    world = World(
+        write_folder(tmp_path / "config", FILES), lambda before: SqliteStore(tmp_path / "data" / STORE)
+    )
+    for port in (6701, 6702, 6704):
+        world.hospital(port)
+    world.hospital(6703, Script("AR"))
+    world.start()
+    feed = world.feed(2575, [message(), message("CH")])
+    assert world.run(60, lambda: feed.done.called and world.settled())
+    world.crash()
+    world.store.close()
+
+    def command(*words: object) -> Result:
+        return CliRunner().invoke(main, [*map(str, words), "--data", str(tmp_path / "data")])
+
+    return command
+
+
+def test_why_tells_each_rule_with_its_place_and_what_it_saw_and_did(run: Run) -> None:
+    said = run("why", 1).stdout
+    for line in (
+        "+ ORC-1 {not: in [CH]}  saw 'NW'  pharmacy.yaml:4:10",
+        "+ when MSH-4 = S1  pharmacy.yaml:6:5",
+        "* MSH-3 (Sending Application): 'RX' -> 'LANTERN'  pharmacy.yaml:6:25",
+        "+ table stores: S1 = One (stores.csv:2)  pharmacy.yaml:7:38",
+        "> to archive  pharmacy.yaml:8:11",
+        "x not to medstar: the patient is on no list of it",
+        "agreement: pharmacy since 2021-09-15; on its list: 2022-12-01 through ever",
+        "* MSH-5 (Receiving Application): 'HUB' -> 'EPIC'  affiliates/rush.yaml:6:8",
+        "- when MSH-4 = S9: does not hold",
+        "x not to other: its `when` does not hold",
+        "to rush: FAILED, 1 attempt, answered AR",
+        "MSA|AR|",
+    ):
+        assert line in said, line
+
+
+def test_why_to_a_destination_answers_in_a_sentence(run: Run) -> None:
+    def answer(message_id: int, to: str) -> str:
+        found: dict[str, Any] = json.loads(run("why", message_id, "--to", to, "--json").stdout)
+        return str(found["answer"])
+
+    assert answer(1, "archive") == "archive got it, and answered AA"
+    assert answer(1, "rush").startswith("rush has not got it: the delivery is FAILED")
+    assert answer(1, "medstar") == "medstar did not get it: the patient is on no list of it"
+    assert answer(1, "other") == "other did not get it: its `when` does not hold"
+    assert answer(2, "archive") == (
+        "archive did not get it: channel pharmacy: pharmacy.yaml:4:10: ORC-1 {not: in [CH]}"
+    )
+    assert "did you mean rush?" in run("why", 1, "--to", "rsh").output
+    said = run("why", 1, "--to", "medstar").stdout
+    assert "archive" not in said
+    assert "medstar did not get it" in said
+
+
+def test_brief_leaves_out_what_changed_nothing(run: Run) -> None:
+    said = run("why", 1, "--brief").stdout
+    assert "when MSH-4" not in said
+    assert "saw 'S1'" not in said
+    assert "MSH-3 (Sending Application)" in said
+    assert "ORC-1 {not: in [CH]}" in said
+
+
+def test_why_is_told_to_the_audit_trail(run: Run, tmp_path: Path) -> None:
+    run("why", 1)
+    reader = SqliteReader(tmp_path / "data" / STORE)
+    last = records_of(reader.audit_rows(0, 1000)[-1])[-1]
+    reader.close()
+    assert last.kind == "view"
+    assert "why" in repr(last)
+
+
+def test_a_message_that_is_not_there_is_said(run: Run) -> None:
+    result = run("why", 99)
+    assert result.exit_code == 2
+    assert "there is no message 99" in result.output
+
+
+def trace(tmp_path: Path, *words: object, data: bytes | None = None) -> Result:
+    config = write_folder(tmp_path / "config", FILES)
+    (tmp_path / "m.hl7").write_bytes(message() if data is None else data)
+    return CliRunner().invoke(main, ["trace", str(tmp_path / "m.hl7"), str(config), *map(str, words)])
+
+
+def test_trace_tells_what_would_happen_to_a_file(tmp_path: Path) -> None:
+    said = trace(tmp_path).stdout
+    assert said.startswith("RDE^O11 by pharmacy: RECEIVED, answered AA\n")
+    assert "> to rush: for pharmacy on 2026-11-21: on the roster" in said
+    assert "x not to medstar: the patient is on no list of it" in said
+    found = json.loads(trace(tmp_path, "--json", "--to", "rush").stdout)
+    texts = [each["text"] for each in found["events"]]
+    assert [text.partition(":")[0] for text in texts if text.startswith(("to ", "not to "))] == ["to rush"]
+
+
+def test_trace_says_what_is_wrong_with_its_arguments(tmp_path: Path) -> None:
+    assert "there is no destination rsh (did you mean rush?)" in trace(tmp_path, "--to", "rsh").output
+    assert (
+        "there is no source pharmcy (did you mean pharmacy?)" in trace(tmp_path, "--source", "pharmcy").output
+    )
+    assert (
+        "no source takes messages of this type"
+        in trace(tmp_path, data=message().replace(b"RDE", b"ZZZ")).output
+    )
+    assert "m.hl7: there is no message in this file" in trace(tmp_path, data=b"\r\n").output
+    assert "m.hl7, byte 0: there is no MSH segment" in trace(tmp_path, data=b"nothing\r").output
+    for words in (("--to", "rsh"), ("--source", "x")):
+        assert trace(tmp_path, *words).exit_code == 2

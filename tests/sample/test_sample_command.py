@@ -1,0 +1,96 @@
+"""`hl7bridge sample` on a store with traffic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from hl7bridge.cli.main import main
+from hl7bridge.hl7.batch import read_file
+from hl7bridge.places import STORE
+from hl7bridge.store.base import records_of
+from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.testing.world import World, write_folder
+
+FILES = {
+    "pharmacy.yaml": "channel: pharmacy\nsource: {mllp: {port: 2575}}\nsend_to: [rush]\n",
+    "rush.yaml": "destination: rush\nsend: {mllp: {host: 127.0.0.1, port: 6701}}\n",
+}
+
+
+def message(number: int) -> bytes:
+    return (
+        f"MSH|^~\\&|RX|S1|HUB|HUB|20261121120000||RDE^O11^RDE_O11|{number}|P|2.5.1\r"
+        f"PID|1||{number % 4}55512^^^RETAIL^PI||SECRETNAME^JANE\rORC|NW|{number}\rNTE|1|P|Secretname called\r"
+    ).encode()
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    (tmp_path / "data").mkdir()
+    world = World(
+        write_folder(tmp_path / "config", FILES), lambda before: SqliteStore(tmp_path / "data" / STORE)
+    )
+    world.hospital(6701)
+    world.start()
+    feed = world.feed(2575, [message(number) for number in (1, 2, 3, 5, 5)])
+    assert world.run(60, lambda: feed.done.called and world.settled())
+    world.crash()
+    world.store.close()
+
+    def command(*words: object) -> Result:
+        arguments = ["sample", *map(str, words), "--data", str(tmp_path / "data"), "--since", "2000-01-01"]
+        return CliRunner().invoke(main, arguments)
+
+    return command
+
+
+def test_a_sample_holds_every_message_once_and_no_patient(run: Run, tmp_path: Path) -> None:
+    result = run(tmp_path / "out.hl7")
+    assert result.exit_code == 0
+    assert "4 messages written, 0 refused" in result.stdout
+    data = (tmp_path / "out.hl7").read_bytes()
+    found = read_file(data).messages
+    assert len(found) == 4
+    assert b"SECRET" not in data.upper()
+    assert oct((tmp_path / "out.hl7").stat().st_mode & 0o777) == "0o600"
+    numbers = [each.split(b"PID|1||")[1].split(b"^")[0] for each in found]
+    assert numbers[0] == numbers[3], "1 and 5 are of one patient"
+    assert len(set(numbers)) == 3
+
+
+def test_the_same_key_gives_the_same_stand_ins_and_none_gives_others(run: Run, tmp_path: Path) -> None:
+    names = ("one", "two", "three", "four")
+    for name in names:
+        key = ["--key", tmp_path / "key"] if name in ("one", "two") else []
+        assert run(tmp_path / name, *key).exit_code == 0
+    one, two, three, four = ((tmp_path / name).read_bytes() for name in names)
+    assert one == two
+    assert len({one, three, four}) == 3
+
+
+def test_a_file_is_never_overwritten_and_nothing_leaves_none(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("mine")
+    assert "this file is there already" in run(tmp_path / "there").output
+    assert (tmp_path / "there").read_text() == "mine"
+    result = run(tmp_path / "empty", "--source", "elsewhere")
+    assert result.exit_code == 1
+    assert not (tmp_path / "empty").exists()
+
+
+def test_it_is_told_to_the_audit_trail_and_counts_what_it_left_out(run: Run, tmp_path: Path) -> None:
+    found = json.loads(run(tmp_path / "out.hl7", "--json").stdout)
+    assert found["written"] == 4
+    assert found["left_out"]["PID-3.4"] == 4
+    reader = SqliteReader(tmp_path / "data" / STORE)
+    last = records_of(reader.audit_rows(0, 1000)[-1])[-1]
+    reader.close()
+    assert "sample" in repr(last)
