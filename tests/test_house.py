@@ -53,6 +53,7 @@ MAY = {
         "operations",
     },
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
+    "reconciliation": {"errors", "hl7", "channel", "store", "engine", "words"},
     "cli": {
         "errors",
         "places",
@@ -63,6 +64,7 @@ MAY = {
         "observe",
         "operations",
         "changes",
+        "reconciliation",
         "testing",
         "words",
     },

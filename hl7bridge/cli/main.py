@@ -29,6 +29,7 @@ COMMANDS = {
     "audit": "audit",
     "queue": "queue",
     "replay": "replay",
+    "reconcile": "reconcile",
     "compare": "compare",
     "send": "wire",
     "receive": "wire",
