@@ -14,7 +14,7 @@ import click
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.mistake import ConfigurationErrors
 from hl7bridge.channel.named import Named
-from hl7bridge.cli.options import data_option, echo_json, iso, json_option, local
+from hl7bridge.cli.options import data_option, echo_json, iso, json_option
 from hl7bridge.cli.tables import console, table
 from hl7bridge.operations import Operations
 from hl7bridge.reconciliation.compared import Finding, Kind
@@ -223,7 +223,7 @@ def _show(found: Reconciliation, needs_none: set[Kind], limit: int) -> int:
                     each.sent,
                     _id(each.message),
                     _id(each.delivery),
-                    local(each.at_us),
+                    "" if each.at_us is None else found.day.clock(each.at_us),
                     each.why,
                 ]
                 for each in shown[kind]

@@ -129,7 +129,7 @@ def _by_id(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Messages that are named, replays among them; `edited` goes in place of the one. Who names them is asked where that is possible."""
+    """Messages that are named, replays among them; `edited` goes in place of the one. On a terminal it asks first."""
     rows = [operations.message(message_id).row for message_id in ids]  # says so if there is none
     if dry_run:
         looked.show(rows, array("q", sorted(set(ids))), as_json=as_json)

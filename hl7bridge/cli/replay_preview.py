@@ -36,7 +36,9 @@ class Looking:
     def show(
         self, rows: Iterable[MessageRow], among: Sequence[int], *, as_json: bool = False, stderr: bool = False
     ) -> None:
-        """Shows what becomes of these messages, of which `among` are the identifiers, rising."""
+        """Shows what becomes of these messages, of which `among` are the identifiers, rising. JSON has each message as soon as it was
+        looked at, and what they come to last.
+        """
         reader = self._operations.reader
         running = version(RUNNING, reader)
         configuration = running.load()
@@ -45,14 +47,14 @@ class Looking:
         listed: list[Planned] = []
         with bounded(), console(stderr=True).status("looking at messages") as status:
             for number, each in enumerate(planning.each(rows), 1):
-                if as_json or len(listed) < LISTED:
+                if as_json:
+                    echo_json(_plain(each))
+                elif number <= LISTED:
                     listed.append(each)
                 if number % 100 == 0:
                     status.update(f"{number:,} of {len(among):,} messages looked at")
         if as_json:
             echo_json(self._plain(planning.plan, configuration.version))
-            for each in listed:
-                echo_json(_plain(each))
             return
         self._show(planning.plan, configuration.version, listed, stderr)
 

@@ -14,16 +14,18 @@ from hl7bridge.errors import HL7BridgeError
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """From `since_us` (inclusive) to `until_us` (exclusive). `zone` says whose midnight it is, in words."""
+    """From `since_us` (inclusive) to `until_us` (exclusive). `zone` says in words whose midnight it is, and `tz`
+    is it, None for the machine's."""
 
     date: date
     zone: str
     since_us: int
     until_us: int
+    tz: tzinfo | None = None
 
-    def holds(self, us: int) -> bool:
-        """Whether a time lies in it."""
-        return self.since_us <= us < self.until_us
+    def clock(self, us: int) -> str:
+        """A time by the clocks of its zone, to the second."""
+        return datetime.fromtimestamp(us / 1e6, self.tz).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -39,7 +41,7 @@ def zone_of(name: str) -> ZoneInfo:
 def day_of(day: date, zone: tzinfo | None, words: str) -> Day:
     """A day of a zone; None is the machine's."""
     begin, end = (_midnight(each, zone) for each in (day, day + timedelta(days=1)))
-    return Day(day, words, begin, end)
+    return Day(day, words, begin, end, zone)
 
 
 def _midnight(day: date, zone: tzinfo | None) -> int:

@@ -67,7 +67,7 @@ class Store:
         result = self.dry("--json", *arguments)
         assert result.exit_code == 0, result.output
         lines = [json.loads(line) for line in result.stdout.splitlines()]
-        return lines[0], lines[1:]
+        return lines[-1], lines[:-1]
 
 
 @pytest.fixture

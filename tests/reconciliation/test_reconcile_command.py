@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hl7bridge.cli.main import main
 from hl7bridge.engine.replay import Order, Replaying, run_steps
@@ -208,6 +210,47 @@ def test_one_original_delivered_by_a_replay_counts_once(new_day: NewDay) -> None
     assert (sums["received"], sums["replays"], sums["accepted"], sums["agree"]) == (2, 2, 3, True)
     assert [each["finding"] for each in found] == ["they have twice"]
     assert "we sent it 2 times (replay " in found[0]["why"]
+
+
+def test_a_replay_under_another_control_id_is_linked_by_its_place(new_day: NewDay) -> None:
+    day = new_day()
+    answers = iter(["AR"])
+    day.hospital.script.answer = lambda raw: next(answers, "AA")
+    day.receives(message(0))
+    write_folder(day.folder / "config", {"destinations/rush.yaml": RUSH + "control_id: own\n"})
+    assert day.world.engine is not None
+    for _ in day.world.engine.reload():
+        pass
+    day.replays()
+    sums, found = plain(day.runs("--json"))
+    assert (ends(sums), found) == ({"delivered": 1}, [])
+    assert [each["deliveries"] for each in sums["ends"]] == [1]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    codes=st.lists(st.sampled_from(["AA", "AE", "AR", "close"]), min_size=1, max_size=8),
+    sent=st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["S1", "S9"])), min_size=1, max_size=10),
+    replayed=st.integers(0, 2),
+)
+def test_whatever_the_hospital_does_the_sums_agree_and_its_own_log_is_no_surprise(
+    tmp_path_factory: pytest.TempPathFactory, codes: list[str], sent: list[tuple[int, str]], replayed: int
+) -> None:
+    day = Day(tmp_path_factory.mktemp("day"), FILES)
+    answers = iter(codes)
+    day.hospital.script.answer = lambda raw: next(answers, "AA")
+    day.receives(*(message(number, store) for number, store in sent))
+    for _ in range(replayed):
+        day.replays()
+    accepted = [control_id for control_id, code in day.world.ledger.delivered[6701] if code == "AA"]
+    theirs = day.list("\n".join(dict.fromkeys(accepted)))
+    sums, found = plain(day.runs("--json", "--their-list", theirs))
+    assert sums["agree"]
+    assert sums["received"] == len(sent)
+    assert sum(ends(sums).values()) == sums["to_account_for"] == len({*sent})
+    assert not {"the books differ", "we did not send", "they have twice"} & {
+        each["finding"] for each in found
+    }
 
 
 def test_a_lost_answer_is_a_possible_duplicate(new_day: NewDay) -> None:
