@@ -15,7 +15,8 @@ from hl7bridge.errors import HL7BridgeError
 @dataclass(frozen=True, slots=True)
 class Day:
     """From `since_us` (inclusive) to `until_us` (exclusive). `zone` says in words whose midnight it is, and `tz`
-    is it, None for the machine's."""
+    is it, None for the machine's.
+    """
 
     date: date
     zone: str
