@@ -57,6 +57,7 @@ MAY = {
     "explain": {"errors", "hl7", "channel", "store", "engine", "changes", "words"},
     "mirth": {"errors", "hl7", "channel"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
+    "reconciliation": {"errors", "hl7", "channel", "store", "engine", "words"},
     "cli": {
         "errors",
         "places",
@@ -71,6 +72,7 @@ MAY = {
         "explain",
         "sample",
         "mirth",
+        "reconciliation",
         "testing",
         "words",
     },

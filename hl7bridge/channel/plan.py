@@ -20,6 +20,9 @@ from hl7bridge.hl7.types import canonical
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _MOST_TYPES: Final = 1024
+#: Characters of a control ID of our own, and of the sequence in it.
+_OWN_LENGTH: Final = 20
+_SEQUENCE_LENGTH: Final = 12
 
 
 def _base36(number: int, width: int) -> str:
@@ -28,6 +31,13 @@ def _base36(number: int, width: int) -> str:
         number, rest = divmod(number, 36)
         digits = _DIGITS[rest] + digits
     return digits
+
+
+def sequence_of(control_id: str) -> int | None:
+    """The sequence of which `DestinationPlan.control_id` made a control ID; None for one that it cannot have made."""
+    if len(control_id) != _OWN_LENGTH or not set(control_id).issubset(_DIGITS):
+        return None
+    return int(control_id[:_SEQUENCE_LENGTH], 36)
 
 
 class DestinationPlan:
@@ -74,7 +84,7 @@ class DestinationPlan:
         """20 characters that no other message to this destination has: of the sequence, the part, and the
         channel.
         """
-        return (_base36(sequence, 12) + _base36(part, 3) + self._tag).encode("ascii")
+        return (_base36(sequence, _SEQUENCE_LENGTH) + _base36(part, 3) + self._tag).encode("ascii")
 
 
 @dataclass(slots=True)

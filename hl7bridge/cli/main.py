@@ -30,6 +30,7 @@ COMMANDS = {
     "audit": "audit",
     "queue": "queue",
     "replay": "replay",
+    "reconcile": "reconcile",
     "compare": "compare",
     "trace": "why",
     "why": "why",

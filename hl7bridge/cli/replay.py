@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from hl7bridge.changes.preview import Wish
 from hl7bridge.cli.options import (
     data_option,
     echo_json,
@@ -18,8 +21,11 @@ from hl7bridge.cli.options import (
     must_be_known,
     query_from,
 )
+from hl7bridge.cli.replay_preview import Looking
 from hl7bridge.cli.tables import console
+from hl7bridge.engine.edited import read_edited
 from hl7bridge.operations import Operations
+from hl7bridge.store.base import MessageRow
 from hl7bridge.words import counted
 
 
@@ -48,7 +54,12 @@ from hl7bridge.words import counted
     metavar="NAME",
     help="With --newly-entitled: only to this one; may be given again.",
 )
-@click.option("--dry-run", is_flag=True, help="With --newly-entitled: count, and send nothing.")
+@click.option(
+    "--edited",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="With one --id: this file's message goes in its place, linked to it.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be done, and send nothing.")
 @json_option
 def replay(
     files: tuple[Path, ...],
@@ -62,6 +73,7 @@ def replay(
     yes: bool,
     newly_entitled: bool,
     affiliates: tuple[str, ...],
+    edited: Path | None,
     dry_run: bool,
     as_json: bool,
     **given: Any,
@@ -71,7 +83,12 @@ def replay(
     Through the channel again, by today's configuration and consent; or with --as-it-was the stored payload. Messages of FILES are
     decided as if --source had received them. What is replayed is linked to its original; copies that a replay made are left out unless
     named by --id. Ctrl-C stops a replay and says where.
+
+    Before it asks, and with --dry-run alone, it shows what would go, and in what order; what was acknowledged before; which patients a
+    destination has newer messages of; and what would be decided differently now.
     """
+    if edited is not None and (len(ids) != 1 or as_it_was or files or newly_entitled):
+        raise click.UsageError("--edited goes through the channel, in place of the message of one --id")
     with Operations(data) as operations:
         query = query_from(operations, given)
         if newly_entitled:
@@ -81,41 +98,88 @@ def replay(
             request |= {"newly_entitled": True, "affiliates": list(affiliates) or None}
             _newly_entitled(operations, request, dry_run, yes, as_json)
             return
-        if affiliates or dry_run:
-            raise click.UsageError("--affiliate and --dry-run are for --newly-entitled")
+        if affiliates:
+            raise click.UsageError("--affiliate is for --newly-entitled")
         if files:
-            if not given["source"]:
-                raise click.UsageError("files need --source: the source whose channels decide them")
-            if as_it_was or ids:
-                raise click.UsageError("--as-it-was and --id are for messages of the store")
+            if as_it_was or ids or dry_run:
+                raise click.UsageError("--as-it-was, --id and --dry-run are for messages of the store")
             _files(
                 operations, files, {"source": given["source"], "rate": rate, "to": list(to) or None}, as_json
             )
             return
-        if not query and not ids and after_id is None and not yes:
+        if not query and not ids and after_id is None and not yes and not dry_run:
             raise click.UsageError("this would replay every message there is: give filters, or --yes")
+        copy = None if edited is None else read_edited(str(edited))
+        looked = Looking(operations, Wish(as_it_was, to or None, bool(ids), copy), rate)
         if ids:
-            for message_id in ids:
-                operations.message(message_id)  # says so if there is none
-                request = _request(query, as_it_was, to, rate, 1, message_id - 1)
-                _run(operations, "replay", {**request, "replays_too": True}, 1, as_json, "")
+            request = _request(query, as_it_was, to, rate, 1, None)
+            _by_id(operations, looked, ids, request, edited, dry_run, yes, as_json)
             return
-        count = sum(
-            1
-            for _ in operations.messages(
-                message_query(query), after_id=after_id, limit=limit, newest_first=False
-            )
+        request = _request(query, as_it_was, to, rate, limit, after_id)
+        _matching(operations, looked, query, given, request, dry_run, yes, as_json)
+
+
+def _by_id(
+    operations: Operations,
+    looked: Looking,
+    ids: tuple[int, ...],
+    request: dict[str, Any],
+    edited: Path | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Messages that are named, replays among them; `edited` goes in place of the one. On a terminal it asks first."""
+    rows = [operations.message(message_id).row for message_id in ids]  # says so if there is none
+    if dry_run:
+        looked.show(rows, array("q", sorted(set(ids))), as_json=as_json)
+        return
+    if not yes and sys.stdin.isatty():
+        looked.show(rows, array("q", sorted(set(ids))), stderr=True)
+        _ask(len(ids))
+    if edited is not None:
+        request["edited"] = str(edited.resolve())
+    for message_id in ids:
+        asked = {**request, "after_id": message_id - 1, "replays_too": True}
+        _run(operations, "replay", asked, 1, as_json, "")
+
+
+def _matching(
+    operations: Operations,
+    looked: Looking,
+    query: dict[str, Any],
+    given: dict[str, Any],
+    request: dict[str, Any],
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """What matches the filters: shows it, asks, and then replays."""
+
+    def rows() -> Iterator[MessageRow]:
+        wanted = message_query(query)
+        return operations.messages(
+            wanted, after_id=request["after_id"], limit=request["limit"], newest_first=False
         )
-        if not count:
-            must_be_known(operations, given)
-            click.echo("no message matches")
-            raise SystemExit(1)
-        if count > 1 and not yes:
-            _ask(count)
-        _run(operations, "replay", _request(query, as_it_was, to, rate, limit, after_id), count, as_json, "")
+
+    among = array("q", (row.id for row in rows()))
+    if not among:
+        must_be_known(operations, given)
+        click.echo("no message matches")
+        raise SystemExit(1)
+    if dry_run:
+        looked.show(rows(), among, as_json=as_json)
+        return
+    if len(among) > 1 and not yes:
+        _must_be_asked(len(among))
+        looked.show(rows(), among, stderr=True)
+        _ask(len(among))
+    _run(operations, "replay", request, len(among), as_json, "")
 
 
 def _files(operations: Operations, files: tuple[Path, ...], request: dict[str, Any], as_json: bool) -> None:
+    if not request["source"]:
+        raise click.UsageError("files need --source: the source whose channels decide them")
     for file in files:
         request = {**request, "path": str(file.resolve())}
         _run(operations, "replay_file", request, None, as_json, f"{file}: ")
@@ -142,11 +206,15 @@ def _newly_entitled(
     _run(operations, "replay", request, None, as_json, "")
 
 
-def _ask(count: int) -> None:
+def _must_be_asked(count: int) -> None:
     if not sys.stdin.isatty():
         raise click.UsageError(
             f"this would replay {counted(count, 'message')}: --yes says so without being asked"
         )
+
+
+def _ask(count: int) -> None:
+    _must_be_asked(count)
     click.confirm(f"replay {counted(count, 'message')}?", abort=True, err=True)
 
 

@@ -47,12 +47,13 @@ def table(
     *,
     title: str | None = None,
     none: str | None = None,
+    stderr: bool = False,
 ) -> None:
     """One table; numbers to the right. Without rows it is the sentence `none`, if there is one."""
     if not rows and none is not None:
-        click.echo(none)
+        click.echo(none, err=stderr)
         return
-    out = console()
+    out = console(stderr=stderr)
     drawn = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
     for place, name in enumerate(columns):
         numbers = bool(rows) and all(isinstance(row[place], int | float) for row in rows)

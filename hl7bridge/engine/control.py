@@ -18,6 +18,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
 
+from hl7bridge.engine.edited import read_edited
 from hl7bridge.engine.entitle import affiliates_of
 from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
@@ -139,7 +140,13 @@ class Control(LineReceiver):
         newly_entitled: bool = False,
         affiliates: list[str] | None = None,
         dry_run: bool = False,
+        edited: str | None = None,
     ) -> None:
+        one = replays_too and limit == 1
+        if edited is not None and (as_it_was or not one):
+            raise HL7BridgeError(
+                "an edited copy goes through the channel, for one message", code="bad-request"
+            )
         newly = affiliates_of(self._engine, affiliates) if newly_entitled else None
         order = Order(
             operator,
@@ -152,6 +159,7 @@ class Control(LineReceiver):
             query_of(query),
             newly,
             dry_run,
+            None if edited is None else read_edited(edited),
         )
         detail = _described(
             newly_entitled=newly_entitled,
@@ -159,8 +167,12 @@ class Control(LineReceiver):
             dry_run=dry_run,
             as_it_was=as_it_was,
             to=to,
-            limit=limit,
-            after=after_id,
+            **(
+                {"message": after_id + 1}
+                if one and after_id is not None
+                else {"limit": limit, "after": after_id}
+            ),
+            edited=edited is not None,  # people name files after patients
             **query,
         )
         self._replay(Replaying(self._engine).from_store(order), rate, operator, detail)

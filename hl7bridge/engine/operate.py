@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.about import About
 from hl7bridge.engine.deliver import Delivery
-from hl7bridge.engine.replay import changed_keys
+from hl7bridge.engine.replaywhere import changed_keys
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
     Act,

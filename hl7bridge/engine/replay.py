@@ -6,34 +6,32 @@ looked at again when it leaves. A replay that is stopped says where, and can go 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from hl7bridge.channel.decide import STRICT, Decision, Outgoing, patient_keys
+from hl7bridge.channel.decide import Decision, Outgoing
+from hl7bridge.engine.edited import EDITED, must_be_of_its_patient
 from hl7bridge.engine.entitle import newly_entitled
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.in_time import TooLong, decide
 from hl7bridge.engine.journal import Kept
 from hl7bridge.engine.replayfile import read_messages
+from hl7bridge.engine.replaywhere import chosen_payloads, order_keys
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
+from hl7bridge.hl7.identifiers import merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message
 from hl7bridge.hl7.mllp import TooLarge
-from hl7bridge.hl7.types import MERGES
 from hl7bridge.store.base import (
-    DeliveryRow,
-    DeliveryStatus,
     MessageDetail,
     MessageQuery,
     MessageRow,
     MessageStatus,
     NewMessage,
     StoreError,
-    StoreUnknown,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +53,7 @@ class Order:
     """What an operator asked for. `to` None means wherever the decision says; `rate` is messages a second, 0 without limit.
 
     `newly`: only to those of these affiliates that may be told of a message now and never were. `dry_run`: count, and do nothing.
+    `edited` goes through the channel in place of the one message that is asked for.
     """
 
     operator: str
@@ -67,6 +66,7 @@ class Order:
     query: MessageQuery = field(default_factory=MessageQuery)
     newly: tuple[str, ...] | None = None
     dry_run: bool = False
+    edited: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -193,9 +193,11 @@ class Replaying:
             if not order.to:
                 progress.skipped += 1
                 return
-        raw = self._engine.store.body(detail.bodies[0][0])
         configuration = self._engine.configuration
+        raw = self._engine.store.body(detail.bodies[0][0]) if order.edited is None else order.edited
         message = Message(raw, configuration.encoding(row.source))
+        if order.edited is not None:
+            must_be_of_its_patient(self._engine.hashes, message, row)
         if order.as_it_was:
             self._as_it_was(message, detail, order, progress)
         elif row.source not in configuration.plans:
@@ -239,7 +241,7 @@ class Replaying:
     def _as_it_was(self, message: Message, detail: MessageDetail, order: Order, progress: Progress) -> None:
         engine = self._engine
         row = detail.row
-        chosen = _chosen(detail.deliveries, order.to)
+        chosen = chosen_payloads(detail.deliveries, order.to)
         outgoing: list[Outgoing] = []
         identifiers = (*patient_identifiers(message), *merge_identifiers(message))
         for delivery, destination in chosen:
@@ -253,7 +255,7 @@ class Replaying:
             if privacy is not None and privacy.share is not None and delivery.destination != destination:
                 # It was made for another, who may be given more.
                 payload = privacy.share.reduced(Message(payload)).emit()
-            keys = _keys(settings.order, identifiers, row)
+            keys = order_keys(settings.order, identifiers, row)
             outgoing.append(
                 Outgoing(destination, delivery.channel, payload, keys, delivery.scope, None, None)
             )
@@ -294,7 +296,7 @@ class Replaying:
             "",
             engine.configuration.version,
             message.raw,
-            flags=(REPLAY,),
+            flags=(REPLAY,) if order.edited is None else (REPLAY, EDITED),
             original=original,
             operator=order.operator,
         )
@@ -312,46 +314,6 @@ class Replaying:
 
         engine.acceptor.accept(new, decision, kept, release_again=True)
         progress.replayed += 1
-
-
-def _keys(order: str, identifiers: Sequence[Identifier], row: MessageRow) -> tuple[bytes, ...]:
-    if order == "none":
-        return ()
-    return STRICT if order == "strict" else patient_keys(identifiers, row.type in MERGES, row.source)
-
-
-def changed_keys(engine: Engine, delivery: DeliveryRow, detail: MessageDetail) -> tuple[int, ...] | None:
-    """Today's order keys of a delivery that goes again, if it was decided under another order; None: those it has are right.
-
-    A message that cannot be read any more keeps its keys: its delivery then waits as one of before the change.
-    """
-    settings = engine.configuration.destinations.get(delivery.destination)
-    strict = delivery.keys == (engine.hashes.order(*STRICT),)
-    before = "strict" if strict else "patient" if delivery.keys else "none"
-    if settings is None or settings.order == before:
-        return None
-    try:
-        raw = engine.store.body(detail.bodies[0][0])
-        message = Message(raw, engine.configuration.encoding(detail.row.source))
-        identifiers = (*patient_identifiers(message), *merge_identifiers(message))
-    except StoreUnknown:
-        raise
-    except HL7BridgeError:
-        return None
-    return tuple([engine.hashes.order(key) for key in _keys(settings.order, identifiers, detail.row)])
-
-
-def _chosen(deliveries: Sequence[DeliveryRow], to: tuple[str, ...] | None) -> list[tuple[DeliveryRow, str]]:
-    """Which stored payloads go where: each to its own destination, or to those named; a destination that is new to the message
-    gets the first payload."""
-    left = [each for each in deliveries if each.status is not DeliveryStatus.CANCELLED] or list(deliveries)
-    if to is None:
-        return [(each, each.destination) for each in left]
-    chosen = []
-    for destination in to:
-        own = [each for each in left if each.destination == destination]
-        chosen += [(each, destination) for each in own or left[:1]]
-    return chosen
 
 
 def run_steps(

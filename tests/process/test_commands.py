@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -282,6 +283,60 @@ def test_reload_and_replay(site: Site) -> None:
     assert "2 replayed" in site.on("replay", str(file), "--source", "pharmacy")
     site.until(lambda: site.on("status") and len(list(site.saved.iterdir())) == 7)
     assert "every message" in site.on("replay", status=2)
+
+
+def test_a_replay_says_what_it_would_do_before_it_asks(site: Site) -> None:
+    site.receive()
+    site.send(order(1), order(2))
+    site.until(lambda: site.statuses() == ["SENT", "SENT"])
+    assert "--yes says so" in site.on("replay", "--channel", "pharmacy", status=2)
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "hl7bridge",
+            "replay",
+            "--channel",
+            "pharmacy",
+            "--data",
+            str(site.engine.data),
+        ],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as asked:
+        os.write(ours, b"n\n")
+        out, said = asked.communicate(timeout=60)
+    os.close(ours)
+    os.close(theirs)
+    assert asked.returncode == 1
+    assert out == ""
+    assert said.index("2 messages acknowledged before (2 RDE^O11)") < said.index("replay 2 messages?")
+    assert site.statuses() == ["SENT", "SENT"]
+
+
+def test_an_edited_copy_goes_in_place_of_its_original_and_is_linked_to_it(site: Site) -> None:
+    site.receive()
+    site.send(order(1))
+    site.until(lambda: site.statuses() == ["SENT"])
+    file = site.folder / "jane_doe.hl7"
+    file.write_text(order(1).replace("ORC|NW|1", "ORC|NW|99").replace("\r", "\n"))
+    first = site.rows("messages")[0]["id"]
+    assert "1 replayed" in site.on("replay", "--id", str(first), "--edited", str(file))
+    site.until(lambda: site.statuses() == ["SENT"] * 2)
+    last, _ = site.rows("messages")
+    assert (last["original"], last["flags"]) == (first, ["replay", "edited"])
+    assert [b"ORC|NW|99" in path.read_bytes() for path in sorted(site.saved.iterdir())] == [False, True]
+    detail = site.rows("audit", "list", "--kind", "act")[-1]["detail"]
+    assert f"message={first}" in detail
+    assert "edited" in detail
+    assert "jane" not in detail
+    file.write_text(order(1, patient=8))
+    refused = site.on("replay", "--id", str(first), "--edited", str(file), status=2)
+    assert f"no number of the patient of message {first}" in refused
+    assert len(site.rows("messages")) == 2
 
 
 def test_a_reload_with_mistakes_names_them_all_and_changes_nothing(site: Site) -> None:

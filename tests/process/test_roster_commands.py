@@ -65,4 +65,5 @@ def test_a_delta_is_reported_and_what_it_dates_back_is_replayed_when_asked(
     sent = run("replay", "--newly-entitled", "--affiliate", "rush", "--since", "1h", "--yes", *data)
     assert "2 replayed, 2 deliveries queued" in sent
     run("replay", "--newly-entitled", "--yes", *data, status=1)
-    run("replay", "--dry-run", *data, status=2)
+    run("replay", "--dry-run", *data)
+    run("replay", "--affiliate", "rush", *data, status=2)
