@@ -14,7 +14,15 @@ from hl7bridge.changes.result import Result, result_of
 from hl7bridge.changes.traffic import came
 from hl7bridge.changes.traffic import compare as compared
 from hl7bridge.changes.versions import version
-from hl7bridge.cli.options import Moment, data_option, echo_json, json_option, tell_view, unrecorded_option
+from hl7bridge.cli.options import (
+    Moment,
+    data_option,
+    echo_json,
+    json_option,
+    must_be_known,
+    tell_view,
+    unrecorded_option,
+)
 from hl7bridge.cli.tables import console, table
 from hl7bridge.operations import Operations
 from hl7bridge.places import STORE
@@ -91,6 +99,8 @@ def compare(
                 progress=lambda done: status.update(f"{done:,} messages decided under both"),
             )
         result = result_of(versions[0].called, versions[1].called, tally, expected)
+        if not result.messages:
+            must_be_known(operations, {"source": source})
         if values:
             _tell(operations, result, unrecorded)
     if html is not None:

@@ -196,8 +196,27 @@ def test_mistakes_are_named_and_nothing_is_compared(compare: Compare, old: Path,
 
 
 def test_no_message_is_no_proof(compare: Compare, old: Path, new: Path) -> None:
-    result = compare(old, new, "--source", "elsewhere")
+    result = compare(old, new, "--until", "2000-01-02")
     assert "nothing was compared" in result.output
+
+
+def test_a_name_that_is_none_is_no_proof(compare: Compare, old: Path, new: Path) -> None:
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "filter: {MSH-4: S9}\nsend_to"))
+    for option, name in (("--channel", "pharmcy"), ("--source", "pharmcy")):
+        result = compare(old, new, option, name)
+        assert result.exit_code == 2, result.output
+        assert "did you mean pharmacy?" in result.output
+
+
+def test_of_one_channel_nothing_is_said_of_others(compare: Compare, old: Path, new: Path) -> None:
+    other = "channel: other\nsource: pharmacy\nsend_to: [rush]\n"
+    (old / "other.yaml").write_text(other)
+    (new / "other.yaml").write_text(other.replace("send_to", "programme: {}\nsend_to"))
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "map: [{MSH-3: X}]\nsend_to"))
+    found = differences(compare(old, new, "--json", "--channel", "pharmacy"))
+    assert [(each["of"], each["what"]) for each in found["differences"]] == [("to rush", "MSH-3 changed")]
+    found = differences(compare(old, new, "--json", "--channel", "other"))
+    assert {each["of"] for each in found["differences"]} == {"the programme"}
 
 
 def test_other_processes_find_the_same(
