@@ -85,7 +85,11 @@ def _of_git(name: str, beside: Path | None) -> Version | None:
     for path in sorted(listed.decode("utf-8", "surrogateescape").split("\0")):
         if path and belongs(path):
             content = b"" if is_roster(path) else _git(folder, "cat-file", "blob", root + path)
-            files[path] = content or b""
+            if content is None:
+                raise HL7BridgeError(
+                    f"{path} of {name} cannot be read from git", code="unreadable-version", hint="git fsck"
+                )
+            files[path] = content
     if not files:
         raise HL7BridgeError(
             f"{name} holds no configuration",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hl7bridge.changes.accepted import FILE, read_accepted, write_accepted
+from hl7bridge.changes.accepted import FILE, read_accepted, write, write_accepted
 from hl7bridge.changes.page import page
 from hl7bridge.changes.result import Result, result_of
 from hl7bridge.changes.traffic import came
@@ -104,7 +104,7 @@ def compare(
         if values:
             _tell(operations, result, unrecorded)
     if html is not None:
-        html.write_text(page(result, datetime.now().astimezone(), values=values), encoding="utf-8")
+        write(html, page(result, datetime.now().astimezone(), values=values))
     if as_json:
         echo_json(result.plain(values))
     else:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from hl7bridge.changes import traffic
+from hl7bridge.changes import traffic, versions
 from hl7bridge.cli.main import main
 from hl7bridge.places import STORE
 from hl7bridge.store.base import records_of
@@ -193,6 +193,21 @@ def test_mistakes_are_named_and_nothing_is_compared(compare: Compare, old: Path,
     assert result.exit_code == 1
     assert "pharmacy.yaml:4:11" in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_file_that_cannot_be_written_is_named(compare: Compare, old: Path, new: Path) -> None:
+    for option in (("--html",), ("--accept", "--accepted")):
+        result = compare(old, new, *option, new / "nowhere" / "file")
+        assert (result.exit_code, "nowhere/file: this file cannot be written" in result.output) == (2, True)
+
+
+def test_a_revision_of_which_git_lacks_a_file_is_not_compared(
+    compare: Compare, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {"ls-tree": b"pharmacy.yaml\0", "cat-file": None}
+    monkeypatch.setattr(versions, "_git", lambda folder, verb, *rest: answers[verb])
+    result = compare("HEAD", new)
+    assert (result.exit_code, "pharmacy.yaml of HEAD cannot be read" in result.output) == (2, True)
 
 
 def test_no_message_is_no_proof(compare: Compare, old: Path, new: Path) -> None:
