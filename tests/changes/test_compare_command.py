@@ -210,6 +210,23 @@ def test_a_revision_of_which_git_lacks_a_file_is_not_compared(
     assert (result.exit_code, "pharmacy.yaml of HEAD cannot be read" in result.output) == (2, True)
 
 
+def test_secrets_are_those_of_here_and_none_is_needed(
+    compare: Compare, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination = new / "destinations/rush.yaml"
+    host = "host: '${env.RUSH_HOST}', port: '${env.RUSH_PORT}'"
+    destination.write_text(destination.read_text().replace("host: 127.0.0.1, port: 6701", host))
+    assert compare(old, new).exit_code == 0
+    for folder, text in ((old, "HERE"), (new, "${env.SITE}")):
+        (folder / "pharmacy.yaml").write_text(
+            CHANNEL.replace("send_to", f"map: [{{MSH-6: '{text}'}}]\nsend_to")
+        )
+    monkeypatch.setenv("SITE", "HERE")
+    assert compare(old, new).exit_code == 0
+    monkeypatch.setenv("SITE", "THERE")
+    assert "MSH-6 changed" in compare(old, new).stdout
+
+
 def test_no_message_is_no_proof(compare: Compare, old: Path, new: Path) -> None:
     result = compare(old, new, "--until", "2000-01-02")
     assert "nothing was compared" in result.output
