@@ -165,6 +165,8 @@ def test_a_message_that_is_not_there_is_said(run: Run) -> None:
     result = run("why", 99)
     assert result.exit_code == 2
     assert "there is no message 99" in result.output
+    result = run("why", 1 << 70)
+    assert (result.exit_code, "there is no message" in result.output) == (2, True)
 
 
 def trace(tmp_path: Path, *words: object, data: bytes | None = None) -> Result:
@@ -181,6 +183,17 @@ def test_trace_tells_what_would_happen_to_a_file(tmp_path: Path) -> None:
     found = json.loads(trace(tmp_path, "--json", "--to", "rush").stdout)
     texts = [each["text"] for each in found["events"]]
     assert [text.partition(":")[0] for text in texts if text.startswith(("to ", "not to "))] == ["to rush"]
+
+
+def test_trace_reads_the_lists_once_for_all_messages_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    whole = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or whole(path))
+    said = trace(tmp_path, data=message() + message(store="S9")).stdout
+    assert said.count("> to rush: ") == 2
+    assert read.count("rush.csv") == 1
 
 
 def test_trace_says_what_is_wrong_with_its_arguments(tmp_path: Path) -> None:
