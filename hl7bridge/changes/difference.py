@@ -172,6 +172,8 @@ def _delivery(of: str, one: Outgoing, other: Outgoing) -> Iterator[Difference]:
     if one.refused != other.refused:
         if other.refused is None:
             yield Difference(Signature(NEW, of, f"sent now; so far not sent: {one.refused}"))
+        elif one.refused is not None:
+            yield Difference(Signature(OTHER, of, f"not sent for another reason: {other.refused}"))
         else:
             yield Difference(Signature(LOST, of, f"not sent now: {other.refused}"))
         return

@@ -117,6 +117,8 @@ def test_a_destination_that_stops_sending_is_named_with_its_reason() -> None:
     [difference] = differences(decided(PLAIN, MESSAGE, {}), decided(PLAIN, MESSAGE, shadow))
     assert difference.signature.rank == LOST
     assert found(PLAIN, PLAIN, before=shadow)[0][1].startswith("sent now; so far not sent: ")
+    test = {"out.yaml": OUT + b"status: test\n"}
+    assert found(PLAIN, PLAIN, before=shadow, after=test)[0][1].startswith("not sent for another reason: ")
 
 
 def test_what_the_programme_learns_otherwise_is_said() -> None:
