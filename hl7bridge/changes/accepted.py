@@ -48,5 +48,15 @@ def read_accepted(path: Path) -> Accepted:
 def write_accepted(path: Path, signatures: Iterable[Signature]) -> int:
     """Accepts these from now on, and nothing else; how many they are."""
     lines = sorted({f"{each.of}\t{each.what}\n" for each in signatures})
-    path.write_text(_HEAD + "".join(lines), encoding="utf-8")
+    write(path, _HEAD + "".join(lines))
     return len(lines)
+
+
+def write(path: Path, text: str) -> None:
+    """A file that a person asked for. Raises HL7BridgeError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HL7BridgeError(
+            f"this file cannot be written: {error.strerror}", code="unwritable-file", place=str(path)
+        ) from None

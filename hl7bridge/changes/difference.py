@@ -7,7 +7,7 @@ Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hl7bridge.affiliation.facts import Fact
 from hl7bridge.channel.decide import Decision
@@ -38,6 +38,13 @@ class Difference(NamedTuple):
     after: str = ""
 
 
+class _Told(NamedTuple):
+    """What a decision tells the programme, and the channels that take the message."""
+
+    things: set[Any]
+    taking: set[str]
+
+
 FAILS, LOST, NEW, OTHER, FIELD, LESS = range(6)
 
 
@@ -56,16 +63,14 @@ def differences(old: Decision | None, new: Decision | None) -> Iterator[Differen
         )
     yield from _misses(old.misses, new.misses)
     yield from _deliveries(old, new, changed_channels)
-    if not changed_channels:
+    if not _follows(_told(old), _told(new), changed_channels):
         yield from _facts(old.facts, new.facts)
         if set(old.aliases) != set(new.aliases) or set(old.assignments) != set(new.assignments):
             yield Difference(
                 Signature(OTHER, "the programme", "numbers or roster rows are learned otherwise")
             )
-        if old.identifiers != new.identifiers or old.event_date != new.event_date:
-            yield Difference(
-                Signature(OTHER, "the message", "patient or day of the event are read otherwise")
-            )
+    if old.identifiers != new.identifiers or old.event_date != new.event_date:
+        yield Difference(Signature(OTHER, "the message", "patient or day of the event are read otherwise"))
 
 
 def _outcomes(old: Decision, new: Decision, changed_channels: set[str]) -> Iterator[Difference]:
@@ -167,6 +172,8 @@ def _delivery(of: str, one: Outgoing, other: Outgoing) -> Iterator[Difference]:
     if one.refused != other.refused:
         if other.refused is None:
             yield Difference(Signature(NEW, of, f"sent now; so far not sent: {one.refused}"))
+        elif one.refused is not None:
+            yield Difference(Signature(OTHER, of, f"not sent for another reason: {other.refused}"))
         else:
             yield Difference(Signature(LOST, of, f"not sent now: {other.refused}"))
         return
@@ -195,10 +202,26 @@ def _payload(of: str, before: bytes, after: bytes) -> Iterator[Difference]:
         yield Difference(Signature(OTHER, of, "only ends of lines differ"))
 
 
+def _told(decision: Decision) -> _Told:
+    taking = {outcome.channel for outcome in decision.outcomes if outcome.status == RECEIVED}
+    return _Told({*decision.facts, *decision.aliases, *decision.assignments}, taking)
+
+
+def _follows(old: _Told, new: _Told, changed_channels: set[str]) -> bool:
+    """Whether what the programme learns differs only since a channel takes the message no more (it learns less), or does now (more):
+    what another channel tells otherwise is no consequence of that.
+    """
+    if old.things == new.things:
+        return True
+    lost, gained = changed_channels & old.taking - new.taking, changed_channels & new.taking - old.taking
+    return (bool(lost) and new.things < old.things) or (bool(gained) and old.things < new.things)
+
+
 def _facts(old: Sequence[Fact], new: Sequence[Fact]) -> Iterator[Difference]:
     """By kind of fact and part of it; where as many are told, the first that differ are held against each other."""
-    before = [fact for fact in old if fact not in set(new)]
-    after = [fact for fact in new if fact not in set(old)]
+    known_before, known_after = set(old), set(new)
+    before = [fact for fact in old if fact not in known_after]
+    after = [fact for fact in new if fact not in known_before]
     said: set[Signature] = set()
     for kind in dict.fromkeys(type(fact) for fact in (*before, *after)):
         ours = [fact for fact in before if type(fact) is kind]

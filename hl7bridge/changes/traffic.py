@@ -20,8 +20,11 @@ from hl7bridge.changes.tally import Tally
 from hl7bridge.changes.versions import Version
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.decide import Decision
+from hl7bridge.channel.mistake import meant
+from hl7bridge.channel.plan import SourcePlan
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.in_time import TooLong, bounded, decide
+from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import BODY_BITS, MessageRow, MessageStatus, StoreReader
@@ -50,7 +53,7 @@ class Deciding:
 
     def __init__(self, reader: StoreReader, old: Version, new: Version, channel: str | None = None) -> None:
         self._reader = reader
-        self._configurations = old.load(), new.load()
+        self._configurations = tuple(_limited(each.load(), channel) for each in (old, new))
         self._roster = StoredRoster(reader, Hashes(reader.key))
         self._channel = channel
 
@@ -64,13 +67,15 @@ class Deciding:
             except (TooLong, Unreadable):
                 found.unread += 1
                 continue
+            if self._channel is not None and not _looked_at(old, new):
+                continue  # it is other channels' business
             found.count(came.id, _concerns(old, new), differences(old, new))
         return found
 
     def _decided(self, configuration: Configuration, came: Came, raw: bytes) -> Decision | None:
         if came.source not in configuration.plans:
             return None
-        decision = decide(
+        return decide(
             configuration,
             came.source,
             Message(raw, configuration.encoding(came.source)),
@@ -78,13 +83,28 @@ class Deciding:
             sequence=came.id,
             roster=self._roster,
         )
-        if self._channel is None:
-            return decision
-        return replace(
-            decision,
-            outcomes=tuple(each for each in decision.outcomes if each.channel == self._channel),
-            outgoing=tuple(each for each in decision.outgoing if each.channel == self._channel),
+
+
+def _limited(configuration: Configuration, channel: str | None) -> Configuration:
+    """As if there were no other channel; `None` is no limit."""
+    if channel is None:
+        return configuration
+    plans = {
+        name: SourcePlan(
+            name,
+            [each for each in plan.channels if each.name == channel],
+            plan.zone,
+            plan.unaccepted,
+            plan.errors_answer,
         )
+        for name, plan in configuration.plans.items()
+    }
+    return replace(configuration, plans=plans)
+
+
+def _looked_at(old: Decision | None, new: Decision | None) -> bool:
+    """Whether a channel looks at the message, or one of the two does not have its source."""
+    return old is None or new is None or bool(old.outcomes or new.outcomes)
 
 
 def _concerns(old: Decision | None, new: Decision | None) -> set[str]:
@@ -109,9 +129,16 @@ def compare(
     processes: int = 1,
     progress: Progress = lambda done: None,
 ) -> Tally:
-    """What the second of two configurations would do otherwise than the first. Raises ConfigurationErrors."""
-    for each in versions:
-        each.load()  # mistakes are said before anything is begun
+    """What the second of two configurations would do otherwise than the first. Raises ConfigurationErrors, and HL7BridgeError for a
+    channel that neither has.
+    """
+    channels = [name for each in versions for name in each.load().channels]  # mistakes are said before all
+    if channel is not None and channel not in channels:
+        raise HL7BridgeError(
+            f"there is no channel {channel}",
+            code="unknown-channel",
+            hint=meant(channel, channels, ", ".join(dict.fromkeys(channels))),
+        )
     found = Tally()
     messages = iter(messages)
     first = list(islice(messages, FEW + 1))

@@ -13,7 +13,7 @@ from typing import Final
 
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.folder import load
-from hl7bridge.engine.folder import belongs, is_roster, read_folder
+from hl7bridge.engine.folder import belongs, is_roster, read_folder, read_secret
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import StoreReader
 
@@ -21,26 +21,38 @@ from hl7bridge.store.base import StoreReader
 RUNNING: Final = "running"
 #: Letters of a version that are enough to name it, as `hl7bridge show` prints them.
 _LEAST: Final = 6
+#: What stands for a secret that is not here: it is a text, a host name, a port and a number.
+_STAND_IN: Final = "1"
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A configuration by its files. `called`: as a person named it. `kept`: a store has kept it, without rosters."""
+    """A configuration by its files. `called`: as a person named it. `kept`: a store has kept it, without rosters. `folder`: where
+    it lies, from which secrets in files are counted.
+    """
 
     called: str
     files: Mapping[str, bytes]
     kept: bool
+    folder: Path = Path()
 
     def load(self) -> Configuration:
-        """Made ready to decide; secrets are not needed for that. Raises ConfigurationErrors."""
-        return load(self.files, lambda _: "", kept=self.kept)
+        """Made ready to decide. Raises ConfigurationErrors."""
+        return load(self.files, self._secret, kept=self.kept)
+
+    def _secret(self, reference: str) -> str:
+        """As it is here and now. Most are addresses and passwords, on which no decision rests: one that is missing is no mistake."""
+        try:
+            return read_secret(self.folder, reference)
+        except (LookupError, ValueError):
+            return _STAND_IN
 
 
 def version(name: str, reader: StoreReader, beside: Path | None = None) -> Version:
     """The configuration of a name. A revision is one of the folder `beside`, or says its own: `v1.2:channels`."""
     folder = Path(name)
     if folder.is_dir():
-        return Version(name, read_folder(folder), False)
+        return Version(name, read_folder(folder), False, folder)
     kept = _kept(name, reader)
     if kept is not None:
         return kept
@@ -85,14 +97,18 @@ def _of_git(name: str, beside: Path | None) -> Version | None:
     for path in sorted(listed.decode("utf-8", "surrogateescape").split("\0")):
         if path and belongs(path):
             content = b"" if is_roster(path) else _git(folder, "cat-file", "blob", root + path)
-            files[path] = content or b""
+            if content is None:
+                raise HL7BridgeError(
+                    f"{path} of {name} cannot be read from git", code="unreadable-version", hint="git fsck"
+                )
+            files[path] = content
     if not files:
         raise HL7BridgeError(
             f"{name} holds no configuration",
             code="empty-version",
             hint=f"name its folder: {revision}:channels",
         )
-    return Version(name, files, False)
+    return Version(name, files, False, folder)
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:

@@ -24,7 +24,7 @@ from hl7bridge.channel.outcome import ERROR, FILTERED, RECEIVED, REJECTED, Chann
 from hl7bridge.channel.scope import Scope, Work
 from hl7bridge.channel.split import pieces_of
 from hl7bridge.channel.times import event_date
-from hl7bridge.channel.trace import Kind, Trace
+from hl7bridge.channel.trace import FOR_ANOTHER, ON_NO_LIST, Kind, Trace
 from hl7bridge.channel.withhold import reason_of_category, without
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.ack import AckError
@@ -329,12 +329,14 @@ def _to_affiliates(
     if day is None:
         return
     rows = case.rows()
+    recipient: str | None = None
     if case.plan.addressed:
         recipient = case.message.receiving_facility.decode("utf-8", "replace")
         rows = {name: found for name, found in rows.items() if name == recipient}
     if case.trace is not None:
         for name in sorted(route.affiliates.keys() - rows.keys()):
-            case.trace.note(Kind.NOT_TO, route.place, name, because="the patient is on no list of it")
+            because = FOR_ANOTHER if recipient not in (None, name) else ON_NO_LIST
+            case.trace.note(Kind.NOT_TO, route.place, name, because=because)
     for name in sorted(rows) if len(rows) > 1 else rows:
         destination = route.affiliates.get(name)
         if destination is None or name in sent or destination.agreement is None:

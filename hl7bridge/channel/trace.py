@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.changed import Changed, changed
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from hl7bridge.channel.condition import Clause
     from hl7bridge.channel.scope import Scope
 
+#: Why an affiliate does not get a message, beside its agreement.
+ON_NO_LIST: Final = "the patient is on no list of it"
+FOR_ANOTHER: Final = "it is meant for another affiliate"
 #: Values of one field that are shown, and letters of each.
 _MOST_VALUES, _LONGEST = 8, 200
 

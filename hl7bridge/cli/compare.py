@@ -8,13 +8,21 @@ from pathlib import Path
 
 import click
 
-from hl7bridge.changes.accepted import FILE, read_accepted, write_accepted
+from hl7bridge.changes.accepted import FILE, read_accepted, write, write_accepted
 from hl7bridge.changes.page import page
 from hl7bridge.changes.result import Result, result_of
 from hl7bridge.changes.traffic import came
 from hl7bridge.changes.traffic import compare as compared
 from hl7bridge.changes.versions import version
-from hl7bridge.cli.options import Moment, data_option, echo_json, json_option, tell_view, unrecorded_option
+from hl7bridge.cli.options import (
+    Moment,
+    data_option,
+    echo_json,
+    json_option,
+    must_be_known,
+    tell_view,
+    unrecorded_option,
+)
 from hl7bridge.cli.tables import console, table
 from hl7bridge.operations import Operations
 from hl7bridge.places import STORE
@@ -91,10 +99,12 @@ def compare(
                 progress=lambda done: status.update(f"{done:,} messages decided under both"),
             )
         result = result_of(versions[0].called, versions[1].called, tally, expected)
+        if not result.messages:
+            must_be_known(operations, {"source": source})
         if values:
             _tell(operations, result, unrecorded)
     if html is not None:
-        html.write_text(page(result, datetime.now().astimezone(), values=values), encoding="utf-8")
+        write(html, page(result, datetime.now().astimezone(), values=values))
     if as_json:
         echo_json(result.plain(values))
     else:

@@ -49,11 +49,14 @@ def trace(file: Path, config: Path, source: str | None, to: str | None, brief: b
         hint = meant(to, configuration.destinations)
         raise HL7BridgeError(f"there is no destination {to}", code="unknown-destination", hint=hint)
     messages = _messages(file)
+    rosters = FolderRosters(
+        configuration, lambda path: (config / path).read_bytes(), [Message(raw) for raw in messages]
+    )
     for number, raw in enumerate(messages, 1):
         name = source or _source_of(configuration, Message(raw))
         message = Message(raw, configuration.encoding(name))
         made = Trace()
-        decision = _decided(configuration, config, name, message, made)
+        decision = _decided(configuration, name, message, rosters, made)
         if as_json:
             echo_json({"source": name, **_plain(decision), "events": _events(made.events, to, brief)})
             continue
@@ -93,12 +96,12 @@ def _source_of(configuration: Configuration, message: Message) -> str:
 
 
 def _decided(
-    configuration: Configuration, config: Path, source: str, message: Message, made: Trace
+    configuration: Configuration, source: str, message: Message, rosters: FolderRosters, made: Trace
 ) -> Decision:
     if source not in configuration.plans:
         hint = meant(source, configuration.plans, ", ".join(configuration.sources))
         raise HL7BridgeError(f"there is no source {source}", code="unknown-source", hint=hint)
-    roster = FolderRosters(configuration, lambda path: (config / path).read_bytes(), [message]).usual()
+    roster = rosters.usual()
     if isinstance(roster, str):
         raise HL7BridgeError(roster, code="roster")
     return decide(

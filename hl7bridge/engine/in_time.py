@@ -65,11 +65,17 @@ def bounded() -> Iterator[None]:
         _Watch.taken = False
 
 
-def decide(configuration: Configuration, source_name: str, message: Message, **about: Any) -> Decision:
+def decide(
+    configuration: Configuration,
+    source_name: str,
+    message: Message,
+    limit_s: float | None = None,
+    **about: Any,
+) -> Decision:
     """As `channel.decide`, in bounded time. Raises TooLong where no channel was running when the time was up."""
     watch = _Watch
     watch.met = watch.ended = 0
-    watch.limit_s = LIMIT_S + LIMIT_S_PER_MB * len(message.raw) / 1e6
+    watch.limit_s = (LIMIT_S if limit_s is None else limit_s) + LIMIT_S_PER_MB * len(message.raw) / 1e6
     watch.deciding = watch.taken
     try:
         try:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from hl7bridge.channel.trace import Event, Kind
+from hl7bridge.channel.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind
 from hl7bridge.hl7.changed import Changed
 from hl7bridge.hl7.names import field_name
 from hl7bridge.words import counted
 
 #: Affiliates on whose lists the patient is not, beyond which they are counted and not named.
 _MOST_NAMED: Final = 4
-_ON_NO_LIST: Final = "the patient is on no list of it"
 
 
 class Line(NamedTuple):
@@ -32,7 +31,7 @@ YES, NO, DID, SKIPPED, TO, NOTHING = "+", "x", "*", "-", ">", " "
 
 def lines(events: Sequence[Event], *, brief: bool = False, only: str | None = None) -> Iterator[Line]:
     """The lines of a trace. `brief` leaves out what changed nothing; `only` leaves out what concerns other destinations."""
-    unlisted = [each.says for each in events if each.because == _ON_NO_LIST and only is None]
+    unlisted = list(dict.fromkeys(each.says for each in events if each.because == ON_NO_LIST and not only))
     left_out: int | None = None  # what is deeper than this belongs to something that is not shown
     asked: int | None = None  # the conditions of a `when`, whose outcome the steps behind it show
     for event in events:
@@ -43,10 +42,12 @@ def lines(events: Sequence[Event], *, brief: bool = False, only: str | None = No
         if only is not None and event.kind in (Kind.TO, Kind.NOT_TO) and event.says != only:
             left_out = event.depth
             continue
+        if only is None and event.because == FOR_ANOTHER:
+            continue
         if brief and event.kind is Kind.CONDITION and event.depth == asked:
             continue
         asked = event.depth + 1 if event.held is not None else None
-        if event.because == _ON_NO_LIST and event.says in unlisted and len(unlisted) > _MOST_NAMED:
+        if event.because == ON_NO_LIST and event.says in unlisted and len(unlisted) > _MOST_NAMED:
             if event.says == unlisted[0]:
                 yield Line(
                     event.depth,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Final
 
 from hl7bridge.changes.versions import Version
 from hl7bridge.channel.configuration import Configuration
@@ -21,6 +22,9 @@ from hl7bridge.hl7.changed import Changed, changed
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import DeliveryRow, DeliveryStatus, MessageDetail, StoreReader
 from hl7bridge.store.hashes import Hashes
+
+#: Seconds of computing after which a trace is cut off: each step of it costs a comparison of the whole message.
+TRACED_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,16 @@ def explained(reader: StoreReader, detail: MessageDetail) -> Explained:
     if row.source not in configuration.plans:
         raise HL7BridgeError(f"the configuration of then has no source {row.source}", code="no-source")
     message = Message(reader.body(whole.bodies[0][0]), configuration.encoding(row.source))
+    about: dict[str, Any] = {
+        "received": datetime.fromtimestamp(row.received_us / 1e6, UTC),
+        "sequence": row.id,
+        "roster": StoredRoster(reader, Hashes(reader.key)),
+    }
     trace = Trace()
     with bounded():
-        decision = decide(
-            configuration,
-            row.source,
-            message,
-            received=datetime.fromtimestamp(row.received_us / 1e6, UTC),
-            sequence=row.id,
-            roster=StoredRoster(reader, Hashes(reader.key)),
-            trace=trace,
-        )
+        # What is decided must not rest on how long it takes to trace it.
+        decision = decide(configuration, row.source, message, **about)
+        decide(configuration, row.source, message, TRACED_S, trace=trace, **about)
     return Explained(
         detail, configuration, decision, tuple(trace.events), tuple(_otherwise(reader, detail, decision))
     )
@@ -79,6 +82,7 @@ def _otherwise(reader: StoreReader, detail: MessageDetail, decision: Decision) -
     found = [
         f"{destination} would get it now (channel {channel})"
         for destination, channel in sorted(now.keys() - then)
+        if now[destination, channel].refused is None and now[destination, channel].error is None
     ]
     found += [
         f"{destination} was decided for then, and would not be now (channel {channel})"
@@ -119,6 +123,8 @@ def answer_for(explained: Explained, name: str) -> str:
     ]
     if reasons or stopped:
         return f"{name} did not get it: {'; '.join([*stopped, *dict.fromkeys(reasons)])}"
+    if any(each.destination == name for each in explained.decision.outgoing):
+        return f"{name} did not get it, and would by the lists of now"
     return f"{name} did not get it: no channel that takes the message sends it there"
 
 

@@ -6,6 +6,7 @@ a run of one kind that grew, the last are the new ones. Raises nothing.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from itertools import zip_longest
@@ -47,19 +48,41 @@ def changed(before: bytes, after: bytes) -> Iterator[Changed]:
 def _matched(
     old: Sequence[Segment], new: Sequence[Segment]
 ) -> Iterator[tuple[Segment | None, Segment | None]]:
-    names = [segment.name for segment in old], [segment.name for segment in new]
-    if names[0] == names[1]:
-        yield from zip(old, new, strict=True)
-        return
-    for _, i, j, k, m in SequenceMatcher(None, *names, autojunk=False).get_opcodes():
-        for at in range(max(j - i, m - k)):
-            one = old[i + at] if i + at < j else None
-            other = new[k + at] if k + at < m else None
-            if one is not None and other is not None and one.name != other.name:
-                yield one, None
-                yield None, other
-            else:
-                yield one, other
+    """Where the names part, whichever side has to pass over fewer segments to meet the other again does so."""
+    places = _places(old), _places(new)
+    i = j = 0
+    while i < len(old) and j < len(new):
+        if old[i].name == new[j].name:
+            yield old[i], new[j]
+            i, j = i + 1, j + 1
+            continue
+        ours = _ahead(places[0], new[j].name, i)
+        theirs = _ahead(places[1], old[i].name, j)
+        if ours is None or (theirs is not None and theirs <= ours):
+            count = 1 if theirs is None else theirs
+            yield from ((None, each) for each in new[j : j + count])
+            j += count
+        if theirs is None or (ours is not None and ours < theirs):
+            count = 1 if ours is None else ours
+            yield from ((each, None) for each in old[i : i + count])
+            i += count
+    yield from ((each, None) for each in old[i:])
+    yield from ((None, each) for each in new[j:])
+
+
+def _places(segments: Sequence[Segment]) -> dict[bytes, list[int]]:
+    """Where the segments of each name are."""
+    found: dict[bytes, list[int]] = {}
+    for at, segment in enumerate(segments):
+        found.setdefault(segment.name, []).append(at)
+    return found
+
+
+def _ahead(places: dict[bytes, list[int]], name: bytes, begin: int) -> int | None:
+    """How far from `begin` the next segment of a name is, None if there is none."""
+    found = places.get(name, [])
+    at = bisect_left(found, begin)
+    return found[at] - begin if at < len(found) else None
 
 
 def _of_segment(one: Segment, other: Segment) -> Iterator[Changed]:

@@ -112,7 +112,8 @@ class Reading:
 
     def message(self, message_id: int) -> MessageDetail:
         """One message with its deliveries and attempts."""
-        detail = self.reader.message(message_id)
+        # What is larger than any identifier cannot even be asked for.
+        detail = self.reader.message(message_id) if message_id.bit_length() < 64 else None
         if detail is None:
             raise HL7BridgeError(
                 f"there is no message {message_id}",

@@ -62,15 +62,25 @@ class ProgrammeRows:
         rows.sort(key=lambda row: (row.message_id, row.patient, row.subject))
         return [row for row in rows if row.message_id > after_message][:limit]
 
-    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
+    def expire_facts(
+        self, before_us: int, at_us: int, limit: int = 200, lasting: tuple[bytes, ...] = ()
+    ) -> Removed:
         """One step of the retention of facts."""
         state = self._state
-        state.marks.setdefault(at_us // _DAY_US, state.counters.message)
+        today = at_us // _DAY_US
+        if today >= max(state.marks, default=today):
+            state.marks.setdefault(today, state.counters.message)
         days = [day for day in state.marks if day < before_us // _DAY_US]
         if not days:
             return Removed(0, 0, False)
         mark = state.marks[max(days)]
-        facts = [at for at, row in sorted(state.facts.items()) if row.message_id & _COUNTER <= mark][:limit]
+        spoken_of = {row.patient for row in state.facts.values() if row.message_id & _COUNTER > mark}
+        facts = [
+            at
+            for at, row in sorted(state.facts.items())
+            if row.message_id & _COUNTER <= mark
+            and not (row.patient in spoken_of and row.data.startswith(lasting))
+        ][:limit]
         notices = [at for at, told in sorted(state.notices.items()) if told.message_id & _COUNTER <= mark][
             : limit - len(facts)
         ]

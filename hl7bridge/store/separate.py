@@ -198,9 +198,11 @@ class SeparateStore(SqliteReader):
         removed: Removed = self._call("expire_audit", before_us, at_us, limit)
         return removed
 
-    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
+    def expire_facts(
+        self, before_us: int, at_us: int, limit: int = 200, lasting: tuple[bytes, ...] = ()
+    ) -> Removed:
         """One bounded step of the retention of facts."""
-        removed: Removed = self._call("expire_facts", before_us, at_us, limit)
+        removed: Removed = self._call("expire_facts", before_us, at_us, limit, lasting)
         return removed
 
     def checkpoint(self) -> None:

@@ -2,7 +2,8 @@
 
 Neither bears a time: a mark for each day tells how far the messages had come, so that the message's number is enough. A pass goes
 through both tables in the order of their keys, a page in each step, and begins again when another day has lapsed. Which numbers are
-one patient, and what a person settled of them, stays: these are keyed hashes.
+one patient, and what a person settled of them, stays: these are keyed hashes. So do those facts that every message says again, which
+are as old as when they were said first, for as long as anything younger is known under their number.
 
 Refuses to know what a fact means. Raises sqlite3.Error, and the store's errors through the transaction that it was given.
 """
@@ -10,7 +11,7 @@ Refuses to know what a fact means. Raises sqlite3.Error, and the store's errors 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from hl7bridge.store import sql
@@ -45,27 +46,26 @@ class Forgetting:
         self._conn = conn
         self._transaction = transaction
         self._counter = counter
-        self._marked = (
-            self._done
-        ) = -1  # days: the last that was marked, and the one before which nothing is left
+        # Days: the last that was marked, and the one before which nothing is left.
+        self._marked = self._done = -1
         self._begin()
 
     def _begin(self) -> None:
         self._table, self._after, self._gone = 0, _TABLES[0].begin, 0
 
-    def step(self, before_us: int, at_us: int, limit: int) -> Removed:
+    def step(self, before_us: int, at_us: int, limit: int, lasting: tuple[bytes, ...]) -> Removed:
         """One page, in one transaction."""
         before, today = before_us // DAY_US, at_us // DAY_US
         if today == self._marked and before == self._done:
             return Removed(0, 0, False)
         try:
-            return cast("Removed", self._transaction(self._page, before, today, limit))
+            return cast("Removed", self._transaction(self._page, before, today, limit, lasting))
         except BaseException:
             self._begin()  # what was undone is found again
             self._marked = -1
             raise
 
-    def _page(self, before: int, today: int, limit: int) -> Removed:
+    def _page(self, before: int, today: int, limit: int, lasting: tuple[bytes, ...]) -> Removed:
         execute = self._conn.execute
         if today != self._marked:
             execute(_FORGET["insert_mark"], (today, self._counter()))
@@ -75,11 +75,11 @@ class Forgetting:
         if found is not None:
             table = _TABLES[self._table]
             rows = execute(table.page, (*self._after, limit)).fetchall()
-            old = [row[1:] for row in rows if row[0] & _COUNTER <= found[1]]
+            old = list(self._old(rows, found[1], lasting))
             self._conn.executemany(table.delete, old)
             self._gone += len(old)
         if len(rows) == limit:
-            self._after = rows[-1][1:]
+            self._after = rows[-1][2:]
         elif found is not None and self._table + 1 < len(_TABLES):
             self._table += 1
             self._after = _TABLES[self._table].begin
@@ -87,6 +87,22 @@ class Forgetting:
             self._end(before, None if found is None else found[0])
             return Removed(len(old), 0, False)
         return Removed(len(old), 0, True)
+
+    def _old(
+        self, rows: Sequence[tuple[Any, ...]], mark: int, lasting: tuple[bytes, ...]
+    ) -> Iterator[tuple[Any, ...]]:
+        """The keys of those rows that go."""
+        spoken_of: dict[int, bool] = {}
+        for message_id, data, patient, *rest in rows:
+            if message_id & _COUNTER > mark:
+                continue
+            if data is not None and data.startswith(lasting):
+                if patient not in spoken_of:
+                    found = self._conn.execute(_FORGET["spoken_of"], (patient, _COUNTER, mark)).fetchone()
+                    spoken_of[patient] = found is not None
+                if spoken_of[patient]:
+                    continue
+            yield patient, *rest
 
     def _end(self, before: int, day: int | None) -> None:
         if day is not None:

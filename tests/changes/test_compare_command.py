@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from hl7bridge.changes import traffic
+from hl7bridge.changes import traffic, versions
 from hl7bridge.cli.main import main
 from hl7bridge.places import STORE
 from hl7bridge.store.base import records_of
@@ -195,9 +195,60 @@ def test_mistakes_are_named_and_nothing_is_compared(compare: Compare, old: Path,
     assert "Traceback" not in result.output
 
 
+def test_a_file_that_cannot_be_written_is_named(compare: Compare, old: Path, new: Path) -> None:
+    for option in (("--html",), ("--accept", "--accepted")):
+        result = compare(old, new, *option, new / "nowhere" / "file")
+        assert (result.exit_code, "nowhere/file: this file cannot be written" in result.output) == (2, True)
+
+
+def test_a_revision_of_which_git_lacks_a_file_is_not_compared(
+    compare: Compare, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = {"ls-tree": b"pharmacy.yaml\0", "cat-file": None}
+    monkeypatch.setattr(versions, "_git", lambda folder, verb, *rest: answers[verb])
+    result = compare("HEAD", new)
+    assert (result.exit_code, "pharmacy.yaml of HEAD cannot be read" in result.output) == (2, True)
+
+
+def test_secrets_are_those_of_here_and_none_is_needed(
+    compare: Compare, old: Path, new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    destination = new / "destinations/rush.yaml"
+    host = "host: '${env.RUSH_HOST}', port: '${env.RUSH_PORT}'"
+    destination.write_text(destination.read_text().replace("host: 127.0.0.1, port: 6701", host))
+    assert compare(old, new).exit_code == 0
+    for folder, text in ((old, "HERE"), (new, "${env.SITE}")):
+        (folder / "pharmacy.yaml").write_text(
+            CHANNEL.replace("send_to", f"map: [{{MSH-6: '{text}'}}]\nsend_to")
+        )
+    monkeypatch.setenv("SITE", "HERE")
+    assert compare(old, new).exit_code == 0
+    monkeypatch.setenv("SITE", "THERE")
+    assert "MSH-6 changed" in compare(old, new).stdout
+
+
 def test_no_message_is_no_proof(compare: Compare, old: Path, new: Path) -> None:
-    result = compare(old, new, "--source", "elsewhere")
+    result = compare(old, new, "--until", "2000-01-02")
     assert "nothing was compared" in result.output
+
+
+def test_a_name_that_is_none_is_no_proof(compare: Compare, old: Path, new: Path) -> None:
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "filter: {MSH-4: S9}\nsend_to"))
+    for option, name in (("--channel", "pharmcy"), ("--source", "pharmcy")):
+        result = compare(old, new, option, name)
+        assert result.exit_code == 2, result.output
+        assert "did you mean pharmacy?" in result.output
+
+
+def test_of_one_channel_nothing_is_said_of_others(compare: Compare, old: Path, new: Path) -> None:
+    other = "channel: other\nsource: pharmacy\nsend_to: [rush]\n"
+    (old / "other.yaml").write_text(other)
+    (new / "other.yaml").write_text(other.replace("send_to", "programme: {}\nsend_to"))
+    (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "map: [{MSH-3: X}]\nsend_to"))
+    found = differences(compare(old, new, "--json", "--channel", "pharmacy"))
+    assert [(each["of"], each["what"]) for each in found["differences"]] == [("to rush", "MSH-3 changed")]
+    found = differences(compare(old, new, "--json", "--channel", "other"))
+    assert {each["of"] for each in found["differences"]} == {"the programme"}
 
 
 def test_other_processes_find_the_same(

@@ -17,6 +17,10 @@ MESSAGE = (
     b"MSH|^~\\&|RX|S1|HUB|HUB|20261121||RDE^O11^RDE_O11|1|P|2.5.1\r"
     b"PID|1||7^^^R^PI\rORC|NW|9|||||1^BID^D30||20261121\rRXE|1|55^met^NDC|1||TAB|||||60||2|||RX9\r"
 )
+DISPENSED = (
+    b"MSH|^~\\&|RX|S1|HUB|HUB|20261121||RDS^O13^RDS_O13|1|P|2.5.1\r"
+    b"PID|1||7^^^R^PI\rORC|RE||||||1^BID^D30||20261121\rRXD|1|55^met^NDC|20261121|60|TAB||RX9|2\r"
+)
 PLAIN = "send_to: [out]\n"
 
 
@@ -113,6 +117,8 @@ def test_a_destination_that_stops_sending_is_named_with_its_reason() -> None:
     [difference] = differences(decided(PLAIN, MESSAGE, {}), decided(PLAIN, MESSAGE, shadow))
     assert difference.signature.rank == LOST
     assert found(PLAIN, PLAIN, before=shadow)[0][1].startswith("sent now; so far not sent: ")
+    test = {"out.yaml": OUT + b"status: test\n"}
+    assert found(PLAIN, PLAIN, before=shadow, after=test)[0][1].startswith("not sent for another reason: ")
 
 
 def test_what_the_programme_learns_otherwise_is_said() -> None:
@@ -122,6 +128,19 @@ def test_what_the_programme_learns_otherwise_is_said() -> None:
     assert gone == [
         ("the programme", "tells it less of: order"),
         ("the programme", "tells it less of: person"),
+    ]
+
+
+def test_what_the_programme_learns_otherwise_is_said_beside_a_channel_that_does_not_cause_it() -> None:
+    old = "programme: {days_supply: ORC-7.3, sold: {FT1: present}}\n" + PLAIN
+    new = "programme: {days_supply: RXE-10, sold: {FT1: present}}\n" + PLAIN
+    more = {"d.yaml": b"channel: d\nsource: c\nsend_to: [out]\n"}
+    supply = ("the programme", "fill: another days_supply")
+    looks = ("channel d", "looks at it now: taken")
+    assert found(old, new, DISPENSED) == [supply]
+    assert found(old, new, DISPENSED, after=more) == [looks, supply]
+    assert found(old, "filter: {MSH-4: S2}\n" + new, DISPENSED) == [
+        ("channel c", "newly filtered by c.yaml:3:10: MSH-4 = S2")
     ]
 
 

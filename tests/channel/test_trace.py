@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
-from hl7bridge.channel.trace import Event, Kind, Trace
+from hl7bridge.affiliation import MemoryRoster
+from hl7bridge.channel import decide, load
+from hl7bridge.channel.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind, Trace
+from hl7bridge.explain.lines import lines
+from hl7bridge.hl7.message import Message
 from tests.channel.conftest import Decide, folder
 
 HEAD = "MSH|^~\\&|A|B|C|D|20261121||RDE^O11^RDE_O11|1|P|2.5.1\nPID|1||7^^^R^PI\n"
@@ -93,3 +98,32 @@ def test_a_fault_is_where_it_happened(decided: Decide) -> None:
     body = "map: [{MSH-4.1: {from: MSH-4.1, table: stores, else: error}}]"
     last = traced(decided, body, tables__stores=b"code,name\nA,One\n")[-1]
     assert (last.kind, last.because) == (Kind.ERROR, "c.yaml:3:8: there is no value for MSH-4.1")
+
+
+def test_what_the_programme_says_to_one_affiliate_is_not_refused_to_others_for_a_list() -> None:
+    affiliate = (
+        "affiliate: {0}\nagreement: {{pharmacy: 2016-01-01}}\nidentifiers: {{authority: R, type: MR}}\n"
+    )
+    affiliate += "roster: rosters/{0}.csv\nsend: {{mllp: {{host: 127.0.0.1, port: 6701}}}}\n"
+    names = ("medstar", "rush")
+    configuration = load(
+        {
+            "alerts.yaml": b"channel: alerts\nsource: programme\nsend_to: [affiliates: pharmacy]\n",
+            **{f"affiliates/{name}.yaml": affiliate.format(name).encode() for name in names},
+            **{f"rosters/{name}.csv": b"" for name in names},
+        }
+    )
+    trace = Trace()
+    decide(
+        configuration,
+        "programme",
+        Message(b"MSH|^~\\&|A|B|C|medstar|20261121||ORU^R01|1|P|2.5.1\rPID|1||7^^^R^PI\r"),
+        received=datetime(2026, 11, 22, tzinfo=UTC),
+        sequence=1,
+        roster=MemoryRoster(),
+        trace=trace,
+    )
+    found = {each.says: each.because for each in trace.events if each.kind is Kind.NOT_TO}
+    assert found == {"medstar": ON_NO_LIST, "rush": FOR_ANOTHER}
+    assert [line.text for line in lines(trace.events)][1:] == [f"not to medstar: {ON_NO_LIST}"]
+    assert [line.text for line in lines(trace.events, only="rush")][1:] == [f"not to rush: {FOR_ANOTHER}"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hl7bridge.testing.world import World
 from tests.engine import test_programme as base
 from tests.engine.test_programme import TODAY, Site, days_ago, dispense, send, texts
@@ -68,12 +70,27 @@ def test_what_the_programme_knows_goes_after_its_span_and_nothing_is_taken_back(
     assert facts(world) == 2
     send(world, dispense(2, TODAY))
     goes_to(world, 3 * YEAR + 2)
-    assert facts(world) == 1, "what was said again is as old as when it was said first"
+    assert facts(world) == 2, "a fill, and who the patient is, which was said again"
     world.crash()
     world.start()
     world.run(600)
     assert not_picked_up(world) == "F"
-    assert facts(world) == 1
+    assert facts(world) == 2
+    goes_to(world, 6 * YEAR + 4)
+    assert facts(world) == 0
+
+
+def test_of_a_patient_who_comes_for_years_alerts_go_on(programme: Site) -> None:
+    """Who the patient is was said first with what has gone, and every message since said the same."""
+    world = programme(hl7bridge=KEPT)
+    send(world, dispense(1, days_ago(15)))
+    world.run(300)
+    goes_to(world, 3 * YEAR)
+    send(world, dispense(2, TODAY + timedelta(3 * YEAR)))
+    goes_to(world, 3 * YEAR + 13)
+    assert not_picked_up(world) == "F"
+    goes_to(world, 3 * YEAR + 14)
+    assert not_picked_up(world) == "FF"
 
 
 def test_without_a_span_what_the_programme_knows_is_kept(programme: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from hl7bridge.channel.trace import Trace
 from hl7bridge.cli.main import main
+from hl7bridge.engine import in_time
 from hl7bridge.places import STORE
-from hl7bridge.store.base import records_of
+from hl7bridge.store.base import RosterEntry, records_of
+from hl7bridge.store.hashes import Hashes
 from hl7bridge.store.sqlite import SqliteStore
 from hl7bridge.store.sqlite_reader import SqliteReader
 from hl7bridge.testing.hospital import Script
@@ -109,6 +113,37 @@ def test_why_to_a_destination_answers_in_a_sentence(run: Run) -> None:
     assert "medstar did not get it" in said
 
 
+def test_a_list_that_has_changed_since_is_said(run: Run, tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "data" / STORE)
+    *_, staged = store.stage_roster(
+        "medstar", [RosterEntry(Hashes(store.key).patient(b"RETAIL", b"7"))], True, 1
+    )
+    store.publish_rosters([staged.load], 1)
+    store.close()
+    said = run("why", 1, "--to", "medstar").stdout
+    assert "medstar did not get it, and would by the lists of now" in said
+    assert "medstar would get it now (channel pharmacy)" in said
+
+
+def test_a_trace_that_takes_long_changes_nothing_of_what_was_decided(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_time, "EVERY_S", 0.001)
+    monkeypatch.setattr(in_time, "LIMIT_S", 0.05)
+    slow = Trace.step
+
+    def step(self: Trace, *arguments: Any) -> None:
+        end = time.process_time() + 0.1
+        while time.process_time() < end:
+            pass
+        slow(self, *arguments)
+
+    monkeypatch.setattr(Trace, "step", step)
+    result = run("why", 1)
+    assert "took longer" not in result.output
+    assert "'RX' -> 'LANTERN'" in result.output
+
+
 def test_brief_leaves_out_what_changed_nothing(run: Run) -> None:
     said = run("why", 1, "--brief").stdout
     assert "when MSH-4" not in said
@@ -130,6 +165,8 @@ def test_a_message_that_is_not_there_is_said(run: Run) -> None:
     result = run("why", 99)
     assert result.exit_code == 2
     assert "there is no message 99" in result.output
+    result = run("why", 1 << 70)
+    assert (result.exit_code, "there is no message" in result.output) == (2, True)
 
 
 def trace(tmp_path: Path, *words: object, data: bytes | None = None) -> Result:
@@ -146,6 +183,17 @@ def test_trace_tells_what_would_happen_to_a_file(tmp_path: Path) -> None:
     found = json.loads(trace(tmp_path, "--json", "--to", "rush").stdout)
     texts = [each["text"] for each in found["events"]]
     assert [text.partition(":")[0] for text in texts if text.startswith(("to ", "not to "))] == ["to rush"]
+
+
+def test_trace_reads_the_lists_once_for_all_messages_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    whole = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read.append(path.name) or whole(path))
+    said = trace(tmp_path, data=message() + message(store="S9")).stdout
+    assert said.count("> to rush: ") == 2
+    assert read.count("rush.csv") == 1
 
 
 def test_trace_says_what_is_wrong_with_its_arguments(tmp_path: Path) -> None:

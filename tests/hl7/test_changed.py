@@ -49,6 +49,12 @@ def test_each_place_that_differs_is_named(
     assert found(before, after) == expected
 
 
+def test_a_long_message_of_which_every_segment_got_another_one_is_held_against_it_at_once() -> None:
+    before = [f"OBX|{number}|NM|A||5" for number in range(2_000)]
+    after = [line for each in before for line in (each, "NTE|1")]
+    assert found("\n".join(before), "\n".join(after)) == [("NTE", "added", "", "NTE|1")] * 2_000
+
+
 def test_the_header_differs_like_any_segment_and_other_delimiters_are_one_difference() -> None:
     one = b"MSH|^~\\&|A|B|C|D|20261121||RDE^O11|1|P|2.5.1\rPID|1||7^^^R\r"
     assert [each.path for each in changed(one, one.replace(b"|A|", b"|X|"))] == ["MSH-3"]

@@ -1,6 +1,7 @@
 -- name: insert_mark
--- How far the counter stands on a day; the first word of the day counts.
-INSERT INTO day_mark (day, message) VALUES (?, ?) ON CONFLICT DO NOTHING;
+-- How far the counter stands on a day; the first word of the day counts. A clock that was set back says nothing of what came since.
+INSERT INTO day_mark (day, message)
+SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM day_mark WHERE day > ?1) ON CONFLICT DO NOTHING;
 
 -- name: mark
 -- The last day before another that was marked.
@@ -12,11 +13,15 @@ DELETE FROM day_mark WHERE day < ?;
 
 -- name: facts
 -- A page of all facts.
-SELECT message_id, patient, digest FROM fact WHERE (patient, digest) > (?, ?) ORDER BY patient, digest LIMIT ?;
+SELECT message_id, data, patient, digest FROM fact WHERE (patient, digest) > (?, ?) ORDER BY patient, digest LIMIT ?;
+
+-- name: spoken_of
+-- Whether anything is known of a patient that was said after a mark.
+SELECT 1 FROM fact WHERE patient = ?1 AND message_id & ?2 > ?3 LIMIT 1;
 
 -- name: notices
 -- A page of all that was told.
-SELECT message_id, patient, recipient, subject FROM notice WHERE (patient, recipient, subject) > (?, ?, ?)
+SELECT message_id, NULL, patient, recipient, subject FROM notice WHERE (patient, recipient, subject) > (?, ?, ?)
 ORDER BY patient, recipient, subject LIMIT ?;
 
 -- name: delete_fact

@@ -12,11 +12,13 @@ from tests.store.conftest import DAY_US, MemoryKit, Rows, SqliteKit
 Kit = MemoryKit | SqliteKit
 
 
-def forgotten(store: Store, before_day: int, on_day: int, limit: int = 200) -> int:
+def forgotten(
+    store: Store, before_day: int, on_day: int, limit: int = 200, lasting: tuple[bytes, ...] = ()
+) -> int:
     """Steps until there are no more; how many rows went."""
     gone = 0
     for _ in range(1000):
-        step = store.expire_facts(before_day * DAY_US, on_day * DAY_US + 1, limit)
+        step = store.expire_facts(before_day * DAY_US, on_day * DAY_US + 1, limit, lasting)
         assert step.messages <= limit
         gone += step.messages
         if not step.more:
@@ -81,6 +83,31 @@ def test_days_on_which_nobody_was_here_are_older_than_the_next_that_was_noted(
     )
     assert forgotten(store, 400, 700) == 0
     assert forgotten(store, 401, 701) == 1
+
+
+def test_what_every_message_says_again_goes_last(store: Store, rows: Rows) -> None:
+    lasting = rows.message(patient_keys=(5,), facts=((11, b"\x00who"),))
+    alone = rows.message(patient_keys=(6,), facts=((11, b"\x00who"),))
+    store.commit(rows.batch(lasting, alone, speaking(rows, 5, 12)))
+    forgotten(store, 0, 100)
+    store.commit(rows.batch(speaking(rows, 5, 13)))
+    forgotten(store, 0, 110)
+    assert forgotten(store, 101, 200, lasting=(b"\x00wh", b"\x00no")) == 2
+    assert known(store, 5, 6) == [b"\x00who", b"\x0013"]
+    assert forgotten(store, 111, 201, lasting=(b"\x00wh",)) == 2
+    assert known(store, 5, 6) == []
+
+
+def test_a_clock_that_was_set_back_ages_nothing(store: Store, rows: Rows) -> None:
+    store.commit(rows.batch(speaking(rows, 5, 11)))
+    forgotten(store, 0, 1000)
+    store.commit(rows.batch(speaking(rows, 5, 12)))
+    forgotten(store, -500, 500)
+    forgotten(store, 0, 1002)
+    assert forgotten(store, 700, 1003) == 0
+    assert forgotten(store, 1001, 1500) == 1
+    assert known(store, 5) == [b"\x0012"]
+    assert forgotten(store, 1003, 1501) == 1
 
 
 def test_whoever_is_held_is_looked_at_again_when_something_went(store: Store, rows: Rows) -> None:
