@@ -282,6 +282,3 @@ _KINDS: Final[dict[bytes, type[Fact]]] = {
     _PLAIN + b'["ob': ObservationFact,
     _PLAIN + b'["pe': PersonFact,
 }
-#: What the bytes of those facts begin with that messages say again and again, of who the patient is and what became of them: they
-#: count for as long as anything is said, however long ago they were said first.
-LASTING: Final = tuple(head for head, kind in _KINDS.items() if kind in (PersonFact, DeathFact, StayFact))

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from hl7bridge.affiliation.factdata import LASTING
 from hl7bridge.engine.trailhead import tell_head
 from hl7bridge.store.base import Removed, StoreError
 
@@ -159,7 +158,7 @@ class Upkeep:
         keep_s = self._engine.configuration.engine.patient_retention_s
         before_us = 0 if keep_s is None else now_us - int(keep_s * 1e6)
         self._engine.journal.ask(
-            "expire_facts", (before_us, now_us, STEP_ROWS, LASTING), partial(self._facts_expired, more)
+            "expire_facts", (before_us, now_us, STEP_ROWS), partial(self._facts_expired, more)
         )
 
     def _facts_expired(self, more: bool, removed: Removed | None, error: StoreError | None) -> None:

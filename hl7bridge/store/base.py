@@ -374,13 +374,11 @@ class Store(StoreReader, Protocol):
         `Removed.messages` counts rows.
         """
 
-    def expire_facts(
-        self, before_us: int, at_us: int, limit: int = 200, lasting: tuple[bytes, ...] = ()
-    ) -> Removed:
+    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
         """One bounded step of the retention of what the programme knows: facts, and notices of what was told, of messages that were
         received before a time; whole days go. It looks at `limit` rows at most, and `Removed.messages` counts those that went. Which
-        message came on which day it notes itself, at `at_us`: what was kept before the first step has the age of that step. A fact
-        whose data begins with one of `lasting` goes only with the last fact that is known under its patient's number.
+        message came on which day it notes itself, at `at_us`: what was kept before the first step has the age of that step. Facts
+        go together: none while anything younger is known under any of its patient's numbers.
         """
 
     def checkpoint(self) -> None:

@@ -62,9 +62,7 @@ class ProgrammeRows:
         rows.sort(key=lambda row: (row.message_id, row.patient, row.subject))
         return [row for row in rows if row.message_id > after_message][:limit]
 
-    def expire_facts(
-        self, before_us: int, at_us: int, limit: int = 200, lasting: tuple[bytes, ...] = ()
-    ) -> Removed:
+    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
         """One step of the retention of facts."""
         state = self._state
         today = at_us // _DAY_US
@@ -74,12 +72,13 @@ class ProgrammeRows:
         if not days:
             return Removed(0, 0, False)
         mark = state.marks[max(days)]
-        spoken_of = {row.patient for row in state.facts.values() if row.message_id & _COUNTER > mark}
+        spoken_of = self._same(
+            {row.patient for row in state.facts.values() if row.message_id & _COUNTER > mark}
+        )
         facts = [
             at
             for at, row in sorted(state.facts.items())
-            if row.message_id & _COUNTER <= mark
-            and not (row.patient in spoken_of and row.data.startswith(lasting))
+            if row.message_id & _COUNTER <= mark and row.patient not in spoken_of
         ][:limit]
         notices = [at for at, told in sorted(state.notices.items()) if told.message_id & _COUNTER <= mark][
             : limit - len(facts)
@@ -94,3 +93,12 @@ class ProgrammeRows:
                 state.looks[patient] = min(due_us, AT_ONCE), news + 1
         gone = len(facts) + len(notices)
         return Removed(gone, 0, gone == limit)
+
+    def _same(self, patients: set[int]) -> set[int]:
+        """These, and all that are joined to them."""
+        found, open_ = set(patients), list(patients)
+        while open_:
+            near = {other for other, _ in self.aliases(open_.pop())} - found
+            found |= near
+            open_ += near
+        return found

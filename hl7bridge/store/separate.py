@@ -198,11 +198,9 @@ class SeparateStore(SqliteReader):
         removed: Removed = self._call("expire_audit", before_us, at_us, limit)
         return removed
 
-    def expire_facts(
-        self, before_us: int, at_us: int, limit: int = 200, lasting: tuple[bytes, ...] = ()
-    ) -> Removed:
+    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
         """One bounded step of the retention of facts."""
-        removed: Removed = self._call("expire_facts", before_us, at_us, limit, lasting)
+        removed: Removed = self._call("expire_facts", before_us, at_us, limit)
         return removed
 
     def checkpoint(self) -> None:

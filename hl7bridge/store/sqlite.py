@@ -394,11 +394,9 @@ class SqliteStore(SqliteReader):
         self._upkeep.wrote(10 + rows)
         return Removed(rows, 0, more)
 
-    def expire_facts(
-        self, before_us: int, at_us: int, limit: int = 200, lasting: tuple[bytes, ...] = ()
-    ) -> Removed:
+    def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
         """One bounded step of the retention of facts."""
-        removed = self._forgetting.step(before_us, at_us, limit, lasting)
+        removed = self._forgetting.step(before_us, at_us, limit)
         self._upkeep.wrote(removed.messages / 2)
         return removed
 

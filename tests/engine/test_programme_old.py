@@ -70,12 +70,12 @@ def test_what_the_programme_knows_goes_after_its_span_and_nothing_is_taken_back(
     assert facts(world) == 2
     send(world, dispense(2, TODAY))
     goes_to(world, 3 * YEAR + 2)
-    assert facts(world) == 2, "a fill, and who the patient is, which was said again"
+    assert facts(world) == 3, "a patient of whom anything younger is known is known whole"
     world.crash()
     world.start()
     world.run(600)
     assert not_picked_up(world) == "F"
-    assert facts(world) == 2
+    assert facts(world) == 3
     goes_to(world, 6 * YEAR + 4)
     assert facts(world) == 0
 

@@ -13,7 +13,7 @@ DELETE FROM day_mark WHERE day < ?;
 
 -- name: facts
 -- A page of all facts.
-SELECT message_id, data, patient, digest FROM fact WHERE (patient, digest) > (?, ?) ORDER BY patient, digest LIMIT ?;
+SELECT message_id, patient, digest FROM fact WHERE (patient, digest) > (?, ?) ORDER BY patient, digest LIMIT ?;
 
 -- name: spoken_of
 -- Whether anything is known of a patient that was said after a mark.
@@ -21,7 +21,7 @@ SELECT 1 FROM fact WHERE patient = ?1 AND message_id & ?2 > ?3 LIMIT 1;
 
 -- name: notices
 -- A page of all that was told.
-SELECT message_id, NULL, patient, recipient, subject FROM notice WHERE (patient, recipient, subject) > (?, ?, ?)
+SELECT message_id, patient, recipient, subject FROM notice WHERE (patient, recipient, subject) > (?, ?, ?)
 ORDER BY patient, recipient, subject LIMIT ?;
 
 -- name: delete_fact
