@@ -1,6 +1,7 @@
 """Differences that are expected: a text file that lies in git beside the channels, a difference a line.
 
-A line is what the difference is of, a tab, and what it is; lines are sorted, so that two people's additions merge. Raises
+A line is what the difference is of, a tab, and what it is; lines are sorted, so that two people's additions merge. They hold against
+one old configuration, which the first line names: once the change is made, what differs from it is looked at anew. Raises
 HL7BridgeError.
 """
 
@@ -16,11 +17,13 @@ from hl7bridge.errors import HL7BridgeError
 FILE: Final = "compare.accepted"
 _HEAD: Final = "# What a change is expected to do; `hl7bridge compare --accept` writes this file.\n"
 
+_OLD: Final = "# from "
+
 Accepted = frozenset[tuple[str, str]]
 
 
-def read_accepted(path: Path) -> Accepted:
-    """What a file accepts; nothing where there is none."""
+def read_accepted(path: Path, old: str) -> Accepted:
+    """What a file accepts of a change from the old configuration of this version; nothing where there is none, or it is of another."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -29,6 +32,8 @@ def read_accepted(path: Path) -> Accepted:
         raise HL7BridgeError(
             "the file of accepted differences cannot be read", code="unreadable-file", place=str(path)
         ) from error
+    if _OLD + old not in text.splitlines():
+        return frozenset()
     found = set()
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
@@ -45,10 +50,10 @@ def read_accepted(path: Path) -> Accepted:
     return frozenset(found)
 
 
-def write_accepted(path: Path, signatures: Iterable[Signature]) -> int:
-    """Accepts these from now on, and nothing else; how many they are."""
+def write_accepted(path: Path, old: str, signatures: Iterable[Signature]) -> int:
+    """Accepts these of a change from the old configuration, and nothing else; how many they are."""
     lines = sorted({f"{each.of}\t{each.what}\n" for each in signatures})
-    write(path, _HEAD + "".join(lines))
+    write(path, f"{_HEAD}{_OLD}{old}\n" + "".join(lines))
     return len(lines)
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.configuration import Configuration, version_of
+from hl7bridge.channel.folder import decides, load
 from hl7bridge.engine.folder import belongs, is_roster, read_folder, read_secret
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import StoreReader
@@ -35,6 +35,11 @@ class Version:
     files: Mapping[str, bytes]
     kept: bool
     folder: Path = Path()
+
+    @property
+    def digest(self) -> str:
+        """What tells it from any other that decides otherwise."""
+        return version_of({path: data for path, data in self.files.items() if decides(path)})[:12]
 
     def load(self) -> Configuration:
         """Made ready to decide. Raises ConfigurationErrors."""

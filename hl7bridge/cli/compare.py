@@ -79,14 +79,15 @@ def compare(
     Each is a folder, a revision of the folder in git (HEAD, v1.2, v1.2:channels), the word running, or a version that the store has
     kept (`hl7bridge show` prints it). Every message is decided with the time at which it came, and the rosters of now.
 
-    Exit status 1 if anything differs that is not accepted.
+    Exit status 1 if anything differs that is not accepted, or nothing was compared. What no decision depends on is not seen: hosts,
+    retries, thresholds of alerts, rosters.
     """
     with Operations(data) as operations:
         folders = [Path(name) for name in (new, old) if Path(name).is_dir()]
         beside = folders[0] if folders else Path()
         versions = version(old, operations.reader, beside), version(new, operations.reader, beside)
         accepted = accepted or beside / FILE
-        expected = read_accepted(accepted)
+        expected = read_accepted(accepted, versions[0].digest)
         query = MessageQuery(source=source, channel=None, since_us=since_us, until_us=until_us)
         rows = operations.messages(query, limit=limit)
         with console(stderr=True).status("deciding messages") as status:
@@ -110,10 +111,10 @@ def compare(
     else:
         _show(result, values)
     if accept:
-        count = write_accepted(accepted, tally.found)
+        count = write_accepted(accepted, versions[0].digest, tally.found)
         click.echo(f"{accepted}: {count} accepted", err=True)
         return
-    if result.unexpected:
+    if result.unexpected or result.unread or not result.messages:
         raise SystemExit(1)
 
 

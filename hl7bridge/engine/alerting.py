@@ -29,8 +29,7 @@ from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 
 #: A patient on nobody's roster is looked at again after so long: who is enrolled meanwhile is told what falls due after that.
 ENROLLED_WITHIN = timedelta(days=28)
-#: An alert that became true longer ago is neither told nor taken back: nobody acts on it, and what it rests on may have gone from the
-#: store since (`retention: patients`, three years at least).
+#: An alert that became true longer ago is neither told nor taken back, since nobody acts on it, unless it was of the wrong patient.
 TOLD_FOR = timedelta(days=366)
 
 
@@ -132,16 +131,14 @@ class Alerting:
 
 
 def _of_another(looked: Looked, told: Told) -> bool:
-    """Whether an alert was told of the wrong patient: under a number, or for a fill, that a verdict says is another's. Of an alert
-    that is history the fills may be nobody's any more.
-    """
+    """Whether an alert was told of the wrong patient: under a number, or for a fill, that a verdict says is another's."""
     if not looked.known.patient.apart:
         return False
     words = unpacked_alert(told.data)
     if any(map(looked.is_another, words.person.numbers)):
         return True
     mine = {each.fact.fill for each in looked.known.said.of(FillFact)}
-    return words.alert.day >= looked.today - TOLD_FOR and not mine.issuperset(words.alert.fills)
+    return not mine.issuperset(words.alert.fills)
 
 
 def _withheld(name: str, known: Known, alert: Alert, configuration: Configuration) -> bool:

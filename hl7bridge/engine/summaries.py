@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
 #: What becomes known of a visit that is older than this is not told any more: its summary stays as it is.
 CORRECTED_FOR: Final = timedelta(days=90)
-#: Of a visit that is older nobody may know any more whose it was (`retention: patients`, three years at least).
-KEPT_FOR: Final = timedelta(days=1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,7 +323,7 @@ def _of_another(looked: Looked, told: Told) -> bool:
     if any(map(looked.is_another, sent.person.numbers)):
         return True
     mine = {each.fact.visit for each in looked.known.said.of(VisitFact)}
-    return sent.day >= looked.today - KEPT_FOR and sent.key not in mine
+    return sent.key not in mine
 
 
 def _there(sent: SummaryTold, lost: bool) -> tuple[str, datetime] | None:
