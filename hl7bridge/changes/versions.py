@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from hl7bridge.channel.configuration import Configuration, version_of
-from hl7bridge.channel.folder import decides, load
+from hl7bridge.channel.folder import any_secret, decides, load
 from hl7bridge.engine.folder import belongs, is_roster, read_folder, read_secret
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import StoreReader
@@ -21,8 +21,6 @@ from hl7bridge.store.base import StoreReader
 RUNNING: Final = "running"
 #: Letters of a version that are enough to name it, as `hl7bridge show` prints them.
 _LEAST: Final = 6
-#: What stands for a secret that is not here: it is a text, a host name, a port and a number.
-_STAND_IN: Final = "1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +48,7 @@ class Version:
         try:
             return read_secret(self.folder, reference)
         except (LookupError, ValueError):
-            return _STAND_IN
+            return any_secret(reference)
 
 
 def version(name: str, reader: StoreReader, beside: Path | None = None) -> Version:

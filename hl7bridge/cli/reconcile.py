@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.folder import any_secret, load
 from hl7bridge.channel.mistake import ConfigurationErrors
 from hl7bridge.channel.named import Named
 from hl7bridge.cli.options import data_option, echo_json, iso, json_option
@@ -131,7 +131,7 @@ def _zone(operations: Operations, name: str | None) -> tuple[tzinfo | None, str]
     versions = operations.reader.versions()
     kept = operations.reader.configuration(versions[-1][0]) if versions else None
     try:
-        zone = None if kept is None else load(kept.files, lambda _: "", kept=True).engine.programme_zone
+        zone = None if kept is None else load(kept.files, any_secret, kept=True).engine.programme_zone
     except ConfigurationErrors:
         zone = None
     if zone is not None:

@@ -17,7 +17,7 @@ from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.people import Patient
 from hl7bridge.affiliation.report import Period
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.folder import any_secret, load
 from hl7bridge.channel.interactiontable import interactions_of
 from hl7bridge.channel.medicinetable import medicines_of
 from hl7bridge.errors import HL7BridgeError
@@ -133,7 +133,7 @@ class Patients(Reading):
         files = self._files()
         return report(
             self.reader,
-            load(files, lambda _: "", kept=True),
+            load(files, any_secret, kept=True),
             interactions_of(files, shipped.interactions()),
             affiliate,
             Period(begin, through),

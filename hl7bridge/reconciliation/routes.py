@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.folder import any_secret, load
 from hl7bridge.channel.mistake import ConfigurationErrors
 from hl7bridge.store.base import MessageRow, StoreReader
 
@@ -31,7 +31,7 @@ class Routes:
         kept = self._reader.configuration(version)
         try:
             if kept is not None:
-                configuration = load(kept.files, lambda _: "", kept=True)
+                configuration = load(kept.files, any_secret, kept=True)
                 return frozenset(
                     name
                     for name, channel in configuration.channels.items()

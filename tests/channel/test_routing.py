@@ -12,6 +12,8 @@ import pytest
 
 from hl7bridge.affiliation import MemoryRoster, RosterRow, read_roster
 from hl7bridge.channel import Decision, decide, load
+from hl7bridge.channel.folder import any_secret
+from hl7bridge.channel.mistake import ConfigurationErrors
 from hl7bridge.channel.trace import Kind, Trace
 from hl7bridge.hl7.identifiers import Identifier
 from hl7bridge.hl7.message import Message
@@ -357,3 +359,13 @@ def test_the_version_names_what_decides() -> None:
     assert set(first.files) == set(files)
     assert load({**files, "notes.txt": b"x", "rosters/r.csv": b"id,authority\n"}).version == first.version
     assert load({**files, "tables/t.csv": b"a,b\n1,3\n"}).version != first.version
+
+
+def test_a_kept_configuration_is_read_without_its_secrets() -> None:
+    files = {
+        "c.yaml": b"channel: c\nsource: {mllp: {port: '${env.PORT}'}}\nmap: [{MSH-6: '${env.SITE}'}]\nsend_to: [out]\n",
+        "out.yaml": b"destination: out\nsend: {mllp: {host: '${env.HOST}', port: '${file./run/port}'}, timeout: 5s}\n",
+    }
+    assert load(files, any_secret, kept=True).secret_names
+    with pytest.raises(ConfigurationErrors):
+        load(files, lambda _: "", kept=True)
