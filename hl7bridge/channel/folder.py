@@ -82,9 +82,7 @@ def no_secrets(name: str) -> str:
 
 
 def any_secret(name: str) -> str:
-    """Secrets for a configuration by which nothing is sent, such as one that a store has kept: what stands for each of them is a text,
-    a host name, a port and a number.
-    """
+    """Secrets for a configuration by which nothing is sent: each is a text, a host name, a port and a number."""
     return "1"
 
 
