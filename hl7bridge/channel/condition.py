@@ -49,18 +49,10 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """A set of conditions that must all hold: as one function, and one by one."""
+    """A set of conditions that must all hold: as one function, and one by one for a trace."""
 
     test: Condition
     clauses: tuple[Clause, ...]
-
-    def hold(self, scope: Scope) -> bool:
-        """Whether they hold; those that are asked are noted in the trace, if there is one."""
-        trace = scope.work.trace
-        if trace is None:
-            return self.test(scope)
-        with trace.within():
-            return all(trace.clause(clause, scope) for clause in self.clauses)
 
 
 def read_condition(node: Node, setting: Setting) -> Condition | Wrong:

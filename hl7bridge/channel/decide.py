@@ -291,9 +291,7 @@ def _taken(route: Route, when: Conditions, scope: Scope) -> bool:
     trace = scope.work.trace
     if trace is None:
         return when.test(scope)
-    says = "when " + ", ".join(clause.says for clause in when.clauses)
-    trace.note(Kind.STEP, route.place, says, held=when.test(scope))
-    held = when.hold(scope)
+    held = trace.when(route.place, when, scope)
     if not held:
         for name in (*(each.name for each in route.destinations), *sorted(route.affiliates)):
             trace.note(Kind.NOT_TO, route.place, name, because="its `when` does not hold")

@@ -18,7 +18,6 @@ from hl7bridge.channel.program import Program, Run, Step
 from hl7bridge.channel.reference import looks_like_path
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
-from hl7bridge.channel.trace import Kind
 from hl7bridge.channel.verbs import MODIFIERS, VERBS
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 
@@ -87,7 +86,7 @@ def _step(node: Pairs, setting: Setting) -> list[Step] | Wrong:
 def _gated(steps: list[Step], conditions: Conditions, place: Place) -> Step:
     """Steps that run only where `when` holds."""
     program, test = Program(steps), conditions.test
-    at, says = str(place), "when " + ", ".join(clause.says for clause in conditions.clauses)
+    at = str(place)
 
     def gated(scope: Scope) -> None:
         trace = scope.work.trace
@@ -95,8 +94,7 @@ def _gated(steps: list[Step], conditions: Conditions, place: Place) -> Step:
             if test(scope):
                 program(scope)
             return
-        trace.note(Kind.STEP, at, says, held=test(scope))
-        if conditions.hold(scope):
+        if trace.when(at, conditions, scope):
             with trace.within():
                 program(scope)
 

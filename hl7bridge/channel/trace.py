@@ -14,7 +14,7 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.changed import Changed, changed
 
 if TYPE_CHECKING:
-    from hl7bridge.channel.condition import Clause
+    from hl7bridge.channel.condition import Clause, Conditions
     from hl7bridge.channel.scope import Scope
 
 #: Why an affiliate does not get a message, beside its agreement.
@@ -89,24 +89,32 @@ class Trace:
         self.note(Kind.CONDITION, clause.place, clause.says, held=held, seen=_seen(clause, scope))
         return held
 
+    def when(self, place: str, conditions: Conditions, scope: Scope) -> bool:
+        """A `when` is asked, clause by clause until one does not hold; whether all do."""
+        at = len(self.events)
+        self.note(Kind.STEP, place, "when " + ", ".join(clause.says for clause in conditions.clauses))
+        with self.within():
+            held = all(self.clause(clause, scope) for clause in conditions.clauses)
+        self.events[at] = self.events[at]._replace(held=held)
+        return held
+
     def step(self, place: str, says: str, scope: Scope, run: Callable[[Scope], None]) -> None:
         """A step runs; what it changed is noted, unless steps inside it have noted that."""
-        at = len(self.events)
-        before = _written(scope)
         if not says:  # it speaks for itself
             run(scope)
             return
+        at, before = len(self.events), _written(scope)
         self.note(Kind.STEP, place, says)
         with self.within():
             run(scope)
         if not any(event.changes for event in self.events[at:]):
             self.events[at] = self.events[at]._replace(changes=difference(before, _written(scope)))
 
-    def changed(self, place: str, says: str, before: bytes, after: bytes, because: str = "") -> None:
+    def changed(self, place: str, says: str, before: bytes, after: bytes) -> None:
         """Something else than a step made this of the message."""
         found = difference(before, after)
         if found:
-            self.events.append(Event(Kind.STEP, self._depth, place, says, None, (), found, because))
+            self.events.append(Event(Kind.STEP, self._depth, place, says, None, (), found))
 
 
 def difference(before: bytes | None, after: bytes | None) -> tuple[Changed, ...]:
