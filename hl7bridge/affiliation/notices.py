@@ -8,7 +8,7 @@ Refuses to know messages, stores and clocks. Raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
@@ -53,7 +53,8 @@ class Step(NamedTuple):
 
 
 def steps(
-    holds: Mapping[int, int],
+    holds: Collection[int],
+    content: Callable[[int], int],
     tellable: Collection[int],
     told: Iterable[Told],
     judged: Callable[[Told], bool],
@@ -61,10 +62,11 @@ def steps(
 ) -> list[Step]:
     """What is to be done for one recipient.
 
-    `holds` gives, by subject, the content of what holds by the facts; `tellable` are those subjects that may be told now. What was
-    told and holds no more is withdrawn, whether or not it could be told again, unless it was not `judged` this time. After a merge
-    a subject may have been told under two numbers: it holds for both, or is withdrawn from both. What was told of the `wrong` patient
-    is withdrawn whether it holds or not; once it is, what holds is told anew of the right one.
+    `holds` are the subjects of what holds by the facts, `tellable` those that may be told now; `content` is asked for what each of
+    them says now, only where something stands that may say otherwise. What was told and holds no more is withdrawn, whether or not it
+    could be told again, unless it was not `judged` this time. After a merge a subject may have been told under two numbers: it holds
+    for both, or is withdrawn from both. What was told of the `wrong` patient is withdrawn whether it holds or not; once it is, what
+    holds is told anew of the right one.
     """
     known: dict[int, list[Told]] = {}
     for each in told:
@@ -80,7 +82,7 @@ def steps(
         elif subject in tellable:
             if not standing:
                 found.append(Step(Act.TELL, subject, max(rows, key=lambda each: each.number)))
-            elif any(each.content != holds[subject] for each in standing):
+            elif {each.content for each in standing} != {content(subject)}:
                 found += [Step(Act.REPLACE, subject, each) for each in standing]
     found += [
         Step(Act.TELL, subject, None) for subject in holds if subject in tellable and subject not in known

@@ -134,7 +134,7 @@ def report_of(
         return PatientReport(False)
     if known.patient.held is not None:
         return PatientReport(True, held=True)
-    if not len(known.said):
+    if not known.said:
         return PatientReport(True)
     each = _Patient(known, rows, medicines, terms, period)
     return PatientReport(

@@ -98,7 +98,7 @@ class Alerting:
             alert = unpacked_alert(each.data).alert
             return alert.kind in kinds and alert.day >= looked.today - TOLD_FOR
 
-        for step in steps(dict.fromkeys(alerts, 0), tellable, told, judged, wrong):
+        for step in steps(alerts, lambda subject: 0, tellable, told, judged, wrong):
             alert = alerts.get(step.subject)
             npi = None if alert is None else provider_on(rows, alert.day)
             misfiled = step.act is Act.WITHDRAW and step.told is not None and wrong(step.told)

@@ -10,9 +10,10 @@ Knows documents, messages and the configuration; refuses to know stores.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from hl7bridge.affiliation.agreement import CLINIC, PHARMACY, Agreement, entitled_by, provider_on
@@ -53,6 +54,21 @@ if TYPE_CHECKING:
 CORRECTED_FOR: Final = timedelta(days=90)
 
 
+@dataclass
+class _Look:
+    """One patient's visits that have ended, for all who may be told of them. `reached`: those of which an affiliate is told."""
+
+    looked: Looked
+    configuration: Configuration
+    ended: Sequence[Visit]
+    reached: set[VisitKey] = field(default_factory=set)
+
+    @cached_property
+    def record(self) -> Record:
+        """All that is known of the patient, unpacked: most looks find nothing that is to be told, and never ask for it."""
+        return Record(self.looked.known.said.facts(*EVENTS, ObservationFact, PersonFact))
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     """A summary that somebody is to have; it is put together when it is asked for, which for most readers is never.
@@ -60,8 +76,8 @@ class _Wanted:
     `medicines`: whether it names any. `withheld`: what it leaves out.
     """
 
+    look: _Look
     visit: Visit
-    record: Record
     medicines: bool
     withheld: Withheld | None
     copy_to: Clinician | None
@@ -69,23 +85,7 @@ class _Wanted:
     reader: Recipient | None
 
     def summary(self) -> Summary:
-        return summary(self.visit, self.record, medicines=self.medicines, withheld=self.withheld)
-
-
-class _Contents(Mapping[int, int]):
-    """Digests of what summaries say, by subject."""
-
-    def __init__(self, wanted: Mapping[int, _Wanted]) -> None:
-        self._wanted = wanted
-
-    def __getitem__(self, subject: int) -> int:
-        return _digest(self._wanted[subject].summary())
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._wanted)
-
-    def __len__(self) -> int:
-        return len(self._wanted)
+        return summary(self.visit, self.look.record, medicines=self.medicines, withheld=self.withheld)
 
 
 class Summarising:
@@ -98,46 +98,32 @@ class Summarising:
 
     def plan(self, looked: Looked, configuration: Configuration) -> Plan:
         """The steps for every affiliate, and for providers whom none reaches."""
-        said = looked.known.said
-        told = said.facts(VisitFact)
-        again = next_end(told, looked.today)
-        ended = visits(told, looked.today, looked.today - CORRECTED_FOR)
-        if not ended and not any(each.data[:1] == MARK for told in looked.told.values() for each in told):
-            return Plan((), again)
-        record = Record(said.facts(*EVENTS, ObservationFact, PersonFact))
+        facts = looked.known.said.facts(VisitFact)
+        ended = visits(facts, looked.today, looked.today - CORRECTED_FOR)
+        look = _Look(looked, configuration, ended)
         found: list[Telling] = []
-        reached: set[VisitKey] = set()
         for name, affiliate in looked.affiliates(configuration):
             if affiliate.summaries is not None:
-                found += self._for_affiliate(
-                    looked, name, affiliate, affiliate.summaries, record, ended, reached, configuration
-                )
-        found += self._for_providers(looked, record, ended, reached, configuration)
-        return Plan(found, again)
+                found += self._for_affiliate(look, name, affiliate, affiliate.summaries)
+        found += self._for_providers(look)
+        return Plan(found, next_end(facts, looked.today))
 
     def _for_affiliate(
-        self,
-        looked: Looked,
-        name: str,
-        affiliate: Affiliate,
-        wish: SummaryWish,
-        record: Record,
-        ended: Sequence[Visit],
-        reached: set[VisitKey],
-        configuration: Configuration,
+        self, look: _Look, name: str, affiliate: Affiliate, wish: SummaryWish
     ) -> Iterator[Telling]:
+        looked, configuration = look.looked, look.configuration
         agreement, rows = Agreement(name, affiliate.agreement), looked.rows.get(name, ())
         privacy = configuration.privacies.get(name)
         categories = frozenset() if privacy is None else privacy.categories
         withheld = _withheld(configuration, categories)
         wanted: dict[int, _Wanted] = {}
         tellable: set[int] = set()
-        for visit in ended:
+        for visit in look.ended:
             on = visit.ended.day
             subject = self._subject(subject_of_visit(visit.key))
             wanted[subject] = _Wanted(
+                look,
                 visit,
-                record,
                 entitled_by(agreement, PHARMACY, rows, on).entitled,
                 withheld,
                 _clinician(visit, provider_on(rows, on)),
@@ -147,18 +133,12 @@ class Summarising:
             if on >= wish.begin and entitled_by(agreement, CLINIC, rows, on).entitled:
                 if not _hidden(visit, looked.known, categories, configuration):
                     tellable.add(subject)
-                reached.add(visit.key)
-        yield from self._steps(looked, name, wanted, tellable, configuration.authorities_but(name))
+                look.reached.add(visit.key)
+        yield from self._steps(look, name, wanted, tellable)
 
-    def _for_providers(
-        self,
-        looked: Looked,
-        record: Record,
-        ended: Sequence[Visit],
-        reached: set[VisitKey],
-        configuration: Configuration,
-    ) -> Iterator[Telling]:
+    def _for_providers(self, look: _Look) -> Iterator[Telling]:
         """By fax or mail. One who was told before goes on being told, so that no correction is lost."""
+        looked, configuration = look.looked, look.configuration
         providers = configuration.engine.providers
         known = {name.partition("/")[2] for name in looked.told if name.startswith("provider/")}
         if providers is None and not known:
@@ -167,37 +147,32 @@ class Summarising:
         by_npi: dict[str, dict[int, _Wanted]] = {}
         everyone: dict[int, _Wanted] = {}
         tellable: set[int] = set()
-        for visit in ended:
+        for visit in look.ended:
             physician = visit.primary_care
             reader = None if physician is None else configuration.providers.get(physician.npi)
             subject = self._subject(subject_of_visit(visit.key))
-            everyone[subject] = _Wanted(visit, record, True, withheld, physician, False, reader)
+            everyone[subject] = _Wanted(look, visit, True, withheld, physician, False, reader)
             if reader is None or reader.kind is None:
                 continue
             by_npi.setdefault(reader.npi, {})[subject] = everyone[subject]
             has = {each.subject for each in looked.told_by(MARK, f"provider/{reader.npi}")}
             if providers is None or visit.ended.day < providers.begin:
                 continue
-            if visit.key in reached and subject not in has:
+            if visit.key in look.reached and subject not in has:
                 continue  # whoever has it gets its corrections, even if an affiliate is told now
             if not _hidden(visit, looked.known, providers.withhold, configuration):
                 tellable.add(subject)
         for npi in sorted(known | by_npi.keys()):
             # A visit that now names another physician, or one whom nothing reaches, is not withdrawn from who has its summary.
             mine = by_npi.get(npi, {})
-            hidden = configuration.authorities_but("")
-            yield from self._steps(looked, f"provider/{npi}", everyone | mine, tellable & mine.keys(), hidden)
+            yield from self._steps(look, f"provider/{npi}", everyone | mine, tellable & mine.keys())
 
     def _steps(
-        self,
-        looked: Looked,
-        name: str,
-        wanted: dict[int, _Wanted],
-        tellable: set[int],
-        hidden: frozenset[str],
+        self, look: _Look, name: str, wanted: Mapping[int, _Wanted], tellable: Collection[int]
     ) -> Iterator[Telling]:
-        if not looked.person(hidden).numbers:
-            tellable = set()  # nobody could file it
+        looked = look.looked
+        if tellable and not looked.person(look.configuration.authorities_but(name)).numbers:
+            tellable = ()  # nobody could file it
         told = looked.told_by(MARK, name)
         settled = looked.today - CORRECTED_FOR
 
@@ -207,7 +182,10 @@ class Summarising:
         def wrong(each: Told) -> bool:
             return _of_another(looked, each)
 
-        for step in steps(_Contents(wanted), tellable, told, judged, wrong):
+        def content(subject: int) -> int:
+            return _digest(wanted[subject].summary())
+
+        for step in steps(wanted, content, tellable, told, judged, wrong):
             misfiled = step.act is Act.WITHDRAW and step.told is not None and wrong(step.told)
             yield Telling(name, step, self, looked, wanted.get(step.subject), misfiled)
 

@@ -73,7 +73,7 @@ class Patients(Reading):
         Raises HL7BridgeError, also for a patient of whom no message told.
         """
         known = self.known(self.patient_key(patient))
-        if not len(known.said):
+        if not known.said:
             raise HL7BridgeError(
                 "nothing is known of this patient",
                 code="unknown-patient",

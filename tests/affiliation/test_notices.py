@@ -16,10 +16,11 @@ def told(
 
 
 def all_of(*rows: Told, holds: dict[int, int], tellable: set[int] | None = None) -> list[Step]:
-    return steps(holds, set(holds) if tellable is None else tellable, rows, lambda _: True)
+    return steps(holds, holds.__getitem__, set(holds) if tellable is None else tellable, rows, lambda _: True)
 
 
 BACK = told(state=State.WITHDRAWN)
+CONTENT = {1: 0}.__getitem__
 
 
 @pytest.mark.parametrize(
@@ -46,17 +47,17 @@ BACK = told(state=State.WITHDRAWN)
 def test_what_follows(
     rows: list[Told], holds: dict[int, int], tellable: set[int], wanted: list[Step]
 ) -> None:
-    assert steps(holds, tellable, rows, lambda _: True) == wanted
+    assert steps(holds, holds.__getitem__, tellable, rows, lambda _: True) == wanted
 
 
 def test_what_is_not_judged_stands() -> None:
-    assert steps({}, set(), [told()], lambda _: False) == []
+    assert steps({}, CONTENT, set(), [told()], lambda _: False) == []
 
 
 def test_what_was_told_of_the_wrong_patient_is_taken_back_before_it_is_told_anew() -> None:
-    found = steps({1: 0}, {1}, [told()], lambda _: True, lambda _: True)
+    found = steps({1}, CONTENT, {1}, [told()], lambda _: True, lambda _: True)
     assert found == [Step(Act.WITHDRAW, 1, told())]
-    assert steps({1: 0}, {1}, [BACK], lambda _: True, lambda _: True) == [Step(Act.TELL, 1, BACK)]
+    assert steps({1}, CONTENT, {1}, [BACK], lambda _: True, lambda _: True) == [Step(Act.TELL, 1, BACK)]
 
 
 @given(st.lists(st.dictionaries(st.integers(1, 4), st.integers(0, 2))))
