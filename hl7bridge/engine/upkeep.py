@@ -8,15 +8,15 @@ checkpoints still have room.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from hl7bridge.engine.trailhead import tell_head
-from hl7bridge.store.base import Removed, StoreError
+from hl7bridge.store.base import DAY_US, Removed, StoreError
 
 if TYPE_CHECKING:
     from hl7bridge.engine.service import Engine
@@ -35,8 +35,9 @@ STEP_US = 7_000
 STEP_MESSAGES = 1_000
 #: Rows of the audit trail, each of which holds what one transaction told, or of facts.
 STEP_ROWS = 200
-DAY_US = 86_400_000_000
 LOW = "the disk is nearly full"
+#: A verb of the store, and what it is called with.
+_Step = tuple[str, tuple[int, ...]]
 
 
 class Upkeep:
@@ -50,8 +51,6 @@ class Upkeep:
         self._retention: Any = None
         self.late: set[str] = set()
         self._looks = 0
-        self.removed_messages = 0
-        self.removed_bytes = 0
 
     def start(self) -> None:
         """Begins at once."""
@@ -127,44 +126,34 @@ class Upkeep:
             engine.receiver.refusing = None
 
     def _expire(self) -> None:
-        """One step of retention, in the writer's turn; the next one comes soon while there is more to delete."""
-        engine = self._engine
-        keep_s = engine.configuration.engine.retention_s
-        if keep_s is None:
-            self._expired(None, None)
-            return
-        before_us = engine.wall_us() - int(keep_s * 1e6)
-        engine.journal.ask("expire", (before_us, STEP_MESSAGES, STEP_US), self._expired)
-
-    def _expired(self, removed: Removed | None, error: StoreError | None) -> None:
-        if removed is not None:
-            self.removed_messages += removed.messages
-            self.removed_bytes += removed.bytes
-        more = removed is not None and removed.more
-        keep_s = self._engine.configuration.engine.audit_retention_s
-        if keep_s is None or not self._loop.running:
-            self._audit_expired(more, None, None)
-            return
+        """One step of each kind of retention; the next ones come soon while there is more to delete."""
         now_us = self._engine.wall_us()
-        arguments = (now_us - int(keep_s * 1e6), now_us, STEP_ROWS)
-        self._engine.journal.ask("expire_audit", arguments, partial(self._audit_expired, more))
+        settings = self._engine.configuration.engine
 
-    def _audit_expired(self, more: bool, removed: Removed | None, error: StoreError | None) -> None:
-        """The same of what the programme knows; where that is kept for ever, the store notes the day all the same."""
-        more = more or (removed is not None and removed.more)
+        def before(keep_s: float) -> int:
+            return now_us - int(keep_s * 1e6)
+
+        steps: list[_Step] = []
+        if settings.retention_s is not None:
+            steps.append(("expire", (before(settings.retention_s), STEP_MESSAGES, STEP_US)))
+        if settings.audit_retention_s is not None:
+            steps.append(("expire_audit", (before(settings.audit_retention_s), now_us, STEP_ROWS)))
+        # Where what the programme knows is kept for ever, the store notes the day all the same.
+        facts_us = 0 if settings.patient_retention_s is None else before(settings.patient_retention_s)
+        steps.append(("expire_facts", (facts_us, now_us, STEP_ROWS)))
+        self._take(steps, False)
+
+    def _take(self, steps: Sequence[_Step], more: bool) -> None:
+        """Each in a turn of the writer's, so that messages go between them."""
         if not self._loop.running:
             return
-        now_us = self._engine.wall_us()
-        keep_s = self._engine.configuration.engine.patient_retention_s
-        before_us = 0 if keep_s is None else now_us - int(keep_s * 1e6)
-        self._engine.journal.ask(
-            "expire_facts", (before_us, now_us, STEP_ROWS), partial(self._facts_expired, more)
-        )
-
-    def _facts_expired(self, more: bool, removed: Removed | None, error: StoreError | None) -> None:
-        more = more or (removed is not None and removed.more)
-        self._next_step(RETENTION_BUSY_S if more else RETENTION_IDLE_S)
-
-    def _next_step(self, seconds: float) -> None:
-        if self._loop.running:
+        if not steps:
+            seconds = RETENTION_BUSY_S if more else RETENTION_IDLE_S
             self._retention = self._engine.clock.callLater(seconds, self._expire)
+            return
+        (verb, arguments), *later = steps
+
+        def taken(removed: Removed | None, error: StoreError | None) -> None:
+            self._take(later, more or (removed is not None and removed.more))
+
+        self._engine.journal.ask(verb, arguments, taken)

@@ -14,12 +14,11 @@ from hl7bridge.channel.plan import sequence_of
 from hl7bridge.reconciliation.day import Day
 from hl7bridge.reconciliation.ledger import Ledger
 from hl7bridge.reconciliation.walk import Walk
-from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageRow, StoreReader
+from hl7bridge.store.base import DAY_US, DeliveryStatus, MessageQuery, MessageRow, StoreReader
 
 #: Control IDs of their list that are looked for on other days, and how far.
 MOST_STRANGE: Final = 1_000
 _DAYS_BEFORE: Final = 31
-_DAY_US: Final = 86_400_000_000
 
 
 class Kind(StrEnum):
@@ -187,7 +186,7 @@ class Compared:
         detail = None if number is None or number >= 1 << 62 else self._reader.message(number)
         if detail is not None:
             yield detail.row
-        since_us, until_us = self._day.since_us - _DAYS_BEFORE * _DAY_US, self._day.until_us + _DAY_US
+        since_us, until_us = self._day.since_us - _DAYS_BEFORE * DAY_US, self._day.until_us + DAY_US
         before, dash, part = id_.rpartition("-")
         for name in (id_, before) if dash and part.isdecimal() else (id_,):
             yield from self._reader.messages(

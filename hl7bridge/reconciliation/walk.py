@@ -30,7 +30,6 @@ from hl7bridge.store.base import (
 PAGE: Final = 500
 #: Replays of one message that are looked through, and deliveries of one message.
 MOST: Final = 1_000
-_REPLAY: Final = "replay"
 #: The ends of messages whose sender heard that they were not taken, and sends them again.
 _SENT_AGAIN: Final = """
 DELETE FROM message WHERE end = 'failed' AND answer NOT IN ('AA', 'CA', '') AND EXISTS (
@@ -105,7 +104,7 @@ class Walk:
         """A message and its replays, and theirs, the oldest first."""
         yield self._copy(row)
         for replay in self._reader.messages(MessageQuery(original=row.id), None, MOST, newest_first=False):
-            if _REPLAY in replay.flags:
+            if replay.is_replay:
                 yield from self.copies(replay)
 
     def _rows(self) -> Iterator[MessageRow]:

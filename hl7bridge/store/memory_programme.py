@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from hl7bridge.store.checks import AT_ONCE
 from hl7bridge.store.memory_state import State
 from hl7bridge.store.programme_rows import DueLook, FactRow, HeldPatient, Joined, NoticeRow, VerdictRow
-from hl7bridge.store.rows import COUNTER_BITS, Removed
+from hl7bridge.store.rows import COUNTER_BITS, DAY_US, Removed
 
 _COUNTER = (1 << COUNTER_BITS) - 1
-_DAY_US = 86_400_000_000
 
 
 class ProgrammeRows:
@@ -65,10 +64,10 @@ class ProgrammeRows:
     def expire_facts(self, before_us: int, at_us: int, limit: int = 200) -> Removed:
         """One step of the retention of facts."""
         state = self._state
-        today = at_us // _DAY_US
+        today = at_us // DAY_US
         if today >= max(state.marks, default=today):
             state.marks.setdefault(today, state.counters.message)
-        days = [day for day in state.marks if day < before_us // _DAY_US]
+        days = [day for day in state.marks if day < before_us // DAY_US]
         if not days:
             return Removed(0, 0, False)
         mark = state.marks[max(days)]

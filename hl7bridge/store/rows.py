@@ -27,6 +27,10 @@ ACCEPTANCES = ("AA", "CA", "")
 """Answers after which a repetition of a message is not processed again."""
 REUSED_CONTROL_ID = "control-id-reused"
 """The flag of a message whose sender used its control ID before, for other bytes."""
+REPLAY = "replay"
+"""The flag of a message that a replay made of another one."""
+DAY_US = 86_400_000_000
+"""A day."""
 
 
 class MessageStatus(IntEnum):
@@ -298,6 +302,11 @@ class MessageRow:
     original: int | None
     operator: str | None
     size: int
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether a replay made it."""
+        return REPLAY in self.flags
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, cast
 
 from hl7bridge.store import sql
-from hl7bridge.store.base import COUNTER_BITS, Removed
+from hl7bridge.store.base import COUNTER_BITS, DAY_US, Removed
 from hl7bridge.store.checks import AT_ONCE
 from hl7bridge.store.sqlite_upkeep import Transact
 
@@ -27,7 +27,6 @@ _ALIASES = sql.load("programme.sql")["aliases"]
 _MOST_NUMBERS: Final = 64
 _COUNTER: Final = (1 << COUNTER_BITS) - 1
 _FIRST: Final = -(1 << 63)
-DAY_US: Final = 86_400_000_000
 
 
 class _Table(NamedTuple):
@@ -76,7 +75,8 @@ class Forgetting:
             execute(_FORGET["insert_mark"], (today, self._counter()))
             self._marked = today
         found = execute(_FORGET["mark"], (before,)).fetchone()
-        rows = old = []
+        rows: list[tuple[Any, ...]] = []
+        old: list[tuple[Any, ...]] = []
         if found is not None:
             table = _TABLES[self._table]
             rows = execute(table.page, (*self._after, limit)).fetchall()
