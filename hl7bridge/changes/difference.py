@@ -38,6 +38,13 @@ class Difference(NamedTuple):
     after: str = ""
 
 
+def concerns(*decisions: Decision | None) -> set[str]:
+    """Of what there could be differences, as `Signature.of` says it."""
+    made = [each for each in decisions if each is not None]
+    found = {f"to {each.destination}" for decision in made for each in decision.outgoing}
+    return found | {f"channel {each.channel}" for decision in made for each in decision.outcomes}
+
+
 class _Told(NamedTuple):
     """What a decision tells the programme, and the channels that take the message."""
 
@@ -55,15 +62,15 @@ def differences(old: Decision | None, new: Decision | None) -> Iterator[Differen
             what = "only the old one has this source" if new is None else "only the new one has this source"
             yield Difference(Signature(LOST if new is None else NEW, "the source", what))
         return
-    changed_channels: set[str] = set()
-    yield from _outcomes(old, new, changed_channels)
-    if old.answer != new.answer and not changed_channels:
+    turned: set[str] = set()  # channels whose deliveries follow from what became of the message
+    yield from _outcomes(old, new, turned)
+    if old.answer != new.answer and not turned:
         yield Difference(
             Signature(OTHER, "the answer", f"{new.answer or 'nothing'} instead of {old.answer or 'nothing'}")
         )
     yield from _misses(old.misses, new.misses)
-    yield from _deliveries(old, new, changed_channels)
-    if not _follows(_told(old), _told(new), changed_channels):
+    yield from _deliveries(old, new, turned)
+    if not _follows(_told(old), _told(new), turned):
         yield from _facts(old.facts, new.facts)
         if set(old.aliases) != set(new.aliases) or set(old.assignments) != set(new.assignments):
             yield Difference(
@@ -73,7 +80,7 @@ def differences(old: Decision | None, new: Decision | None) -> Iterator[Differen
         yield Difference(Signature(OTHER, "the message", "patient or day of the event are read otherwise"))
 
 
-def _outcomes(old: Decision, new: Decision, changed_channels: set[str]) -> Iterator[Difference]:
+def _outcomes(old: Decision, new: Decision, turned: set[str]) -> Iterator[Difference]:
     before = {outcome.channel: outcome for outcome in old.outcomes}
     after = {outcome.channel: outcome for outcome in new.outcomes}
     for name in [*before, *(name for name in after if name not in before)]:
@@ -81,7 +88,7 @@ def _outcomes(old: Decision, new: Decision, changed_channels: set[str]) -> Itera
         if found is not None:
             rank, what, is_cause = found
             if is_cause:
-                changed_channels.add(name)
+                turned.add(name)
             yield Difference(Signature(rank, f"channel {name}", what))
 
 
@@ -135,11 +142,11 @@ def _place(miss: str) -> str:
     return miss.partition(" ")[0].rstrip(":")
 
 
-def _deliveries(old: Decision, new: Decision, changed_channels: set[str]) -> Iterator[Difference]:
+def _deliveries(old: Decision, new: Decision, turned: set[str]) -> Iterator[Difference]:
     before, after = _by_place(old.outgoing), _by_place(new.outgoing)
     for place in [*before, *(place for place in after if place not in before)]:
         destination, channel = place
-        if channel in changed_channels:
+        if channel in turned:
             continue
         of = f"to {destination}"
         ours, theirs = before.get(place, []), after.get(place, [])
@@ -207,13 +214,13 @@ def _told(decision: Decision) -> _Told:
     return _Told({*decision.facts, *decision.aliases, *decision.assignments}, taking)
 
 
-def _follows(old: _Told, new: _Told, changed_channels: set[str]) -> bool:
+def _follows(old: _Told, new: _Told, turned: set[str]) -> bool:
     """Whether what the programme learns differs only since a channel takes the message no more (it learns less), or does now (more):
     what another channel tells otherwise is no consequence of that.
     """
     if old.things == new.things:
         return True
-    lost, gained = changed_channels & old.taking - new.taking, changed_channels & new.taking - old.taking
+    lost, gained = turned & old.taking - new.taking, turned & new.taking - old.taking
     return (bool(lost) and new.things < old.things) or (bool(gained) and old.things < new.things)
 
 

@@ -14,7 +14,6 @@ from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageRow, Store
 
 #: Newer messages of one patient that are asked for at once.
 PAGE: Final = 50
-_REPLAY: Final = "replay"
 
 
 class Newer:
@@ -47,9 +46,7 @@ class Newer:
         while True:
             page = self._reader.messages(query, after, PAGE, newest_first=False)
             # A replay is as old as its original.
-            found.extend(
-                each.id for each in page if _REPLAY not in each.flags and not self._is_among(each.id)
-            )
+            found.extend(each.id for each in page if not each.is_replay and not self._is_among(each.id))
             if len(page) < PAGE:
                 return found, None
             after = page[-1].id

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from hl7bridge.changes.difference import Difference, differences
+from hl7bridge.changes.difference import Difference, concerns, differences
 from hl7bridge.changes.newer import Newer
 from hl7bridge.changes.tally import Tally
 from hl7bridge.channel.configuration import Configuration
@@ -37,7 +37,6 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.store.hashes import Hashes
 
-_REPLAY: Final = "replay"
 REPEATED: Final = "a sender repeated it"
 COPY: Final = "a replay made it"
 REJECTED: Final = "no channel took it"
@@ -128,7 +127,7 @@ class Planning:
         wish = self._wish
         if row.status is MessageStatus.DUPLICATE:
             return Planned(row, REPEATED)
-        if _REPLAY in row.flags and not wish.replays_too:
+        if row.is_replay and not wish.replays_too:
             return Planned(row, COPY)
         if row.status is MessageStatus.REJECTED:
             return Planned(row, REJECTED)
@@ -145,7 +144,7 @@ class Planning:
             return Planned(row, UNDECIDED)
         planned = self._seen(row, detail, _leaving(decision))
         found = list(differences(self._before(detail, decision), decision))
-        self.plan.otherwise.count(row.id, _concerns(decision), found)
+        self.plan.otherwise.count(row.id, concerns(decision), found)
         planned.otherwise = tuple(dict.fromkeys(map(_said, found)))
         return planned
 
@@ -213,11 +212,6 @@ class Planning:
 
 def _leaving(decision: Decision) -> list[str]:
     return [each.destination for each in decision.outgoing if each.refused is None and each.error is None]
-
-
-def _concerns(decision: Decision) -> set[str]:
-    found = {f"to {each.destination}" for each in decision.outgoing}
-    return found | {f"channel {each.channel}" for each in decision.outcomes}
 
 
 def _said(each: Difference) -> str:

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hl7bridge.changes.difference import differences
+from hl7bridge.changes.difference import concerns, differences
 from hl7bridge.changes.tally import Tally
 from hl7bridge.changes.versions import Version
 from hl7bridge.channel.configuration import Configuration
@@ -34,8 +34,6 @@ from hl7bridge.store.sqlite_reader import SqliteReader
 #: Messages of one portion, and fewer than these are decided here: a process takes a second to begin.
 PORTION: Final = 500
 FEW: Final = 2_000
-#: The flag of a copy that a replay made: its original is decided already.
-REPLAY: Final = "replay"
 #: Called with how many messages are done.
 Progress = Callable[[int], None]
 
@@ -49,11 +47,13 @@ class Came(NamedTuple):
 
 
 class Deciding:
-    """Two configurations and a store; `channel` leaves out what other channels make of a message."""
+    """The old configuration, the new one, and a store; `channel` leaves out what other channels make of a message."""
 
-    def __init__(self, reader: StoreReader, old: Version, new: Version, channel: str | None = None) -> None:
+    def __init__(
+        self, reader: StoreReader, configurations: Iterable[Configuration], channel: str | None = None
+    ) -> None:
         self._reader = reader
-        self._configurations = tuple(_limited(each.load(), channel) for each in (old, new))
+        self._configurations = tuple(_limited(each, channel) for each in configurations)
         self._roster = StoredRoster(reader, Hashes(reader.key))
         self._channel = channel
 
@@ -69,7 +69,7 @@ class Deciding:
                 continue
             if self._channel is not None and not _looked_at(old, new):
                 continue  # it is other channels' business
-            found.count(came.id, _concerns(old, new), differences(old, new))
+            found.count(came.id, concerns(old, new), differences(old, new))
         return found
 
     def _decided(self, configuration: Configuration, came: Came, raw: bytes) -> Decision | None:
@@ -107,16 +107,10 @@ def _looked_at(old: Decision | None, new: Decision | None) -> bool:
     return old is None or new is None or bool(old.outcomes or new.outcomes)
 
 
-def _concerns(old: Decision | None, new: Decision | None) -> set[str]:
-    both = [each for each in (old, new) if each is not None]
-    found = {f"to {each.destination}" for decision in both for each in decision.outgoing}
-    return found | {f"channel {each.channel}" for decision in both for each in decision.outcomes}
-
-
 def came(rows: Iterable[MessageRow]) -> Iterator[Came]:
-    """Those of these messages that are decided again: not repetitions, nor what a replay made of others."""
+    """Those of these messages that are decided again: not repetitions, nor what a replay made of others that are decided anyway."""
     for row in rows:
-        if row.status is not MessageStatus.DUPLICATE and REPLAY not in row.flags:
+        if row.status is not MessageStatus.DUPLICATE and not row.is_replay:
             yield Came(row.id, row.source, row.received_us)
 
 
@@ -132,7 +126,8 @@ def compare(
     """What the second of two configurations would do otherwise than the first. Raises ConfigurationErrors, and HL7BridgeError for a
     channel that neither has.
     """
-    channels = [name for each in versions for name in each.load().channels]  # mistakes are said before all
+    configurations = [each.load() for each in versions]  # mistakes are said before all
+    channels = [name for each in configurations for name in each.channels]
     if channel is not None and channel not in channels:
         raise HL7BridgeError(
             f"there is no channel {channel}",
@@ -146,7 +141,7 @@ def compare(
         reader = SqliteReader(store)
         try:
             with bounded():
-                deciding = Deciding(reader, *versions, channel)
+                deciding = Deciding(reader, configurations, channel)
                 for portion in _portions([first], messages):
                     found.add(deciding.tally(portion))
                     progress(found.messages + found.unread)
@@ -182,7 +177,7 @@ _deciding: Deciding | None = None
 
 def _begin(store: Path, versions: tuple[Version, Version], channel: str | None) -> None:
     global _deciding
-    _deciding = Deciding(SqliteReader(store), *versions, channel)
+    _deciding = Deciding(SqliteReader(store), [each.load() for each in versions], channel)
     bounded().__enter__()
 
 

@@ -88,7 +88,7 @@ def compare(
         versions = version(old, operations.reader, beside), version(new, operations.reader, beside)
         accepted = accepted or beside / FILE
         expected = read_accepted(accepted, versions[0].digest)
-        query = MessageQuery(source=source, channel=None, since_us=since_us, until_us=until_us)
+        query = MessageQuery(source=source, since_us=since_us, until_us=until_us)
         rows = operations.messages(query, limit=limit)
         with console(stderr=True).status("deciding messages") as status:
             tally = compared(

@@ -25,7 +25,7 @@ from hl7bridge.cli.options import (
 )
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
-from hl7bridge.store.base import MessageDetail, MessageRow, MessageStatus
+from hl7bridge.store.base import REPLAY, MessageDetail, MessageRow, MessageStatus
 
 
 @click.command()
@@ -84,7 +84,7 @@ def _because(row: MessageRow) -> str:
     ]
     if row.original is not None:
         reasons.append(f"{'of' if row.status.name == 'DUPLICATE' else 'replays'} {row.original}")
-    return "; ".join([*reasons, *(flag for flag in row.flags if flag != "replay")])
+    return "; ".join([*reasons, *(flag for flag in row.flags if flag != REPLAY)])
 
 
 @click.command()

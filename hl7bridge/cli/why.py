@@ -24,6 +24,7 @@ from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryRow
+from hl7bridge.words import counted
 
 _COLOURS = {YES: "green", NO: "red", DID: "cyan", TO: "green"}
 
@@ -49,12 +50,10 @@ def trace(file: Path, config: Path, source: str | None, to: str | None, brief: b
         hint = meant(to, configuration.destinations)
         raise HL7BridgeError(f"there is no destination {to}", code="unknown-destination", hint=hint)
     messages = _messages(file)
-    rosters = FolderRosters(
-        configuration, lambda path: (config / path).read_bytes(), [Message(raw) for raw in messages]
-    )
-    for number, raw in enumerate(messages, 1):
-        name = source or _source_of(configuration, Message(raw))
-        message = Message(raw, configuration.encoding(name))
+    rosters = FolderRosters(configuration, lambda path: (config / path).read_bytes(), messages)
+    for number, message in enumerate(messages, 1):
+        name = source or _source_of(configuration, message)
+        message = Message(message.raw, configuration.encoding(name))
         made = Trace()
         decision = _decided(configuration, name, message, rosters, made)
         if as_json:
@@ -66,11 +65,9 @@ def trace(file: Path, config: Path, source: str | None, to: str | None, brief: b
         _show(lines(made.events, brief=brief, only=to))
 
 
-def _messages(file: Path) -> list[bytes]:
+def _messages(file: Path) -> list[Message]:
     try:
-        messages = list(read_file(file.read_bytes()).messages)
-        for raw in messages:
-            Message(raw)
+        messages = [Message(raw) for raw in read_file(file.read_bytes()).messages]
     except Unreadable as error:
         raise HL7BridgeError(
             error.what, code=error.code, place=f"{file}, {error.place}", hint=error.hint
@@ -193,7 +190,7 @@ def _show_deliveries(found: Explained, to: str | None) -> None:
 
 
 def _state(each: DeliveryRow) -> str:
-    words = [each.status.name, f"{each.attempts} attempts" if each.attempts != 1 else "1 attempt"]
+    words = [each.status.name, counted(each.attempts, "attempt")]
     if each.code:
         words.append(f"answered {each.code}")
     words += [

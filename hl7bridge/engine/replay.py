@@ -26,6 +26,7 @@ from hl7bridge.hl7.identifiers import merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message
 from hl7bridge.hl7.mllp import TooLarge
 from hl7bridge.store.base import (
+    REPLAY,
     MessageDetail,
     MessageQuery,
     MessageRow,
@@ -45,7 +46,6 @@ STEP_S = 0.01
 #: Replayed messages that may wait to be durable.
 MOST_UNKEPT = 200
 PAGE = 200
-REPLAY = "replay"
 
 
 @dataclass(slots=True)
@@ -180,7 +180,7 @@ class Replaying:
 
     def _again(self, row: MessageRow, order: Order, progress: Progress) -> None:
         # A copy is not replayed beside its original: the same filter asked twice would double it each time.
-        copy = row.status is MessageStatus.DUPLICATE or (REPLAY in row.flags and not order.replays_too)
+        copy = row.status is MessageStatus.DUPLICATE or (row.is_replay and not order.replays_too)
         if copy or row.status is MessageStatus.REJECTED:
             progress.skipped += 1
             return

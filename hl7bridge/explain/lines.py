@@ -5,11 +5,10 @@ Raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from hl7bridge.channel.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind
-from hl7bridge.hl7.changed import Changed
 from hl7bridge.hl7.names import field_name
 from hl7bridge.words import counted
 
@@ -86,10 +85,9 @@ def _lines(event: Event, brief: bool) -> Iterator[Line]:
 
 def _changes(event: Event) -> Iterator[Line]:
     for at, change in enumerate(event.changes):
-        text = f"{_named(change.path)}: {_quoted(change.before)} -> {_quoted(change.after)}"
-        rule = event.says
-        if not change.path.startswith(rule) or at:
-            text = f"{rule}: {text}" if at == 0 else text
+        # The rule is named once, and not where it is the path itself.
+        rule = "" if at or change.path.startswith(event.says) else f"{event.says}: "
+        text = f"{rule}{_named(change.path)}: {_quoted(change.before)} -> {_quoted(change.after)}"
         yield Line(event.depth, DID, text, event.place)
 
 
@@ -110,9 +108,3 @@ def _named(path: str) -> str:
     """A path with its name by HL7 2.5.1, where it has one."""
     name = field_name(path)
     return f"{path} ({name})" if name else path
-
-
-def changes_of(changes: Iterable[Changed]) -> Iterator[str]:
-    """Differences as `RXE-2.1 (Give Code: Identifier): '55' -> '56'`."""
-    for change in changes:
-        yield f"{_named(change.path)}: {_quoted(change.before)} -> {_quoted(change.after)}"

@@ -1,7 +1,7 @@
 """Where two messages differ: segments that came or went, and fields by their paths.
 
 A path names no occurrence: a second OBX that changed as the first did is the same difference. Segments are matched in their order; of
-a run of one kind that grew, the last are the new ones. Raises nothing.
+a run of one kind that grew, the last are the new ones. Raises Unreadable for what has no header.
 """
 
 from __future__ import annotations
