@@ -53,7 +53,7 @@ MAY = {
         "operations",
     },
     "sample": {"errors", "hl7"},
-    "certify": {"errors", "hl7"},
+    "certify": {"errors", "hl7", "words"},
     "explain": {"errors", "hl7", "channel", "store", "engine", "changes", "words"},
     "mirth": {"errors", "hl7", "channel"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},

@@ -19,6 +19,7 @@ from hl7bridge.certify.report import Check, Verdict
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import ack, conformance, mllp
 from hl7bridge.hl7.message import Message
+from hl7bridge.words import counted
 
 #: What is done with the messages after this many were answered AA.
 PLAN: Final = {5: "AE", 10: "AR", 15: "slow", 20: "close"}
@@ -79,13 +80,17 @@ class Feed:
             yield Check("messages", Verdict.FAILED, "none came")
             return
         kinds = ", ".join(f"{count} {name}" for name, count in self.types.most_common())
-        yield Check("messages", Verdict.PASSED, f"{self.messages} on {self.connections} connections: {kinds}")
-        yield _none("whole frames", self.broken, "frames were given up by their sender")
-        yield _none("nothing outside of frames", self.junk_bytes, "bytes stood outside of frames")
-        yield _none("a header that can be read", self.unreadable, "messages had none")
-        yield _none("a control ID (MSH-10)", self.without_id, "messages had none")
+        yield Check(
+            "messages",
+            Verdict.PASSED,
+            f"{self.messages:,} on {counted(self.connections, 'connection')}: {kinds}",
+        )
+        yield _none("whole frames", self.broken, "frame", "given up by the sender")
+        yield _none("nothing outside of frames", self.junk_bytes, "byte", "stood outside of frames")
+        yield _none("a header that can be read", self.unreadable, "message", "had none")
+        yield _none("a control ID (MSH-10)", self.without_id, "message", "had none")
         yield _none(
-            "test messages only (MSH-11 = T)", self.not_test, "messages were not marked T", Verdict.NOTED
+            "test messages only (MSH-11 = T)", self.not_test, "message", "not marked so", Verdict.NOTED
         )
         for name, manner in (
             ("AE", "AE"),
@@ -95,7 +100,7 @@ class Feed:
         ):
             yield self._after(name, manner)
         for fault, count in self.faults.most_common(10):
-            yield Check("HL7 structure", Verdict.NOTED, f"{fault} ({count} times)")
+            yield Check("HL7 structure", Verdict.NOTED, f"{fault} ({counted(count, 'time')})")
 
     def _after(self, name: str, manner: str) -> Check:
         control_id = self.tried.get(manner)
@@ -104,11 +109,11 @@ class Feed:
             return Check(
                 f"after {name}",
                 Verdict.SKIPPED,
-                f"only {self.messages} messages came; it is done to the {number}th",
+                f"only {counted(self.messages, 'message')} came; it is done to the {number}th",
             )
         again = self.ids[control_id] - 1
         went_on = self.messages > number + again
-        seen = f"the message came {again} times more; " + (
+        seen = f"the message came {counted(again, 'time')} more; " + (
             "others went on" if went_on else "nothing else came"
         )
         if manner == "close":
@@ -116,8 +121,10 @@ class Feed:
         return Check(f"after {name}", Verdict.NOTED if went_on or again else Verdict.FAILED, seen)
 
 
-def _none(name: str, count: int, seen: str, otherwise: Verdict = Verdict.FAILED) -> Check:
-    return Check(name, otherwise if count else Verdict.PASSED, f"{count} {seen}" if count else "always")
+def _none(name: str, count: int, one: str, seen: str, otherwise: Verdict = Verdict.FAILED) -> Check:
+    return Check(
+        name, otherwise if count else Verdict.PASSED, f"{counted(count, one)} {seen}" if count else "always"
+    )
 
 
 class Listener(socketserver.ThreadingTCPServer):

@@ -16,6 +16,7 @@ from hl7bridge.certify.messages import CHARSETS, Messages
 from hl7bridge.certify.report import Check, Verdict
 from hl7bridge.hl7 import mllp
 from hl7bridge.hl7.ack import read
+from hl7bridge.words import counted
 
 ACCEPTED = ("AA", "CA")
 #: Messages of the check of speed, of order over two connections, and of how long a text may be (bytes).
@@ -70,7 +71,7 @@ class Hospital:
             yield Check("TLS: chain and name", Verdict.PASSED, seen)
             days = _days_left(shown.until)
             if days is not None and days < DAYS_LEFT:
-                yield Check("TLS: certificate", Verdict.NOTED, f"ends in {days} days")
+                yield Check("TLS: certificate", Verdict.NOTED, f"ends in {counted(days, 'day')}")
 
     def _speed(self) -> Iterator[Check]:
         times: list[float] = []
@@ -87,7 +88,9 @@ class Hospital:
         seen = f"median {median(times) * 1000:.0f} ms, longest {max(times) * 1000:.0f} ms of {COUNT}"
         yield Check("answers in time", Verdict.PASSED, seen, median(times))
         if junk:
-            yield Check("nothing outside of frames", Verdict.NOTED, f"{junk} bytes stood outside of frames")
+            yield Check(
+                "nothing outside of frames", Verdict.NOTED, f"{counted(junk, 'byte')} stood outside of frames"
+            )
 
     def _refusal(self) -> Iterator[Check]:
         name = "refuses what it does not know (AE or AR)"

@@ -51,17 +51,7 @@ def read_accepted(path: Path, old: str) -> Accepted:
 
 
 def write_accepted(path: Path, old: str, signatures: Iterable[Signature]) -> int:
-    """Accepts these of a change from the old configuration, and nothing else; how many they are."""
+    """Accepts these of a change from the old configuration, and nothing else; how many they are. Raises OSError."""
     lines = sorted({f"{each.of}\t{each.what}\n" for each in signatures})
-    write(path, f"{_HEAD}{_OLD}{old}\n" + "".join(lines))
+    path.write_text(f"{_HEAD}{_OLD}{old}\n" + "".join(lines), encoding="utf-8")
     return len(lines)
-
-
-def write(path: Path, text: str) -> None:
-    """A file that a person asked for. Raises HL7BridgeError."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise HL7BridgeError(
-            f"this file cannot be written: {error.strerror}", code="unwritable-file", place=str(path)
-        ) from None

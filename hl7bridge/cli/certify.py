@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import ssl
-import threading
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hl7bridge.certify.messages import Messages
 from hl7bridge.certify.report import Check, Verdict, page, plain
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.settings import ClientTls, DestinationSettings
-from hl7bridge.cli.options import echo_json, json_option
+from hl7bridge.cli.options import OutputFile, echo_json, json_option
 from hl7bridge.cli.wire import Address
 from hl7bridge.engine.folder import load_folder
 from hl7bridge.errors import HL7BridgeError
@@ -47,9 +48,7 @@ _COLOURS = {
 @click.option(
     "--timeout", "timeout_s", default=30.0, show_default=True, help="Seconds to wait for an answer."
 )
-@click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page that both sides can sign."
-)
+@click.option("--html", type=OutputFile(), help="Write a page that both sides can sign.")
 @json_option
 def certify(
     affiliate: str | None,
@@ -146,16 +145,14 @@ def _listened(address: tuple[str, int], as_json: bool) -> list[Check]:
         raise HL7BridgeError(
             f"cannot listen: {error.strerror}", code="cannot-listen", place=f"{address[0]}:{address[1]}"
         ) from None
-    click.echo(
-        f"listening on {address[0]}:{address[1]}; send some thirty test messages, then Ctrl-C", err=True
-    )
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        thread.join()
-    except KeyboardInterrupt:
-        server.shutdown()
-    server.server_close()
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # `timeout 60 hl7bridge certify` ends with a report, too
+    with server, suppress(KeyboardInterrupt):
+        click.echo(
+            f"listening on {address[0]}:{address[1]}; send some thirty test messages, then Ctrl-C", err=True
+        )
+        server.serve_forever()
     checks = list(feed.checks())
     if not as_json:
         for check in checks:

@@ -15,7 +15,7 @@ from hl7bridge.channel.beside import TestResult, run_tests
 from hl7bridge.channel.folder import check as check_files
 from hl7bridge.channel.folder import load
 from hl7bridge.channel.schema import schema as language_schema
-from hl7bridge.cli.options import echo_json, json_option
+from hl7bridge.cli.options import OutputFile, echo_json, json_option
 from hl7bridge.engine.folder import load_folder, read_folder, read_secret
 from hl7bridge.engine.rosters import roster_mistakes
 from hl7bridge.words import counted
@@ -60,9 +60,7 @@ def check(config: Path, as_json: bool) -> None:
 @click.command()
 @CONFIG
 @click.option("--channel", help="Only the tests of this channel.")
-@click.option(
-    "--junit", type=click.Path(dir_okay=False, path_type=Path), help="Write the results as JUnit XML too."
-)
+@click.option("--junit", type=OutputFile(), help="Write the results as JUnit XML too.")
 @json_option
 def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -> None:
     """Run the *.test.yaml files beside the channels in CONFIG and show each field that came out differently.

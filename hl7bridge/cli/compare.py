@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from hl7bridge.changes.accepted import FILE, read_accepted, write, write_accepted
+from hl7bridge.changes.accepted import FILE, read_accepted, write_accepted
 from hl7bridge.changes.page import page
 from hl7bridge.changes.result import Result, result_of
 from hl7bridge.changes.traffic import came
@@ -16,6 +16,7 @@ from hl7bridge.changes.traffic import compare as compared
 from hl7bridge.changes.versions import version
 from hl7bridge.cli.options import (
     Moment,
+    OutputFile,
     data_option,
     echo_json,
     json_option,
@@ -39,13 +40,13 @@ from hl7bridge.store.base import MessageQuery
 @click.option("--channel", help="Only what this channel makes of it.")
 @click.option("--limit", type=click.IntRange(1), help="The most messages, the newest of them.")
 @click.option("--values", is_flag=True, help="Show what stood in the first message of each difference.")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page to this file.")
+@click.option("--html", type=OutputFile(), help="Write a page to this file.")
 @click.option(
     "--accept", is_flag=True, help="Expect these differences from now on: keep them beside the channels."
 )
 @click.option(
     "--accepted",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help=f"The file of accepted differences.  [default: {FILE} in NEW]",
 )
 @click.option(
@@ -105,7 +106,7 @@ def compare(
         if values:
             _tell(operations, result, unrecorded)
     if html is not None:
-        write(html, page(result, datetime.now().astimezone(), values=values))
+        html.write_text(page(result, datetime.now().astimezone(), values=values), encoding="utf-8")
     if as_json:
         echo_json(result.plain(values))
     else:

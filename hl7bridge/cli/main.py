@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import keyword
+import os
 import sys
 from typing import Any
 
@@ -83,6 +85,13 @@ class Commands(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(0)
+        except OSError as error:
+            # Of a file that a person named, or of the disk; anything else is a fault of ours and keeps its traceback.
+            if error.filename is None and error.errno != errno.ENOSPC:
+                raise
+            where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+            click.echo(f"hl7bridge: {where}{error.strerror}", err=True)
+            ctx.exit(2)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,21 @@ class Moment(click.ParamType):
                 f"'{value}' is neither an age like 2h or 7d nor a date like 2026-11-21 or 2026-11-21T22:00"
             )
         return int(moment.astimezone(UTC).timestamp() * 1e6)
+
+
+class OutputFile(click.Path):
+    """A file that a command writes when it is done: whether it can is seen before it begins."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"{path}: this file cannot be written: there is no folder {path.parent}", param, ctx)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            self.fail(f"{path}: this file cannot be written: it is not allowed", param, ctx)
+        return path
 
 
 def data_option(command: Command) -> Command:

@@ -14,7 +14,7 @@ import click
 from hl7bridge.channel.folder import any_secret, load
 from hl7bridge.channel.mistake import ConfigurationErrors
 from hl7bridge.channel.named import Named
-from hl7bridge.cli.options import data_option, echo_json, iso, json_option
+from hl7bridge.cli.options import OutputFile, data_option, echo_json, iso, json_option
 from hl7bridge.cli.tables import console, table
 from hl7bridge.operations import Operations
 from hl7bridge.reconciliation.compared import Finding, Kind
@@ -65,7 +65,7 @@ class Calendar(click.ParamType):
 @click.option(
     "--csv",
     "to",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=OutputFile(),
     help="Write every control ID to this file.",
 )
 @json_option

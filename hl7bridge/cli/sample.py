@@ -12,7 +12,15 @@ from typing import BinaryIO
 
 import click
 
-from hl7bridge.cli.options import Moment, data_option, echo_json, json_option, tell_view, unrecorded_option
+from hl7bridge.cli.options import (
+    Moment,
+    OutputFile,
+    data_option,
+    echo_json,
+    json_option,
+    tell_view,
+    unrecorded_option,
+)
 from hl7bridge.cli.tables import table
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message
@@ -29,7 +37,7 @@ _NAMED = 12
 
 
 @click.command()
-@click.argument("to", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("to", type=OutputFile())
 @data_option
 @click.option("--since", "since_us", type=Moment(), default="1d", show_default=True, help="Received since.")
 @click.option("--until", "until_us", type=Moment(), help="Received before that.")

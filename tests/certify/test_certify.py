@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import socketserver
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -22,6 +25,7 @@ from hl7bridge.certify.report import Verdict
 from hl7bridge.cli.main import main
 from hl7bridge.hl7 import ack, conformance, mllp
 from hl7bridge.hl7.message import Message
+from hl7bridge.testing.peer import free_port
 from hl7bridge.testing.world import write_folder
 from tests.process.test_tls import Authority
 
@@ -250,8 +254,47 @@ def test_a_feed_that_sends_what_is_no_hl7_is_told(tmp_path: Path) -> None:
     server.shutdown()
     server.server_close()
     found = {check.name: (check.verdict, check.seen) for check in feed.checks()}
-    assert found["a header that can be read"] == (Verdict.FAILED, "1 messages had none")
+    assert found["a header that can be read"] == (Verdict.FAILED, "1 message had none")
     assert found["nothing outside of frames"] == (Verdict.FAILED, "5 bytes stood outside of frames")
-    assert found["a control ID (MSH-10)"] == (Verdict.FAILED, "1 messages had none")
+    assert found["a control ID (MSH-10)"] == (Verdict.FAILED, "1 message had none")
     assert found["test messages only (MSH-11 = T)"][0] is Verdict.NOTED
     assert found["after AE"][0] is Verdict.SKIPPED
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_feed_is_told_however_listening_ends(tmp_path: Path, number: signal.Signals) -> None:
+    port, written = free_port(), tmp_path / "feed.html"
+    command = [
+        sys.executable,
+        "-m",
+        "hl7bridge",
+        "certify",
+        "--listen",
+        f"127.0.0.1:{port}",
+        "--html",
+        str(written),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert running.stderr.readline().startswith("listening on")
+        Sender(port, repeats=True).send(1)
+        running.send_signal(number)
+        said, _ = running.communicate(timeout=30)
+    assert "messages: 1 on 1 connection: 1 RDE^O11" in said
+    assert "A feed, tried by hl7bridge" in written.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_tried(
+    tmp_path: Path, endpoints: Endpoints
+) -> None:
+    result = certify(
+        tmp_path,
+        "rush",
+        "--to",
+        f"127.0.0.1:{endpoints.open(good)}",
+        "--html",
+        tmp_path / "none" / "page.html",
+    )
+    assert (result.exit_code, "this file cannot be written: there is no folder" in result.output) == (2, True)
+    assert endpoints.seen == []
