@@ -14,10 +14,9 @@ from click.testing import CliRunner, Result
 from hl7bridge.changes import traffic, versions
 from hl7bridge.cli.main import main
 from hl7bridge.places import STORE
-from hl7bridge.store.base import records_of
-from hl7bridge.store.sqlite import SqliteStore
 from hl7bridge.store.sqlite_reader import SqliteReader
-from hl7bridge.testing.world import World, write_folder
+from hl7bridge.testing.world import write_folder
+from tests.stored import Stored, last_audited
 
 CHANNEL = "channel: pharmacy\nsource: {mllp: {port: 2575}}\naccept: [RDE^O11]\nsend_to: [rush]\n"
 FILES = {
@@ -38,15 +37,12 @@ def message(number: int) -> bytes:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of an engine that received some messages, one of them twice."""
     folder = tmp_path_factory.mktemp("compare")
-    (folder / "data").mkdir()
-    world = World(write_folder(folder / "config", FILES), lambda before: SqliteStore(folder / "data" / STORE))
-    world.hospital(6701)
-    world.start()
-    feed = world.feed(2575, [*map(message, range(COUNT)), message(0)])
-    assert world.run(60, lambda: feed.done.called and world.settled())
-    world.crash()
-    world.store.close()
-    return folder / "data"
+    stored = Stored(folder, FILES)
+    stored.world.hospital(6701)
+    stored.world.start()
+    stored.receives(*map(message, range(COUNT)), message(0))
+    stored.leaves()
+    return stored.data
 
 
 @pytest.fixture
@@ -114,9 +110,7 @@ def test_values_are_shown_when_asked_for_and_told_to_the_trail(
     (new / "pharmacy.yaml").write_text(CHANNEL.replace("send_to", "map: [{remove: PID-5}]\nsend_to"))
     result = compare(old, new, "--values")
     assert "SECRETNAME^JANE" in result.stdout
-    reader = SqliteReader(data / STORE)
-    last = records_of(reader.audit_rows(0, 1000)[-1])[-1]
-    reader.close()
+    last = last_audited(data)
     assert last.kind == "view"
     assert "compare --values" in repr(last)
 

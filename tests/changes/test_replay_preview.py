@@ -7,18 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hl7bridge.changes import newer
 from hl7bridge.changes.newer import Newer
-from hl7bridge.cli.main import main
 from hl7bridge.places import STORE
 from hl7bridge.store.base import MessageQuery
-from hl7bridge.store.sqlite import SqliteStore
 from hl7bridge.store.sqlite_reader import SqliteReader
-from hl7bridge.testing.world import World, write_folder
+from tests.stored import Stored
 
 CHANNEL = "channel: pharmacy\nsource: {mllp: {port: 2575}}\nsend_to: [rush]\n"
 RUSH = "destination: rush\nsend: {mllp: {host: 127.0.0.1, port: 6701}}\n"
@@ -31,20 +29,13 @@ def message(number: int, patient: int = 7, kind: str = "RDE^O11", code: str = "5
     ).encode()
 
 
-class Store:
+class Store(Stored):
     """What an engine left, and the command on it."""
 
     def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
-        self.data.mkdir()
-        config = write_folder(folder / "config", {"pharmacy.yaml": CHANNEL, "destinations/rush.yaml": RUSH})
-        self.world = World(config, lambda before: SqliteStore(self.data / STORE))
+        super().__init__(folder, {"pharmacy.yaml": CHANNEL, "destinations/rush.yaml": RUSH})
         self.hospital = self.world.hospital(6701)
         self.world.start()
-
-    def receives(self, *messages: bytes) -> None:
-        feed = self.world.feed(2575, messages)
-        assert self.world.run(60, lambda: feed.done.called and self.world.settled())
 
     def runs(self, text: str) -> None:
         """The engine takes another channel."""
@@ -55,11 +46,7 @@ class Store:
         self.world.run(1)
 
     def dry(self, *arguments: str) -> Result:
-        if self.world.engine is not None:
-            self.world.crash()
-            self.world.store.close()
-        result = CliRunner().invoke(main, ["replay", "--data", str(self.data), "--dry-run", *arguments])
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        result = self.command("replay", "--dry-run", *arguments)
         assert "SECRETNAME" not in result.output
         return result
 
@@ -177,5 +164,4 @@ def test_newer_is_what_the_destination_has_behind_it_and_what_does_not_go(
             assert min(found.of(row, "rush"), 1) == min(expected, 1)
     finally:
         newer.PAGE = asked  # type: ignore[misc]
-        store.world.crash()
-        store.world.store.close()
+        store.leaves()

@@ -15,12 +15,12 @@ from hl7bridge.channel.trace import Trace
 from hl7bridge.cli.main import main
 from hl7bridge.engine import in_time
 from hl7bridge.places import STORE
-from hl7bridge.store.base import RosterEntry, records_of
+from hl7bridge.store.base import RosterEntry
 from hl7bridge.store.hashes import Hashes
 from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.store.sqlite_reader import SqliteReader
 from hl7bridge.testing.hospital import Script
-from hl7bridge.testing.world import World, write_folder
+from hl7bridge.testing.world import write_folder
+from tests.stored import Stored, last_audited
 
 FILES = {
     "pharmacy.yaml": (
@@ -57,23 +57,14 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Messages 1 (taken) and 2 (filtered), rush refusing; then commands on that data."""
-    (tmp_path / "data").mkdir()
-    world = World(
-        write_folder(tmp_path / "config", FILES), lambda before: SqliteStore(tmp_path / "data" / STORE)
-    )
+    stored = Stored(tmp_path, FILES)
     for port in (6701, 6702, 6704):
-        world.hospital(port)
-    world.hospital(6703, Script("AR"))
-    world.start()
-    feed = world.feed(2575, [message(), message("CH")])
-    assert world.run(60, lambda: feed.done.called and world.settled())
-    world.crash()
-    world.store.close()
-
-    def command(*words: object) -> Result:
-        return CliRunner().invoke(main, [*map(str, words), "--data", str(tmp_path / "data")])
-
-    return command
+        stored.world.hospital(port)
+    stored.world.hospital(6703, Script("AR"))
+    stored.world.start()
+    stored.receives(message(), message("CH"))
+    stored.leaves()
+    return stored.command
 
 
 def test_why_tells_each_rule_with_its_place_and_what_it_saw_and_did(run: Run) -> None:
@@ -154,9 +145,7 @@ def test_brief_leaves_out_what_changed_nothing(run: Run) -> None:
 
 def test_why_is_told_to_the_audit_trail(run: Run, tmp_path: Path) -> None:
     run("why", 1)
-    reader = SqliteReader(tmp_path / "data" / STORE)
-    last = records_of(reader.audit_rows(0, 1000)[-1])[-1]
-    reader.close()
+    last = last_audited(tmp_path / "data")
     assert last.kind == "view"
     assert "why" in repr(last)
 

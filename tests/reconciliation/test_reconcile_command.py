@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.cli.main import main
 from hl7bridge.engine.replay import Order, Replaying, run_steps
 from hl7bridge.places import STORE
 from hl7bridge.reconciliation.ends import NO_ROUTE
 from hl7bridge.store.base import MessageQuery
-from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.testing.world import World, write_folder
+from hl7bridge.testing.world import write_folder
+from tests.stored import Stored
 
 CHANNEL = (
     "channel: pharmacy\nsource: {mllp: {port: 2575}}\naccept: [RDE^O11]\n"
@@ -48,28 +48,13 @@ def message(number: int, store: str = "S1", orders: int = 1) -> bytes:
     ).encode()
 
 
-class Day:
+class Day(Stored):
     """An engine's day, and the command on what it left."""
 
     def __init__(self, folder: Path, files: dict[str, str]) -> None:
-        self.data = folder / "data"
-        self.data.mkdir()
-        self.folder = folder
-        self.world = World(
-            write_folder(folder / "config", {**files, **TABLES}),
-            lambda before: SqliteStore(self.data / STORE),
-        )
+        super().__init__(folder, {**files, **TABLES})
         self.hospital = self.world.hospital(6701)
         self.world.start()
-
-    def receives(self, *messages: bytes, seconds: float = 0) -> None:
-        """Messages come; then time goes by until all is sent, or for so long."""
-        feed = self.world.feed(2575, messages)
-        assert self.world.run(3600, lambda: feed.done.called)
-        if seconds:
-            self.world.run(seconds)
-        else:
-            assert self.world.run(3600, self.world.settled)
 
     def replays(self, **given: Any) -> None:
         ended: list[Any] = []
@@ -80,14 +65,7 @@ class Day:
         assert ended == [None]
 
     def runs(self, *arguments: object, day: str = DAY, zone: str = "UTC") -> Result:
-        self.world.crash()
-        self.world.store.close()
-        return self.again(*arguments, day=day, zone=zone)
-
-    def again(self, *arguments: object, day: str = DAY, zone: str = "UTC") -> Result:
-        words = ["reconcile", "rush", "--day", day, "--zone", zone, "--data", str(self.data)]
-        result = CliRunner().invoke(main, [*words, *map(str, arguments)])
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        result = self.command("reconcile", "rush", "--day", day, "--zone", zone, *arguments)
         assert "SECRETNAME" not in result.output
         return result
 
@@ -133,7 +111,7 @@ def test_a_day_adds_up_and_their_list_agrees(new_day: NewDay) -> None:
     assert "nothing needs a look; their list has 5 control IDs, and agrees" in result.stdout
     assert "filtered" in result.stdout
     assert "pharmacy.yaml:4" in result.stdout
-    sums, found = plain(day.again("--json", "--their-list", theirs))
+    sums, found = plain(day.runs("--json", "--their-list", theirs))
     assert ends(sums) == {"delivered": 5, "filtered": 1}
     assert [sums[name] for name in ("received", "repeated_by_sender", "to_account_for")] == [7, 1, 6]
     assert found == []
@@ -152,11 +130,11 @@ def test_what_they_lack_have_twice_and_have_of_nobody(new_day: NewDay) -> None:
         ("we did not send", "C900"),
     ]
     assert found[1]["why"] == "2 times from line 3; we sent it once"
-    several = day.again("--their-list", theirs)
+    several = day.runs("--their-list", theirs)
     assert several.exit_code == 2
     assert "--column: when, msg" in several.output
-    assert "no column nr" in day.again("--their-list", theirs, "--column", "nr").output
-    assert plain(day.again("--their-list", theirs, "--column", "2", "--json"))[1] == [
+    assert "no column nr" in day.runs("--their-list", theirs, "--column", "nr").output
+    assert plain(day.runs("--their-list", theirs, "--column", "2", "--json"))[1] == [
         *found,
     ]
 
@@ -169,14 +147,14 @@ def test_failed_queued_and_withheld_need_a_look_unless_expected(new_day: NewDay)
     result = day.runs("--their-list", theirs)
     assert result.exit_code == 1
     assert "3 findings" not in result.stdout
-    sums, found = plain(day.again("--json"))
+    sums, found = plain(day.runs("--json"))
     assert ends(sums) == {"failed": 1, "still queued": 1, "delivered": 1}
     assert [(each["finding"], each["control_id"]) for each in found] == [
         ("failed", "C000"),
         ("still queued", "C001"),
     ]
-    assert day.again("--expect", "failed", "--expect", "queued").exit_code == 0
-    _, found = plain(day.again("--json", "--their-list", theirs, "--expect", "failed", "--expect", "queued"))
+    assert day.runs("--expect", "failed", "--expect", "queued").exit_code == 0
+    _, found = plain(day.runs("--json", "--their-list", theirs, "--expect", "failed", "--expect", "queued"))
     assert [each["finding"] for each in found if each["needs_a_look"]] == [
         "they have, and we know of no acceptance"
     ] * 2
@@ -195,7 +173,7 @@ def test_what_is_withheld_needs_a_look_and_who_is_on_no_roster_does_not(new_day:
     assert [(each["finding"], each["control_id"], each["why"]) for each in found] == [
         ("withheld", "C000", "hiv")
     ]
-    assert day.again("--expect", "withheld").exit_code == 0
+    assert day.runs("--expect", "withheld").exit_code == 0
 
 
 def test_one_original_delivered_by_a_replay_counts_once(new_day: NewDay) -> None:
@@ -305,11 +283,11 @@ def test_what_was_received_before_midnight_belongs_into_the_list_of_the_day_of_i
     day.receives(message(0), seconds=14 * 3600)
     before = plain(day.runs("--json", "--their-list", day.list("")))
     assert (before[0]["accepted"], before[1]) == (0, [])
-    sums, found = plain(day.again("--json", "--their-list", day.list(""), day="2026-11-22"))
+    sums, found = plain(day.runs("--json", "--their-list", day.list(""), day="2026-11-22"))
     assert (sums["received"], sums["of_other_days"], sums["accepted"]) == (0, 1, 1)
     assert [(each["finding"], each["sent_control_id"]) for each in found] == [("they lack", "C000")]
-    assert day.again("--their-list", day.list("C000"), day="2026-11-22").exit_code == 0
-    _, found = plain(day.again("--json", "--their-list", day.list("C000"), day="2026-11-20"))
+    assert day.runs("--their-list", day.list("C000"), day="2026-11-22").exit_code == 0
+    _, found = plain(day.runs("--json", "--their-list", day.list("C000"), day="2026-11-20"))
     assert [(each["finding"], each["needs_a_look"]) for each in found] == [("of another day", False)]
 
 
@@ -318,11 +296,10 @@ def test_the_day_is_of_the_zone_that_is_asked_for(new_day: NewDay) -> None:
     day.receives(message(0))
     assert ends(plain(day.runs("--json"))[0]) == {"delivered": 1}
     # Noon in UTC is the next day's beginning there.
-    words = ["reconcile", "rush", "--data", str(day.data), "--day"]
-    result = CliRunner().invoke(main, [*words, "2026-11-22"])
+    result = day.command("reconcile", "rush", "--day", "2026-11-22")
     assert "Pacific/Kiritimati, the configuration's" in result.output
     assert "delivered" in result.output
-    assert "no time zone" in day.again(zone="Mars/Base").output
+    assert "no time zone" in day.runs(zone="Mars/Base").output
 
 
 def test_a_message_whose_sender_heard_an_error_and_sent_it_again_counts_once(new_day: NewDay) -> None:
@@ -350,9 +327,9 @@ def test_a_hospital_s_file_of_messages_and_of_acknowledgments_is_a_list_too(new_
     acks = b"".join(
         b"MSH|^~\\&|R|R|H|H|1||ACK|%d|P|2.5\rMSA|AA|C00%d|fine\r" % (9 + each, each) for each in (0, 1)
     )
-    assert day.again("--their-list", day.list(acks, "acks.hl7")).exit_code == 0
+    assert day.runs("--their-list", day.list(acks, "acks.hl7")).exit_code == 0
     wide = '"id"\r\n="C000"\r\n\'C001\r\n'.encode("utf-16")
-    assert day.again("--their-list", day.list(wide, "wide.csv")).exit_code == 0
+    assert day.runs("--their-list", day.list(wide, "wide.csv")).exit_code == 0
 
 
 def test_a_list_that_a_spreadsheet_has_rounded_is_refused_with_its_line(new_day: NewDay) -> None:
@@ -378,13 +355,10 @@ def test_every_control_id_is_written_for_a_spreadsheet(new_day: NewDay, tmp_path
 def test_a_book_that_was_changed_is_found(new_day: NewDay) -> None:
     day = new_day()
     day.receives(message(0), message(1))
-    day.world.crash()
-    day.world.store.close()
-    import sqlite3
-
+    day.leaves()
     with sqlite3.connect(day.data / STORE) as conn:
         conn.execute("UPDATE delivery SET status = 4 WHERE id = (SELECT min(id) FROM delivery)")
-    result = day.again()
+    result = day.runs()
     assert result.exit_code == 1
     assert "THE SUMS DIFFER: 1 accepted by the deliveries and 2 by the audit trail" in result.stdout
     assert "the books differ: 1" in result.stdout
@@ -394,10 +368,10 @@ def test_mistakes_are_said(new_day: NewDay) -> None:
     day = new_day()
     day.receives(message(0))
     assert day.runs().exit_code == 0
-    unknown = CliRunner().invoke(main, ["reconcile", "rusch", "--day", DAY, "--data", str(day.data)])
+    unknown = day.command("reconcile", "rusch", "--day", DAY)
     assert "there is no destination rusch" in unknown.output
-    future = day.again(day="2999-01-01").output
+    future = day.runs(day="2999-01-01").output
     assert "no message was received for it on this day" in future
     assert "the day is not over yet" in future
-    assert "is no day" in day.again(day="Monday").output
-    assert day.again("--column", "x").exit_code == 2
+    assert "is no day" in day.runs(day="Monday").output
+    assert day.runs("--column", "x").exit_code == 2

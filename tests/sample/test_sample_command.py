@@ -7,15 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from hl7bridge.cli.main import main
 from hl7bridge.hl7.batch import read_file
-from hl7bridge.places import STORE
-from hl7bridge.store.base import records_of
-from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.store.sqlite_reader import SqliteReader
-from hl7bridge.testing.world import World, write_folder
+from tests.stored import Stored, last_audited
 
 FILES = {
     "pharmacy.yaml": "channel: pharmacy\nsource: {mllp: {port: 2575}}\nsend_to: [rush]\n",
@@ -35,22 +30,11 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    (tmp_path / "data").mkdir()
-    world = World(
-        write_folder(tmp_path / "config", FILES), lambda before: SqliteStore(tmp_path / "data" / STORE)
-    )
-    world.hospital(6701)
-    world.start()
-    feed = world.feed(2575, [message(number) for number in (1, 2, 3, 5, 5)])
-    assert world.run(60, lambda: feed.done.called and world.settled())
-    world.crash()
-    world.store.close()
-
-    def command(*words: object) -> Result:
-        arguments = ["sample", *map(str, words), "--data", str(tmp_path / "data"), "--since", "2000-01-01"]
-        return CliRunner().invoke(main, arguments)
-
-    return command
+    stored = Stored(tmp_path, FILES)
+    stored.world.hospital(6701)
+    stored.world.start()
+    stored.receives(*map(message, (1, 2, 3, 5, 5)))
+    return lambda *words: stored.command("sample", *words, "--since", "2000-01-01")
 
 
 def test_a_sample_holds_every_message_once_and_no_patient(run: Run, tmp_path: Path) -> None:
@@ -90,7 +74,9 @@ def test_it_is_told_to_the_audit_trail_and_counts_what_it_left_out(run: Run, tmp
     found = json.loads(run(tmp_path / "out.hl7", "--json").stdout)
     assert found["written"] == 4
     assert found["left_out"]["PID-3.4"] == 4
-    reader = SqliteReader(tmp_path / "data" / STORE)
-    last = records_of(reader.audit_rows(0, 1000)[-1])[-1]
-    reader.close()
-    assert "sample" in repr(last)
+    assert "sample" in repr(last_audited(tmp_path / "data"))
+
+
+def test_a_key_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:
+    result = run(tmp_path / "out.hl7", "--key", tmp_path / "nowhere" / "key")
+    assert (result.exit_code, "nowhere/key: No such file or directory" in result.output) == (2, True)
