@@ -59,7 +59,7 @@ def unpacked_summary(data: bytes) -> SummaryTold:
     if not isinstance(person, PersonFact):
         raise ValueError("a summary is kept without its patient")
     reader = None if v[8] is None else Recipient(*v[8])
-    before = v[9] if len(v) > 9 else None  # not kept at first
+    before = v[9] if len(v) > 9 else None  # a store may hold some that end before it
     return SummaryTold(
         v[0],
         v[1],

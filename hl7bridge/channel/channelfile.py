@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from hl7bridge.affiliation.agreement import CLINIC, PHARMACY
 from hl7bridge.channel.condition import Clause, read_clauses, read_conditions
 from hl7bridge.channel.configuration import ChannelSettings
 from hl7bridge.channel.hook import Hooks
@@ -323,7 +324,9 @@ class ChannelReader:
         found: dict[str, DestinationPlan] = {}
         scopes = self.folder.scopes()
         if scope not in scopes:
-            hint = meant(scope, scopes, f"write agreement: {{{scope}: 2026-01-01}} in an affiliate's file")
+            # A scope that everybody uses is no slip; the one in an agreement that is nearly it may be (`agreed`).
+            near = () if scope in (PHARMACY, CLINIC) else scopes
+            hint = meant(scope, near, f"write agreement: {{{scope}: 2026-01-01}} in an affiliate's file")
             self.folder.reading.wrong(
                 value.nodes["affiliates"], f"no affiliate's agreement covers {shown(scope)}", hint
             )

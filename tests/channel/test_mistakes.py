@@ -121,6 +121,15 @@ def test_a_scope_that_no_channel_sends_yet_is_what_the_contract_says(mistakes: F
     assert mistakes(agreeing(f"clinic: 2014-06-01, pharmacy: 2016-01-01, {scope}: 2026-01-01")) == []
 
 
+def test_the_only_agreement_with_a_slip_in_it_is_not_held_against_the_channel(mistakes: Find) -> None:
+    files = agreeing("pharmcy: 2026-01-01", route="pharmacy")
+    del files["affiliates/rush.yaml"]
+    assert mistakes(files) == [
+        "affiliates/medstar.yaml:2:13: nothing is sent under 'pharmcy'; did you mean pharmacy?",
+        "c.yaml:3:24: no affiliate's agreement covers 'pharmacy'; write agreement: {pharmacy: 2026-01-01} in an affiliate's file",
+    ]
+
+
 def test_where_a_channel_cannot_be_read_nobody_knows_what_it_sends(mistakes: Find) -> None:
     [found] = mistakes({**agreeing("lab: 2026-01-01"), "d.yaml": b"send_to:\n\t- affiliates: lab\n"})
     assert "this is not YAML" in found
