@@ -197,6 +197,14 @@ class DestinationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """Noting what feeds send that they never sent before: for `learn_s` what is new in a new feed is no news."""
+
+    learn_s: float = 14 * 86_400.0
+    alert: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSettings:
     """What concerns the whole engine (`hl7bridge.yaml`). Times in seconds, sizes in bytes; None means without
     limit.
@@ -214,6 +222,7 @@ class EngineSettings:
     patient_retention_s: float | None = None
     audit_head: str | None = None
     alert_queue_age_s: float = 900.0
+    drift: Drift | None = Drift()
     programme_zone: ZoneInfo | None = None
     settle_s: float = 300.0
     letterhead: tuple[str, ...] = ()

@@ -29,6 +29,7 @@ from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.budget import Budget
 from hl7bridge.engine.connect import Connector, ahead_of, limits_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Policy
+from hl7bridge.engine.drift import Drift
 from hl7bridge.engine.feed import Feed
 from hl7bridge.engine.folder import load_folder
 from hl7bridge.engine.identity import StoredRoster
@@ -124,6 +125,7 @@ class Engine:
         self.upkeep = Upkeep(self)
         self.programme = Programme(self)
         self.revoking = Revoking(self)
+        self.drift = Drift(self)
 
     def _generation(self) -> int:
         return self.releasing.generation
@@ -183,6 +185,7 @@ class Engine:
             raise
         self.upkeep.start()
         self.programme.start()
+        self.drift.start()
         self.revoking.begin(self.configuration.affiliates)
         self.journal.wake()
         # What is in flight lives for milliseconds and dies by reference count; looking through it often finds nothing.
@@ -356,6 +359,7 @@ class Engine:
         self.upkeep.stop()
         self.programme.stop()
         self.revoking.stop()
+        self.drift.stop()
         self._close_ports()
         self.receiver.refusing = "the engine is stopping"
         for delivery in self.deliveries.values():
