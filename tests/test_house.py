@@ -59,7 +59,7 @@ MAY = {
     "mirth": {"errors", "hl7", "channel"},
     "drift": {"hl7", "channel", "store"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
-    "reconciliation": {"errors", "hl7", "channel", "store", "engine", "words"},
+    "reconciliation": {"errors", "hl7", "channel", "store", "connectors", "engine", "words"},
     "cli": {
         "errors",
         "places",

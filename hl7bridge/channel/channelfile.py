@@ -13,6 +13,7 @@ from hl7bridge.affiliation.agreement import CLINIC, PHARMACY
 from hl7bridge.channel.condition import Clause, read_clauses, read_conditions
 from hl7bridge.channel.configuration import ChannelSettings
 from hl7bridge.channel.hook import Hooks
+from hl7bridge.channel.kinds import NAME
 from hl7bridge.channel.language import CONDITIONS, STEPS, Written
 from hl7bridge.channel.mistake import Place, meant
 from hl7bridge.channel.model import (
@@ -38,14 +39,8 @@ from hl7bridge.channel.record import (
 )
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.settings import DestinationSettings
-from hl7bridge.channel.settingtable import (
-    DESTINATION_FIELDS,
-    ERRORS,
-    NAME,
-    SOURCE_FIELDS,
-    destination_of,
-    with_defaults,
-)
+from hl7bridge.channel.settingtable import DESTINATION_FIELDS, destination_of, with_defaults
+from hl7bridge.channel.sourcetable import EDGES, ERRORS, SOURCE_FIELDS
 from hl7bridge.channel.split import Split
 from hl7bridge.channel.steps import read_steps
 from hl7bridge.channel.table import Table
@@ -103,7 +98,7 @@ ROUTE = Record(
     },
     exactly_one=("to", "affiliates", "destination"),
 )
-SOURCE = Record("source", SOURCE_FIELDS)
+SOURCE = Record("source", SOURCE_FIELDS, exactly_one=EDGES)
 CHANNEL = Record(
     "a channel",
     {

@@ -15,7 +15,8 @@ from hl7bridge.channel.model import Choice, Duration, Kind, Percent, Size, Text,
 from hl7bridge.channel.privacy import WITHHOLDING
 from hl7bridge.channel.record import Field, ListOf, OneOf, Record, Values
 from hl7bridge.channel.settings import Drift, EngineSettings
-from hl7bridge.channel.settingtable import DESTINATION_FIELDS, SEND, SOURCE_FIELDS
+from hl7bridge.channel.settingtable import DESTINATION_FIELDS, SEND
+from hl7bridge.channel.sourcetable import EDGES, SOURCE_FIELDS
 
 
 def _defaults_of(fields: Mapping[str, Field]) -> Kind:
@@ -121,7 +122,8 @@ ENGINE = Record(
                 "defaults",
                 {
                     "source": Field(
-                        _defaults_of({k: v for k, v in SOURCE_FIELDS.items() if k != "mllp"}), "for sources"
+                        _defaults_of({k: v for k, v in SOURCE_FIELDS.items() if k not in EDGES}),
+                        "for sources",
                     ),
                     "destination": Field(
                         _defaults_of(

@@ -16,11 +16,13 @@ from twisted.internet.threads import deferToThread
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from hl7bridge.channel.filename import file_name
-from hl7bridge.channel.settings import CoverSettings, DestinationSettings
+from hl7bridge.channel.settings import CoverSettings, DestinationSettings, WatchedFolder
 from hl7bridge.channel.settings import MllpListener as Listener
 from hl7bridge.connectors import tls
 from hl7bridge.connectors.document_outbox import MOST_WAITING, DocumentOutbox
 from hl7bridge.connectors.file_destination import FileDestination
+from hl7bridge.connectors.file_source import FileSource, Take
+from hl7bridge.connectors.inbox import Inbox
 from hl7bridge.connectors.mllp_pool import MllpPool
 from hl7bridge.connectors.mllp_source import Feed, MllpListener
 from hl7bridge.connectors.smtp_destination import SmtpDestination
@@ -109,6 +111,25 @@ class Connector:
         """Listens. Raises CannotListenError."""
         return self.reactor.listenTCP(number, served, interface=host, backlog=BACKLOG)
 
+    def inbox(self, settings: WatchedFolder) -> Inbox:
+        """A watched folder; it is not touched yet."""
+        return Inbox(
+            self.data / settings.folder, settings.pattern, settings.settled_s, settings.max_message_bytes
+        )
+
+    def files(self, name: str, settings: WatchedFolder, take: Take, wall_us: Callable[[], int]) -> FileSource:
+        """The source of a watched folder's messages."""
+        return FileSource(
+            name,
+            self.inbox(settings),
+            settings.every_s,
+            settings.keep_s,
+            take,
+            self.run_elsewhere,
+            self.reactor,
+            wall_us,
+        )
+
     def hand_over(self, port: Any, served: Any) -> None:
         """An open port serves something else from now on; it is not closed, so nobody is refused meanwhile."""
         before, port.factory = port.factory, served
@@ -136,7 +157,7 @@ class Connector:
         """The time of day, in seconds since the epoch."""
         return time.time()
 
-    def run_elsewhere(self, function: Callable[..., None], *arguments: Any) -> Any:
+    def run_elsewhere(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Runs a blocking call in a thread; gives a Deferred."""
         return deferToThread(function, *arguments)
 

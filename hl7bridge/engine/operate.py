@@ -243,6 +243,7 @@ class Operators:
             "held_bytes": engine.budget.held_bytes,
             "paused_connections": engine.budget.paused,
             "connections": engine.ports.connections,
+            "files": engine.folders.files,
             "commits": engine.journal.commits,
             "late": sorted(engine.upkeep.late),
             "programme": {

@@ -30,6 +30,7 @@ from hl7bridge.engine.connect import Connector, ahead_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Policy
 from hl7bridge.engine.drift import Drift
 from hl7bridge.engine.folder import load_folder
+from hl7bridge.engine.folders import Folders
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
@@ -111,6 +112,7 @@ class Engine:
             wall_us=wall_us,
         )
         self.ports = Ports(connector, self.receiver, self.budget)
+        self.folders = Folders(connector, self.receiver, wall_us)
         self.journal.gather = [self._gather]
         self.journal.after = [self._after]
         self.upkeep = Upkeep(self)
@@ -169,6 +171,7 @@ class Engine:
             self.deliveries[name].queue.start_from_store()
             self.deliveries[name].touch()
         self.ports.take(self.configuration, self.ports.prepare(self.configuration))
+        self.folders.take(self.configuration)
         self.upkeep.start()
         self.programme.start()
         self.drift.start()
@@ -269,6 +272,7 @@ class Engine:
         pools: dict[str, tuple[Delivery, Any]],
     ) -> None:
         self.ports.take(new, opening)
+        self.folders.take(new)
         for name, (delivery, pool) in pools.items():
             settings = new.destinations[name]
             self.deliveries[name] = delivery
@@ -294,6 +298,7 @@ class Engine:
         self.revoking.stop()
         self.drift.stop()
         self.ports.close()
+        self.folders.stop()
         self.receiver.refusing = "the engine is stopping"
         for delivery in self.deliveries.values():
             delivery.stop_sending()
