@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,15 +37,16 @@ class Moment(click.ParamType):
         if isinstance(value, int):
             return value
         age = _AGE.fullmatch(value.strip())
-        if age:
-            return int((time.time() - float(age[1]) * _SECONDS[age[2]]) * 1e6)
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+            if age:
+                moment = datetime.now(UTC) - timedelta(seconds=float(age[1]) * _SECONDS[age[2]])
+            else:
+                moment = datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):  # the calendar has ends
             self.fail(
                 f"'{value}' is neither an age like 2h or 7d nor a date like 2026-11-21 or 2026-11-21T22:00"
             )
-        return int(moment.astimezone(UTC).timestamp() * 1e6)
+        return int(moment.timestamp() * 1e6)
 
 
 class Number(click.FloatRange):

@@ -200,6 +200,9 @@ def test_what_would_not_be_heeded_is_refused(store: Store, tmp_path: Path, words
         ("--limit", "-3"),
         ("--after", "-1"),
         ("--after", str(1 << 63)),
+        ("--since", "99999999999999999d"),
+        ("--since", "9" * 400 + "d"),
+        ("--until", "0001-01-01"),
     ],
 )
 def test_numbers_that_are_none_are_refused(store: Store, words: tuple[str, ...]) -> None:
