@@ -12,7 +12,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import socket_path
@@ -34,8 +34,7 @@ class Acting:
         """Asks the engine; yields its progress, and at last its result under `done`. Raises HL7BridgeError."""
         request = {"verb": verb, "operator": operator(), **arguments}
         with self._connected(patience_s) as connection, connection.makefile("rb") as lines:
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            for line in lines:
+            for line in _told(connection, lines, json.dumps(request).encode() + b"\n"):
                 reply = json.loads(line)
                 if "error" in reply:
                     raise ActRefused(reply)
@@ -72,6 +71,23 @@ class Acting:
                 hint="start it with `hl7bridge run`, or name its folder with --data",
             ) from None
         return connection
+
+
+def _told(connection: socket.socket, lines: BinaryIO, request: bytes) -> Iterator[bytes]:
+    """The whole lines that the engine answers until it hangs up. Raises HL7BridgeError where it does not answer."""
+    try:
+        connection.sendall(request)
+        for line in lines:
+            if line.endswith(b"\n"):  # it may end within one
+                yield line
+    except TimeoutError:
+        raise HL7BridgeError(
+            "the engine does not answer",
+            code="no-answer",
+            hint="what was asked for may have been done all the same: look before you ask again",
+        ) from None
+    except ConnectionError:
+        return
 
 
 class ActRefused(HL7BridgeError):
