@@ -212,8 +212,8 @@ def _matching(
 def _files(operations: Operations, files: tuple[Path, ...], request: dict[str, Any], as_json: bool) -> None:
     if not request["source"]:
         raise click.UsageError("files need --source: the source whose channels decide them")
-    for file in files:
-        request = {**request, "path": str(file.resolve())}
+    for path, file in {file.resolve(): file for file in files}.items():  # each once, however it is named
+        request = {**request, "path": str(path)}
         _run(operations, "replay_file", request, None, as_json, f"{file}: ")
 
 

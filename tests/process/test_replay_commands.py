@@ -57,3 +57,11 @@ def test_what_came_while_the_operator_was_asked_does_not_go(site: Site) -> None:
     assert b"2 replayed" in out
     site.until(lambda: site.statuses() == ["SENT"] * 5)
     assert left(site) == [b"C1", b"C2", b"C3", b"C1", b"C2"]
+
+
+def test_a_file_that_is_named_twice_goes_once(site: Site) -> None:
+    file = site.folder / "evening.hl7"
+    file.write_text(order(3))
+    site.on("replay", str(file), str(file.parent / "." / file.name), "--source", "pharmacy")
+    site.until(lambda: site.statuses() == ["SENT"])
+    assert left(site) == [b"C3"]

@@ -146,7 +146,7 @@ def test_failed_queued_and_withheld_need_a_look_unless_expected(new_day: NewDay)
     theirs = day.list("C000\nC001\nC002\n")
     result = day.runs("--their-list", theirs)
     assert result.exit_code == 1
-    assert "3 findings" not in result.stdout
+    assert "4 findings; their list has 3 control IDs" in result.stdout
     sums, found = plain(day.runs("--json"))
     assert ends(sums) == {"failed": 1, "still queued": 1, "delivered": 1}
     assert [(each["finding"], each["control_id"]) for each in found] == [

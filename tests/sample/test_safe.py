@@ -79,6 +79,7 @@ def test_a_planted_name_leaves_by_no_door(planted: str, alike: int) -> None:
     found = ""
     with suppress(Refused):
         found = made(text, with_=each).casefold()
+    assert found or alike == 2, "only what counts as a code can be left"
     for word in ("alexander", "dorothea", "larkspur", "4410027", "5550142", "555-0142", "qufwef", "19481103"):
         assert word not in found, word
 
