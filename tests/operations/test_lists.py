@@ -1,4 +1,4 @@
-"""`hl7bridge queue` on a store: a mistake in what was typed is no good news."""
+"""Lists on a store, and acts on what they list: a mistake in what was typed is no good news."""
 
 from __future__ import annotations
 
@@ -31,8 +31,11 @@ def test_what_waits_is_listed(stored: Stored) -> None:
     assert "no delivery is SENT" in stored.command("queue", "list", "--status", "sent").stdout
 
 
-def test_a_limit_below_zero_does_not_say_that_nothing_waits(stored: Stored) -> None:
-    result = stored.command("queue", "list", "--limit", "-1")
+@pytest.mark.parametrize("words", [("queue", "list"), ("messages",), ("audit", "list"), ("patient", "held")])
+def test_a_limit_below_zero_does_not_say_that_there_is_nothing(
+    stored: Stored, words: tuple[str, ...]
+) -> None:
+    result = stored.command(*words, "--limit", "-1")
     assert (result.exit_code, "--limit" in result.output) == (2, True)
 
 
