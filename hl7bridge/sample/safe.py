@@ -106,7 +106,7 @@ class Safe:
         one = _One(self, _tables(message), self.standins.weeks(patient))
         segments = [made for segment in message.segments if (made := one.segment(segment)) is not None]
         made = b"\r".join(segments) + b"\r"
-        text = made.decode("utf-8").casefold()
+        text = made.decode("utf-8", "replace").casefold()
         numbers = _BETWEEN.sub("", text)
         for hidden, place in one.hidden.items():
             if hidden in text or hidden in numbers:
@@ -149,7 +149,7 @@ class _One:
 
     def _field(self, segment: Segment, number: int, element: Element) -> bytes:
         if f"{segment.name.decode('ascii', 'replace')}-{number}" in _ENVELOPE:
-            return segment.field(number)
+            return _text_of(segment, segment.field(number)).encode("utf-8", "replace")
         marks = segment.delimiters
         made: list[list[list[bytes]]] = []
         for leaf, value, (at, component, below) in _placed(segment, number, element):
@@ -295,13 +295,11 @@ def _placed(
                 types = (datatype or "?", *(each.datatype or "?" for each in chain))
                 tables = tuple(each.table for each in (element, *chain) if each.table)
                 leaf = Leaf(place, component, below, types, tables)
-                value = unescape(raw, marks)
-                text = (
-                    value.decode("utf-8", "replace")
-                    if segment.charset is None
-                    else segment.charset.decode(value)
-                )
-                yield leaf, text, (at, component, below)
+                yield leaf, _text_of(segment, unescape(raw, marks)), (at, component, below)
+
+
+def _text_of(segment: Segment, value: bytes) -> str:
+    return (segment.charset or UTF8).decode(value)
 
 
 def _split(value: bytes, separator: bytes) -> list[bytes]:

@@ -182,6 +182,7 @@ def test_bytes_that_are_no_text_spoil_nothing() -> None:
 
 def test_the_character_set_is_the_one_that_is_named() -> None:
     raw = (HEAD + PID).replace("2.5.1", "2.5.1||||||8859/1").replace("\n", "\r").encode()
+    raw = raw.replace(b"|RX|", "|Apothèque|".encode("latin-1"))
     raw += "DG1|1||H81^Ménière^I10\r".encode("latin-1")
     each = safe(2)
     for patient in range(3):
@@ -191,6 +192,34 @@ def test_the_character_set_is_the_one_that_is_named() -> None:
     assert segment is not None
     assert segment.charset is not None
     assert segment.charset.decode(segment.field(3).split(b"^")[1]) == "Ménière"
+    assert segment.charset.decode(found.header_field(3)) == "Apothèque"
+
+
+@given(
+    st.lists(
+        st.sampled_from(["PID", "OBX", "MSH", "QRD", "ORO", "ZPX", "TQ1", ""]).flatmap(
+            lambda name: st.lists(
+                st.sampled_from(
+                    ["", "a^b&c~d", "\\X0D\\", "\\", "XPN", "TX", "ED", "99991231", "²³", "\xff", "\x1b$B"]
+                ),
+                max_size=24,
+            ).map(lambda values: "|".join([name, *values]))
+        ),
+        max_size=5,
+    ),
+    st.sampled_from(["2.1", "2.3", "2.5.1", "2.7", "9", ""]),
+    st.sampled_from(["", "UNICODE UTF-8", "8859/1", "ISO IR87", "BIG-5", "NOPE"]),
+)
+def test_whatever_stands_in_a_message_it_is_made_or_refused(
+    lines: list[str], version: str, charset: str
+) -> None:
+    header = HEAD.strip().replace("2.5.1", f"{version}||||||{charset}").replace("RX", "R\xe9")
+    message = Message("\r".join([header, *lines, ""]).encode("latin-1"))
+    each = safe(2)
+    for patient in ("1", "2"):
+        each.learn(message, patient)
+    with suppress(Refused):
+        Message(each.made(message, "1")).segments  # noqa: B018
 
 
 @pytest.mark.parametrize(("version", "name"), [("2.7", "QRD"), ("2.7", "QRF"), ("2.1", "ORO")])
