@@ -280,7 +280,10 @@ def _run(
                 last = reply.get("done") or reply.get("progress") or last
                 progress.update(task, completed=last.get("replayed", 0) + last.get("skipped", 0))
     except KeyboardInterrupt:
-        where = f"; --after {last['last_id']} goes on" if last.get("last_id") else ""
+        by_filter = last.get("last_id") and not request.get(
+            "replays_too"
+        )  # what is named goes on by its names
+        where = f"; --after {last['last_id']} goes on" if by_filter else ""
         click.echo(f"stopped after about {counted(last.get('replayed', 0), 'message')}{where}", err=True)
         raise SystemExit(1) from None
     if as_json:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,3 +67,21 @@ def test_a_file_that_is_named_twice_goes_once(site: Site) -> None:
     site.on("replay", str(file), str(file.parent / "." / file.name), "--source", "pharmacy")
     site.until(lambda: site.statuses() == ["SENT"])
     assert left(site) == [b"C3"]
+
+
+def test_a_replay_that_is_stopped_says_exactly_where_it_goes_on(site: Site) -> None:
+    site.send(*map(order, range(1, 7)))
+    site.until(lambda: site.statuses() == ["SENT"] * 6)
+    command = [sys.executable, "-m", "hl7bridge", "replay", "--channel", "pharmacy", "--yes", "--rate", "1"]
+    command += ["--data", str(site.engine.data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as replaying:
+        site.until(lambda: len(site.rows("messages")) > 7)
+        replaying.send_signal(signal.SIGINT)
+        _, said = replaying.communicate(timeout=60)
+    done = len(site.rows("messages")) - 6
+    found = re.search(r"stopped after about (\d) messages?; --after (\d+) goes on", said)
+    assert found is not None, said
+    assert int(found[1]) == done < 6
+    site.on("replay", "--channel", "pharmacy", "--yes", "--after", found[2])
+    site.until(lambda: set(site.statuses()) == {"SENT"})
+    assert left(site)[6:] == [b"C%d" % number for number in range(1, 7)]
