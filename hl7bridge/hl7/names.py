@@ -164,7 +164,10 @@ def _fields(tables: Standard, segment: str) -> tuple[Element, ...]:
         return ()
     import hl7apy
 
-    return tuple(_elements(hl7apy.load_reference(segment, "Segment", tables.version)[1]))
+    try:
+        return tuple(_elements(hl7apy.load_reference(segment, "Segment", tables.version)[1]))
+    except (IndexError, ValueError):
+        return ()  # some that a version has withdrawn hl7apy only names
 
 
 def _elements(children: Any) -> Iterator[Element]:

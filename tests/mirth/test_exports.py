@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -212,8 +215,6 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def run(folder: Path, *arguments: str) -> Result:
-    import os
-
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -270,6 +271,25 @@ def test_nothing_that_is_there_is_written_over(tmp_path: Path) -> None:
     assert "there/two.yaml: there is such a file already" in result.stderr
     assert [each.name for each in (tmp_path / "there").iterdir()] == ["two.yaml"]
     assert (tmp_path / "there" / "two.yaml").read_text() == "mine"
+
+
+def test_what_cannot_be_written_whole_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "export.xml").write_text(
+        "<list>" + channel(name="One") + channel(name="Two", properties=listener("7")) + "</list>"
+    )
+    opened = Path.open
+
+    def full(path: Path, mode: str = "r", *more: Any, **given: Any) -> Any:
+        if path.name == "two.yaml" and mode == "xb":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return opened(path, mode, *more, **given)
+
+    monkeypatch.setattr(Path, "open", full)
+    result = run(tmp_path, "export.xml", "--to", "there")
+    assert (result.exit_code, "two.yaml: cannot be written: No space left" in result.stderr) == (2, True)
+    assert list((tmp_path / "there").rglob("*.yaml")) == []
+    monkeypatch.undo()
+    assert run(tmp_path, "export.xml", "--to", "there").exit_code == 0, "it can be asked for again"
 
 
 def test_a_second_export_goes_beside_the_first(tmp_path: Path) -> None:
