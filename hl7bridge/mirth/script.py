@@ -34,6 +34,7 @@ _MAPS: Final = {
 }
 _OTHER_MAPS: Final = ("globalMap", "globalChannelMap", "sourceMap", "responseMap", "configurationMap")
 _OTHER_SHORT: Final = ("$g", "$gc", "$s", "$r", "$cfg")
+_JAVA_DATE: Final = re.compile(r"yyyy(?:[-/]?MM(?:[-/]?dd(?:[ T]?HH(?::?mm(?::?ssZ?)?)?)?)?)?")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 
@@ -376,17 +377,9 @@ def field_of(root: str, keys: list[str | int]) -> Field:
 
 
 def _java_date(form: str) -> str:
-    """Our format for Java's, where each letter means the same."""
-    made = form
-    for theirs, ours in (
-        ("mm", "@@"),
-        ("yyyy", "YYYY"),
-        ("dd", "DD"),
-        ("ss", "SS"),
-        ("@@", "MM"),
-        ("Z", "ZZZZ"),
-    ):
-        made = made.replace(theirs, ours)
-    if not re.fullmatch(r"YYYY(?:[-/]?MM(?:[-/]?DD(?:[ T]?HH(?::?MM(?::?SS(?:ZZZZ)?)?)?)?)?)?", made):
+    """Our format for Java's. It is read in Java's letters: its YYYY, DD and SS mean week year, day of the year and millisecond."""
+    if not _JAVA_DATE.fullmatch(form):
         raise NotRead(f"the date format {json.dumps(form)} is not carried over")
-    return made
+    for theirs, ours in (("yyyy", "YYYY"), ("dd", "DD"), ("ss", "SS"), ("mm", "MM"), ("Z", "ZZZZ")):
+        form = form.replace(theirs, ours)
+    return form

@@ -87,6 +87,15 @@ def test_a_step_that_is_not_certain_is_listed_and_stands_as_a_comment(steps: str
     assert outgoing.payload == MESSAGE.encode()
 
 
+@pytest.mark.parametrize(
+    "form", ["YYYYMMdd", "yyyyMMDD", "yyyyMMddHHMM", "yyyyMMddHHmmSS", "yyyymmdd", "yyyyMMddhhmmss"]
+)
+def test_letters_that_mean_another_part_of_the_time_in_java_are_not_taken_for_ours(form: str) -> None:
+    # Week year, day of the year, month, millisecond, minute and hour of the half day.
+    made = imported(channel(builder(TO, f"DateUtil.getCurrentDate('{form}')")), zone="America/Chicago")
+    assert [each.why for each in made.missing] == [f'the date format "{form}" is not carried over']
+
+
 def test_javascript_is_quoted_in_full() -> None:
     [text] = imported(channel(script(SCRIPT))).files.values()
     quoted = [
