@@ -291,11 +291,15 @@ class _Maker:
             self._lose(part, "step", f"{where} transformer", reason)
         if where == "source" and ((fault and (active or template)) or found.missing):
             self.lacking = True
-        if found.firsts:
-            paths = ", ".join(dict.fromkeys(found.firsts))
-            self.notes.remark(
-                where, f"where a message has several of {paths}, Mirth writes XML; here it is the first"
-            )
+        for firsts, what in (
+            (found.firsts, "Mirth writes XML"),
+            (found.changed_firsts, "and a step writes there, Mirth stops with an error"),
+        ):
+            if firsts:
+                paths = ", ".join(dict.fromkeys(firsts))
+                self.notes.remark(
+                    where, f"where a message has several of {paths}, {what}; here it is the first"
+                )
         return found
 
     def _certain(self, taken: Sequence[Taken]) -> list[Taken]:

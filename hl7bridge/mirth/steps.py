@@ -7,7 +7,7 @@ doubtful behind it. Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hl7bridge.mirth.elements import Part
@@ -43,7 +43,7 @@ class Steps:
     map: Listing = field(default_factory=Listing)
     missing: list[tuple[Part, str]] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
-    #: Paths that may mean several values, of which the first is taken.
+    #: Paths that may mean several values, of which the first is taken, or written.
     firsts: list[str] = field(default_factory=list)
     changed_firsts: list[str] = field(default_factory=list)
     #: Some step that filters destinations is not carried over.
@@ -147,13 +147,27 @@ def _builder(part: Part, known: Known, found: Steps, into: Listing) -> None:
         checked(value.text, whole=target.component is None)
     if value.otherwise:
         checked(value.otherwise, whole=target.component is None)
-    into.entries.append({key: value.form()})
-    if value.text is None:
-        found.firsts += [each.path() for each in value.reads if each.several and each.component is not None]
-    if target.several:
-        found.changed_firsts.append(target.path())
+    into.entries += _written_as(target, key, value, known)
+    found.firsts += [each.path() for each in value.reads if each.several]
     if target.root == "msg":
+        if target.several_segments or (target.several_repetitions and target.component is not None):
+            found.changed_firsts.append(target.path())
         _written(target, known, found)
+
+
+def _written_as(target: Field, key: str, value: Value, known: Known) -> list[Any]:
+    """The steps that write a value. A whole field that is named without an index is written with all its repetitions."""
+    if target.component is not None or target.repetition is not None:
+        return [{key: value.form()}]
+    alone = target.several_segments and known.loop is None
+    whole = replace(target, occurrence=0).exact() if alone else key
+    if value.text == "":
+        return [{"remove": [whole]}]
+    if not target.several_repetitions:
+        return [{key: value.form()}]
+    if any(touches(target, each) for each in value.reads):
+        raise NotRead(f"it writes every repetition of {target.path()}, and reads one of them")
+    return [{"remove": [whole]}, {key: value.form()}]
 
 
 def _target(target: Field, known: Known) -> str:
@@ -180,16 +194,11 @@ def _validated(part: Part, known: Known, target: Field | None) -> Value:
     elif otherwise and not value.otherwise:
         value = Value(value.text, value.origin, value.functions, otherwise, value.reads)
     if part.replacements and isinstance(expression, Read) and not expression.as_text:
-        raise NotRead("it replaces in a field without .toString(), which Mirth leaves as it is")
+        raise NotRead("it replaces in a field without .toString(), which not every Mirth does")
     for pattern, by in part.replacements:
         made = replacement(read_text(pattern), read_text(by) if by.strip() else "")
         value = value.changed("replace", [made.pattern, made.by], made.apply)
-    if (
-        value.functions
-        and target is not None
-        and target.component is None
-        and value.functions[0][0] != "with"
-    ):
+    if value.functions and target is not None and target.component is None:
         raise NotRead("it changes the text of a whole field")
     return value
 

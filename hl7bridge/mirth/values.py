@@ -189,20 +189,14 @@ def _changed(value: Value, word: str) -> Value:
 
 def _read(read: Read, known: Known, target: Field | None) -> Value:
     place = read.field
+    if place.component is None:
+        raise NotRead("it takes a whole field or segment, which is XML in Mirth; a component was not named")
     if not read.as_text:
-        # E4X then copies the element itself, with its name: it lands where it should only under the same name.
-        if target is None or _name(place) != _name(target) or place.field is None:
-            raise NotRead("a field is read without .toString(), so that Mirth copies the XML element")
+        # Up to 3.4 E4X then copies the element itself, with its name: it lands where it should only under the same name.
+        if target is None or _name(place) != _name(target):
+            raise NotRead("a field is read without .toString(), so that Mirth may copy the XML element")
         if place.several_segments:
             raise NotRead(f"it copies the elements of every {place.segment}")
-        if place.several_repetitions and place.component is None:
-            return Value(
-                origin=("join", known.path(place, every=True)), functions=(("with", "~"),), reads=(place,)
-            )
-    elif place.component is None:
-        raise NotRead(
-            "it makes a text of a whole field or segment, which is XML in Mirth; a component was not named"
-        )
     plain = place if read.as_text else None
     if place.several_segments:
         # Of several segments only one may have the field, and that one need not be the first.

@@ -164,11 +164,37 @@ def test_a_script_in_between_makes_a_variable_doubtful_unless_it_surely_leaves_i
     )
 
 
-def test_a_whole_field_is_copied_with_its_repetitions() -> None:
-    steps = builder("msg['PID']['PID.3']", "msg['PID']['PID.3']") + builder(
-        "msg['PID']['PID.5']", "msg['PID']['PID.5']"
-    )
-    assert value(steps, "PID-3[2].1") == "901"
+def test_a_whole_field_that_is_written_has_no_other_repetitions() -> None:
+    """E4X takes the other elements of that name away (ECMA-357, 9.1.1.2); what a step clears must not leave in part."""
+    assert value(builder("msg['PID']['PID.3']", "''"), "PID-3[2].1") == ""
+    assert value(builder("msg['PID']['PID.3']", "'7^^^OURS'"), "PID-3[2].1") == ""
+    assert value(builder("msg['PID']['PID.3']", "'7^^^OURS'"), "PID-3[1].4") == "OURS"
+    sex = "msg['PID']['PID.8']['PID.8.1'].toString()"
+    assert value(builder("msg['PID']['PID.3']", sex), "PID-3[1].1") == "F"
+    # With an index it is that repetition alone.
+    assert value(builder("msg['PID']['PID.3'][0]", "'7'"), "PID-3[2].1") == "901"
+    each = iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.5']", "'x'"))
+    several = MESSAGE.replace("|81|", "|81~82|")
+    assert value(each, "OBX[2]-5[2]", several) == ""
+    assert value(each, "OBX[1]-5", several) == "x"
+
+
+def test_only_the_first_segment_loses_its_other_repetitions() -> None:
+    several = MESSAGE.replace("|81|", "|81~82|").replace("|180|", "|180~181|")
+    steps = builder("msg['OBX']['OBX.5']", "'x'")
+    assert value(steps, "OBX[1]-5[2]", several) == ""
+    assert value(steps, "OBX[1]-5[1]", several) == "x"
+    assert value(steps, "OBX[2]-5[2]", several) == "82"
+
+
+@pytest.mark.parametrize(
+    "target", ["msg['PID']['PID.3']['PID.3.1']", "msg['OBX']['OBX.6']['OBX.6.1']", "msg['OBX']['OBX.6']"]
+)
+def test_a_target_that_may_be_several_is_to_be_looked_at(target: str) -> None:
+    """E4X throws where a list of more than one element is written to (ECMA-357, 9.2.1.2)."""
+    said = [each.what for each in imported(channel(builder(target, "'x'"))).remarks]
+    assert any("Mirth stops with an error; here it is the first" in each for each in said)
+    assert not any("Mirth writes XML" in each for each in said)
 
 
 def test_an_iterator_goes_through_every_segment() -> None:

@@ -36,6 +36,12 @@ DOUBTFUL = [
     (builder(TO, "msg['PID']['PID.5'].toString()"), "a component was not named"),
     (builder(TO, "msg['PID']['PID.8']['PID.8.1']"), "without .toString()"),
     (builder(TO, "msg['PID']['PID.8']['PID.8.1'] + 'x'"), "without .toString()"),
+    (builder("msg['PID']['PID.3']", "msg['PID']['PID.3']"), "a component was not named"),
+    (builder("msg['PID']['PID.5']", "msg['PID']['PID.5']"), "a component was not named"),
+    (
+        builder("msg['PID']['PID.3']", "msg['PID']['PID.3'][1]['PID.3.1'].toString()"),
+        "every repetition of PID-3, and reads one of them",
+    ),
     (builder(TO, "x"), "x is JavaScript beyond a path"),
     (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString().substring(1)"), ".substring"),
     (builder(TO, "globalMap.get('site')"), "globalMap is filled outside the channel"),
