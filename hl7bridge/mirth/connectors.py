@@ -21,6 +21,8 @@ from hl7bridge.mirth.values import Known
 NOWHERE: Final = "not-carried-over.invalid"
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
 _DEFAULT_CHARSETS: Final = ("", "DEFAULT_ENCODING", "UTF-8")
+#: Answers of Mirth that wait for no destination.
+_AT_ONCE: Final = ("Auto-generate (Before processing)", "Auto-generate (After source transformer)")
 _FIRST_FREE_PORT: Final = 12575
 _MESSAGE: Final = ("${message.encodedData}",)
 
@@ -110,7 +112,7 @@ def _answers(properties: Element, listener: Block, notes: Notes) -> None:
     answer = properties.text("sourceConnectorProperties", "responseVariable").strip()
     if answer in ("", "None"):
         listener.say(notes.lose("source", "no answer", "hl7bridge answers every message once it is kept"))
-    elif not answer.startswith("Auto-generate"):
+    elif answer not in _AT_ONCE:
         why = "hl7bridge answers by itself once a message is kept, before destinations have answered"
         listener.say(notes.lose("source", f"the answer is {answer}", why))
 

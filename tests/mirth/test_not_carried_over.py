@@ -176,6 +176,10 @@ def test_only_the_destination_that_lacks_something_is_in_shadow() -> None:
 CONNECTORS = [
     (channel(properties=listener("${port}")), "the port ${port}"),
     (channel(properties=listener(answer="d1")), "the answer is d1"),
+    (
+        channel(properties=listener(answer="Auto-generate (Destinations completed)")),
+        "the answer is Auto-generate (Destinations completed)",
+    ),
     (channel(properties=listener(answer="None")), "no answer"),
     (channel(properties=listener(more="<serverMode>false</serverMode>")), "mode client"),
     (
