@@ -160,7 +160,7 @@ def send_of(destination: Connector, name: str, known: Known, notes: Notes) -> tu
     send, beside = Block(), Block()
     if destination.kind == "TcpDispatcherProperties":
         _sender(destination.properties, send, notes, where)
-        _queue(destination.properties, send, beside, notes, where)
+        _queue(destination, send, beside, notes, where)
     elif destination.kind == "FileDispatcherProperties":
         _writer(destination.properties, name, send, known, notes, where)
     else:
@@ -272,8 +272,9 @@ def _file_name(pattern: str, known: Known) -> str:
     return made
 
 
-def _queue(properties: Element, send: Block, beside: Block, notes: Notes, where: str) -> None:
+def _queue(destination: Connector, send: Block, beside: Block, notes: Notes, where: str) -> None:
     """What the queue does, and what an answer means."""
+    properties = destination.properties
     queue = properties.child("destinationConnectorProperties") or properties.child("queueConnectorProperties")
     if queue is None:
         return
@@ -283,12 +284,13 @@ def _queue(properties: Element, send: Block, beside: Block, notes: Notes, where:
     if queue.text("threadAssignmentVariable").strip():
         beside.say(notes.lose(where, "threads by a variable", "hl7bridge keeps the order of each patient"))
     queued, wait = queue.flag("queueEnabled"), _milliseconds(queue.text("retryIntervalMillis"))
-    attempts = queue.text("retryCount").strip()
+    count = queue.text("retryCount").strip()
+    again = int(count) if re.fullmatch(r"[0-9]{1,6}", count) else 0
     retry: dict[str, Any] = {}
-    if wait and (queued or attempts not in ("", "0")):
+    if wait and (queued or again):
         retry = {"first": _span(wait), "factor": "1", "most": _span(wait), "jitter": "0%"}
-    if not queued and re.fullmatch(r"[1-9][0-9]{0,5}", attempts) and wait:
-        retry["give_up"] = _span(wait * int(attempts))
+    if not queued and again and wait:
+        retry["give_up"] = _span(wait * again)
     if retry:
         beside.put("retry", retry)
     if queued:
@@ -296,12 +298,46 @@ def _queue(properties: Element, send: Block, beside: Block, notes: Notes, where:
             where,
             "Mirth never gives a queued message up; here it fails after retry.give_up (3 days) and can be resent",
         )
-    elif attempts in ("", "0"):
+    elif not again:
         notes.remark(where, "Mirth sends once; here a message is tried again until retry.give_up (3 days)")
-    # A refusal is an error in Mirth, and is not sent again.
-    beside.put("answers", {"AE": "fail", "CE": "fail"})
-    if not queue.flag("validateResponse"):
+    read = queue.flag("validateResponse") and destination.answered == "HL7V2"
+    if "give_up" in retry and read:
+        # Each way of failing is tried again so often before it is an error.
+        answers = dict.fromkeys(("AE", "AR", "CE", "CR"), "retry")
+    else:
+        # A refusal is an error in Mirth, and is not sent again.
+        answers = {"AE": "fail", "CE": "fail"}
+        if queued and again and read:
+            notes.remark(where, f"Mirth sent a refused message {again} times again; here it fails at once")
+    if "give_up" not in retry and not properties.flag("queueOnResponseTimeout", default=True):
+        answers["none"] = "fail"
+    beside.put("answers", answers)
+    if read:
+        _checks(destination.checks, beside, notes, where)
+    else:
         notes.remark(where, "Mirth took every answer as accepted; here AE, AR, CE and CR fail, and are shown")
+
+
+def _checks(checks: Element | None, beside: Block, notes: Notes, where: str) -> None:
+    """What Mirth looks at in an answer, where that is not what is usual."""
+    if checks is None:
+        return
+    errors = {
+        code.strip()
+        for name, usual in (("errorACKCode", "AE,CE"), ("rejectedACKCode", "AR,CR"))
+        for code in checks.text(name, default=usual).split(",")
+    }
+    for code in ("AE", "AR"):
+        if code not in errors:
+            beside.say(notes.lose(where, f"{code} is accepted", "hl7bridge takes it for a refusal"))
+    for code in ("AA", "CA"):
+        if code in errors:
+            beside.say(notes.lose(where, f"{code} is an error", "hl7bridge takes it for accepted"))
+    if not checks.flag("validateMessageControlId", default=True):
+        notes.remark(
+            where,
+            "Mirth took an answer with any MSA-2; here one with another is none, and the message is sent again",
+        )
 
 
 def _port(text: str) -> int | None:

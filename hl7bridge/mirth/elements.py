@@ -71,6 +71,9 @@ class Connector:
     template: str
     handling: Element | None
     responses: tuple[Part, ...]
+    #: What its answers are in, and what Mirth looks at in them.
+    answered: str
+    checks: Element | None
 
     @property
     def known(self) -> bool:
@@ -160,6 +163,8 @@ def _connector(element: Element) -> Connector:
         transformer.text("outboundTemplate"),
         transformer.child("inboundProperties", "serializationProperties"),
         _parts(response, "steps"),
+        _data_type(response.text("inboundDataType")),
+        response.child("inboundProperties", "responseValidationProperties"),
     )
 
 

@@ -7,25 +7,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.channel import load
 from tests.mirth.samples import (
     MESSAGE,
-    QUEUE,
     builder,
     channel,
     decided,
     destination,
-    files_of,
     imported,
     iterator,
-    listener,
     mapper,
     rule,
     script,
     script_rule,
-    sender,
     sent,
-    tag,
 )
 
 TO = "msg['PID']['PID.2']['PID.2.1']"
@@ -170,112 +164,6 @@ def test_only_the_destination_that_lacks_something_is_in_shadow() -> None:
         "rush": None,
     }
     assert made.missing[0].where == "destination 1 'Lakeview' transformer"
-
-
-#: Settings of connectors that hl7bridge does not have.
-CONNECTORS = [
-    (channel(properties=listener("${port}")), "the port ${port}"),
-    (channel(properties=listener(answer="d1")), "the answer is d1"),
-    (
-        channel(properties=listener(answer="Auto-generate (Destinations completed)")),
-        "the answer is Auto-generate (Destinations completed)",
-    ),
-    (channel(properties=listener(answer="None")), "no answer"),
-    (channel(properties=listener(more="<serverMode>false</serverMode>")), "mode client"),
-    (
-        channel(properties=listener(more="<charsetEncoding>MARTIAN</charsetEncoding>")),
-        "the character set MARTIAN",
-    ),
-    (
-        channel(properties=listener(more="<respondOnNewConnection>1</respondOnNewConnection>")),
-        "a new connection",
-    ),
-    (
-        channel(
-            properties='<properties class="com.mirth.connect.connectors.file.FileReceiverProperties"/>',
-            transport="File Reader",
-        ),
-        "File Reader",
-    ),
-    (channel(destinations=destination(properties=sender("${host}"))), "the address ${host}"),
-    (channel(destinations=destination(properties=sender(port=""))), "the port (none)"),
-    (
-        channel(destinations=destination(properties=sender(more=tag("ignoreResponse", "true")))),
-        "answers are ignored",
-    ),
-    (channel(destinations=destination(types=("HL7V2", "XML"))), "HL7V2 to XML"),
-    (channel(destinations=destination(template="<a/>")), "the outbound template"),
-    (channel(destinations=destination(responses=script("x"))), "response step 0"),
-    (
-        channel(scripts="<preprocessingScript>return message.trim();</preprocessingScript>"),
-        "preprocessingScript",
-    ),
-    (channel(destinations=" "), "its destinations"),
-]
-
-
-EXTENSION = "<pluginProperties><org.example.{0}>{1}</org.example.{0}></pluginProperties>"
-TLS = EXTENSION.format("SSLListenerProperties", "<tlsMode>server</tlsMode>")
-AUTH = EXTENSION.format("NoneAuthProperties", "<authType>NONE</authType>")
-ACKS = (
-    "<inboundProperties><responseGenerationProperties><successfulACKCode>CA</successfulACKCode>"
-    "<errorACKCode>AE</errorACKCode></responseGenerationProperties></inboundProperties></transformer>"
-)
-STRICT = (
-    "<inboundProperties><serializationProperties><useStrictParser>true</useStrictParser></serializationProperties>"
-    "</inboundProperties></transformer>"
-)
-CONNECTORS += [
-    (channel(properties=listener().replace("<pluginProperties/>", TLS)), "SSLListenerProperties"),
-    (channel().replace("</transformer>", ACKS, 1), "successfulACKCode is CA"),
-    (channel().replace("</transformer>", STRICT, 1), "useStrictParser is true"),
-]
-
-
-def test_an_extension_that_is_switched_off_is_nothing_to_list() -> None:
-    assert not imported(channel(properties=listener().replace("<pluginProperties/>", AUTH))).missing
-
-
-@pytest.mark.parametrize(("export", "what"), CONNECTORS)
-def test_settings_that_are_not_carried_over_are_listed(export: str, what: str) -> None:
-    made = imported(export)
-    assert [what in each.what for each in made.missing] == [True], made.missing
-    [text] = made.files.values()
-    assert what in text or what == "its destinations"
-
-
-def test_a_script_of_a_destination_is_quoted() -> None:
-    kind = "com.mirth.connect.connectors.js.JavaScriptDispatcherProperties"
-    properties = f'<properties class="{kind}">{tag("script", SCRIPT)}</properties>'
-    made = imported(channel(destinations=destination(properties=properties, transport="JavaScript Writer")))
-    assert "// a remark: with colon" in made.files["adt-feed.yaml"]
-    assert load(files_of(made)).destinations["lakeview"].status == "shadow"
-
-
-def test_queue_settings_are_carried_over() -> None:
-    queue = QUEUE.replace("<threadCount>1", "<threadCount>4")
-    settings = load(
-        files_of(imported(channel(destinations=destination(properties=sender(queue=queue)))))
-    ).destinations["lakeview"]
-    assert (settings.retry.first_s, settings.retry.most_s, settings.retry.factor) == (10.0, 10.0, 1.0)
-    assert (settings.connections, settings.timeout_s, settings.order) == (4, 5.0, "patient")
-    assert settings.answers["AE"] == "fail"
-    assert settings.mllp is not None
-    assert (settings.mllp.host, settings.mllp.port) == ("ehr.lakeview.example", 6704)
-
-
-def test_a_file_writer_becomes_files() -> None:
-    properties = (
-        '<properties class="com.mirth.connect.connectors.file.FileDispatcherProperties"><scheme>FILE</scheme><host>/out</host>'
-        "<outputPattern>${mrn}_${message.messageId}.hl7</outputPattern><outputAppend>false</outputAppend>"
-        "<template>${message.encodedData}</template></properties>"
-    )
-    source = mapper("mrn", "msg['PID']['PID.3'][0]['PID.3.1'].toString()")
-    made = imported(channel(source, destinations=destination(properties=properties)))
-    assert not made.missing
-    target = load(files_of(made)).destinations["lakeview"].file
-    assert target is not None
-    assert (target.folder, target.name) == ("/out", "${PID-3.1}_${id}.hl7")
 
 
 LINES = st.text(

@@ -1,0 +1,195 @@
+"""Connectors: listeners, senders, queues, answers and file writers as ours, and settings that hl7bridge does not have."""
+
+from __future__ import annotations
+
+import pytest
+
+from hl7bridge.channel import load
+from hl7bridge.channel.settings import DestinationSettings
+from hl7bridge.mirth.channel import Imported
+from tests.mirth.samples import (
+    QUEUE,
+    channel,
+    destination,
+    files_of,
+    imported,
+    listener,
+    mapper,
+    script,
+    sender,
+    tag,
+)
+
+SCRIPT = "var x = msg['PID'];\n// a remark: with colon\n\tif (x) {\n\t\tx = '#';\n\t}"
+
+#: Settings of connectors that hl7bridge does not have.
+CONNECTORS = [
+    (channel(properties=listener("${port}")), "the port ${port}"),
+    (channel(properties=listener(answer="d1")), "the answer is d1"),
+    (
+        channel(properties=listener(answer="Auto-generate (Destinations completed)")),
+        "the answer is Auto-generate (Destinations completed)",
+    ),
+    (channel(properties=listener(answer="None")), "no answer"),
+    (channel(properties=listener(more="<serverMode>false</serverMode>")), "mode client"),
+    (
+        channel(properties=listener(more="<charsetEncoding>MARTIAN</charsetEncoding>")),
+        "the character set MARTIAN",
+    ),
+    (
+        channel(properties=listener(more="<respondOnNewConnection>1</respondOnNewConnection>")),
+        "a new connection",
+    ),
+    (
+        channel(
+            properties='<properties class="com.mirth.connect.connectors.file.FileReceiverProperties"/>',
+            transport="File Reader",
+        ),
+        "File Reader",
+    ),
+    (channel(destinations=destination(properties=sender("${host}"))), "the address ${host}"),
+    (channel(destinations=destination(properties=sender(port=""))), "the port (none)"),
+    (
+        channel(destinations=destination(properties=sender(more=tag("ignoreResponse", "true")))),
+        "answers are ignored",
+    ),
+    (channel(destinations=destination(types=("HL7V2", "XML"))), "HL7V2 to XML"),
+    (channel(destinations=destination(template="<a/>")), "the outbound template"),
+    (channel(destinations=destination(responses=script("x"))), "response step 0"),
+    (
+        channel(scripts="<preprocessingScript>return message.trim();</preprocessingScript>"),
+        "preprocessingScript",
+    ),
+    (channel(destinations=" "), "its destinations"),
+]
+
+
+EXTENSION = "<pluginProperties><org.example.{0}>{1}</org.example.{0}></pluginProperties>"
+TLS = EXTENSION.format("SSLListenerProperties", "<tlsMode>server</tlsMode>")
+AUTH = EXTENSION.format("NoneAuthProperties", "<authType>NONE</authType>")
+ACKS = (
+    "<inboundProperties><responseGenerationProperties><successfulACKCode>CA</successfulACKCode>"
+    "<errorACKCode>AE</errorACKCode></responseGenerationProperties></inboundProperties></transformer>"
+)
+STRICT = (
+    "<inboundProperties><serializationProperties><useStrictParser>true</useStrictParser></serializationProperties>"
+    "</inboundProperties></transformer>"
+)
+CONNECTORS += [
+    (channel(properties=listener().replace("<pluginProperties/>", TLS)), "SSLListenerProperties"),
+    (channel().replace("</transformer>", ACKS, 1), "successfulACKCode is CA"),
+    (channel().replace("</transformer>", STRICT, 1), "useStrictParser is true"),
+]
+
+
+def test_an_extension_that_is_switched_off_is_nothing_to_list() -> None:
+    assert not imported(channel(properties=listener().replace("<pluginProperties/>", AUTH))).missing
+
+
+@pytest.mark.parametrize(("export", "what"), CONNECTORS)
+def test_settings_that_are_not_carried_over_are_listed(export: str, what: str) -> None:
+    made = imported(export)
+    assert [what in each.what for each in made.missing] == [True], made.missing
+    [text] = made.files.values()
+    assert what in text or what == "its destinations"
+
+
+def test_a_script_of_a_destination_is_quoted() -> None:
+    kind = "com.mirth.connect.connectors.js.JavaScriptDispatcherProperties"
+    properties = f'<properties class="{kind}">{tag("script", SCRIPT)}</properties>'
+    made = imported(channel(destinations=destination(properties=properties, transport="JavaScript Writer")))
+    assert "// a remark: with colon" in made.files["adt-feed.yaml"]
+    assert load(files_of(made)).destinations["lakeview"].status == "shadow"
+
+
+def test_queue_settings_are_carried_over() -> None:
+    queue = QUEUE.replace("<threadCount>1", "<threadCount>4")
+    settings = load(
+        files_of(imported(channel(destinations=destination(properties=sender(queue=queue)))))
+    ).destinations["lakeview"]
+    assert (settings.retry.first_s, settings.retry.most_s, settings.retry.factor) == (10.0, 10.0, 1.0)
+    assert (settings.connections, settings.timeout_s, settings.order) == (4, 5.0, "patient")
+    assert settings.answers["AE"] == "fail"
+    assert settings.mllp is not None
+    assert (settings.mllp.host, settings.mllp.port) == ("ehr.lakeview.example", 6704)
+
+
+def sending(queue: str, more: str = "", checks: str = "") -> tuple[Imported, DestinationSettings]:
+    """A TCP sender with these settings, and `checks` of its answers."""
+    inside = f"<inboundProperties><responseValidationProperties>{checks}</responseValidationProperties></inboundProperties>"
+    export = destination(properties=sender(queue=queue, more=more)).replace(
+        "</responseTransformer>", f"{inside}</responseTransformer>"
+    )
+    made = imported(channel(destinations=export))
+    return made, load(files_of(made)).destinations["lakeview"]
+
+
+def test_an_answer_that_never_came_is_an_error_where_mirth_does_not_queue_it() -> None:
+    assert sending(QUEUE)[1].answers["none"] == "retry"
+    assert sending(QUEUE, tag("queueOnResponseTimeout", "true"))[1].answers["none"] == "retry"
+    made, settings = sending(QUEUE, tag("queueOnResponseTimeout", "false"))
+    assert settings.answers["none"] == "fail"
+    assert not made.missing
+
+
+def test_what_mirth_tries_again_before_it_is_an_error_is_tried_again() -> None:
+    tries = QUEUE.replace("<retryCount>0", "<retryCount>3")
+    alone = tries.replace("<queueEnabled>true", "<queueEnabled>false")
+    _, settings = sending(alone, tag("queueOnResponseTimeout", "false"))
+    assert set(settings.answers.values()) == {"retry"}
+    assert settings.retry.give_up_s == 30.0
+    # Behind a queue ours cannot tell its tries of a refusal from those of silence.
+    made, settings = sending(tries)
+    assert settings.answers["AE"] == "fail"
+    assert any("sent a refused message 3 times again" in each.what for each in made.remarks)
+
+
+CODES = "<successfulACKCode>{}</successfulACKCode><errorACKCode>{}</errorACKCode><rejectedACKCode>{}</rejectedACKCode>"
+
+
+@pytest.mark.parametrize(
+    ("checks", "lost"),
+    [
+        ("", []),
+        (CODES.format("AA,CA", "AE,CE", "AR,CR"), []),
+        (CODES.format("AA", "AE", "AR"), []),
+        (CODES.format("AA,AE", "CE", "AR"), ["AE is accepted"]),
+        (CODES.format("AA", "${codes}", ""), ["AE is accepted", "AR is accepted"]),
+        (CODES.format("CA", "AE, AA", "AR"), ["AA is an error"]),
+    ],
+)
+def test_what_an_answer_means_otherwise_is_listed(checks: str, lost: list[str]) -> None:
+    made, settings = sending(QUEUE, checks=checks)
+    assert [each.what for each in made.missing] == lost
+    assert settings.status == ("shadow" if lost else "live")
+
+
+def test_an_answer_that_mirth_takes_for_any_message_is_to_be_looked_at() -> None:
+    made, _ = sending(QUEUE, checks="<validateMessageControlId>false</validateMessageControlId>")
+    assert any("MSA-2" in each.what for each in made.remarks)
+    made, _ = sending(QUEUE, checks="<validateMessageControlId>true</validateMessageControlId>")
+    assert not any("MSA-2" in each.what for each in made.remarks)
+
+
+def test_answers_that_mirth_does_not_read_are_to_be_looked_at() -> None:
+    unread = QUEUE.replace("<validateResponse>true", "<validateResponse>false")
+    for queue, types in ((unread, "HL7V2"), (QUEUE, "RAW")):
+        export = destination(properties=sender(queue=queue))
+        before, _, after = export.partition("<responseTransformer")
+        after = after.replace("<inboundDataType>HL7V2", f"<inboundDataType>{types}", 1)
+        made = imported(channel(destinations=f"{before}<responseTransformer{after}"))
+        assert any("took every answer as accepted" in each.what for each in made.remarks)
+
+
+def test_a_file_writer_becomes_files() -> None:
+    properties = (
+        '<properties class="com.mirth.connect.connectors.file.FileDispatcherProperties"><scheme>FILE</scheme><host>/out</host>'
+        "<outputPattern>${mrn}_${message.messageId}.hl7</outputPattern><outputAppend>false</outputAppend>"
+        "<template>${message.encodedData}</template></properties>"
+    )
+    source = mapper("mrn", "msg['PID']['PID.3'][0]['PID.3.1'].toString()")
+    made = imported(channel(source, destinations=destination(properties=properties)))
+    assert not made.missing
+    target = load(files_of(made)).destinations["lakeview"].file
+    assert target is not None
+    assert (target.folder, target.name) == ("/out", "${PID-3.1}_${id}.hl7")
