@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hl7bridge.mirth.chains import chains_of
-from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of
+from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of, spoken
 from hl7bridge.mirth.elements import Channel, Connector, Part, channels_of
 from hl7bridge.mirth.export import read_export
 from hl7bridge.mirth.lines import Block, Comment, Listing, yaml_of
@@ -72,7 +72,8 @@ def import_export(data: bytes, *, zone: str | None = None, taken: Sequence[str] 
         notes = Notes(called[at])
         first = chains.source_of.get(at)
         shared = called[first] if first is not None else None
-        maker = _Maker(channel, called[at], notes, names, shared, chains.handed_on.get(at, set()))
+        listens = (channel if first is None else found[first]).source
+        maker = _Maker(channel, called[at], notes, names, listens, shared, chains.handed_on.get(at, set()))
         files.update(maker.files())
         channels[called[at]] = channel.name
         missing += notes.missing
@@ -108,6 +109,7 @@ class _Maker:
         name: str,
         notes: Notes,
         names: _Names,
+        listens: Connector,
         shared: str | None = None,
         handed_on: Set[int] = frozenset(),
     ) -> None:
@@ -118,6 +120,8 @@ class _Maker:
         #: The source of another channel that this one listens to, and the destinations that hand on to such channels.
         self.shared = shared
         self.handed_on = handed_on
+        #: The character set in which its messages come, where a listener brings them.
+        self.heard = spoken(listens.properties) if listens.kind == "TcpReceiverProperties" else None
         self.known = Known(zone=names.zone is not None)
         #: The whole channel lacks something, so that every destination does.
         self.lacking = False
@@ -338,7 +342,7 @@ class _Maker:
         ]
         found = self._filter(destination, before_map, where)
         self._put_filter(body, "when", where, found, removed)
-        send, beside = send_of(destination, name, before_map, self.notes)
+        send, beside = send_of(destination, name, self.heard, before_map, self.notes)
         known = self._known_to(destination, template=bool(destination.template.strip()))
         steps = self._steps(destination, known, where)
         body.put("send", send)

@@ -154,8 +154,19 @@ def _plugins(properties: Element, block: Block, notes: Notes, where: str) -> Non
             block.say(notes.lose(where, name, why))
 
 
-def send_of(destination: Connector, name: str, known: Known, notes: Notes) -> tuple[Block, Block]:
-    """`send`, and the keys beside it."""
+def spoken(properties: Element) -> str:
+    """The character set of a connector, by one name for each."""
+    text = properties.text("charsetEncoding").strip()
+    if text in _DEFAULT_CHARSETS:
+        return "utf-8"
+    found = charset.named(text)
+    return text if found is None else found.codec
+
+
+def send_of(
+    destination: Connector, name: str, heard: str | None, known: Known, notes: Notes
+) -> tuple[Block, Block]:
+    """`send`, and the keys beside it. `heard`: the character set in which messages come, if any do."""
     where = f"destination {destination.id} '{destination.name}'"
     send, beside = Block(), Block()
     if destination.kind == "TcpDispatcherProperties":
@@ -170,6 +181,11 @@ def send_of(destination: Connector, name: str, known: Known, notes: Notes) -> tu
         if script:
             send.say("\n".join("    " + line for line in script.splitlines()))
         send.put("file", {"folder": f"not-carried-over/{name}"})
+        return send, beside
+    speaks = spoken(destination.properties)
+    if heard is not None and speaks != heard:
+        why = f"a message leaves in that in which it came, {heard}"
+        send.say(notes.lose(where, f"the character set {speaks}", why))
     return send, beside
 
 
@@ -205,11 +221,6 @@ def _sender(properties: Element, send: Block, notes: Notes, where: str) -> None:
     if properties.flag("overrideLocalBinding"):
         send.say(
             notes.lose(where, "a local address", "the system chooses the address that hl7bridge sends from")
-        )
-    encoding = properties.text("charsetEncoding").strip()
-    if encoding not in _DEFAULT_CHARSETS:
-        send.say(
-            notes.lose(where, f"the character set {encoding}", "a message leaves in that in which it came")
         )
 
 

@@ -8,6 +8,7 @@ from hl7bridge.channel import load
 from hl7bridge.channel.settings import DestinationSettings
 from hl7bridge.mirth.channel import Imported
 from tests.mirth.samples import (
+    FRAMES,
     QUEUE,
     channel,
     destination,
@@ -15,9 +16,11 @@ from tests.mirth.samples import (
     imported,
     listener,
     mapper,
+    reader,
     script,
     sender,
     tag,
+    writer,
 )
 
 SCRIPT = "var x = msg['PID'];\n// a remark: with colon\n\tif (x) {\n\t\tx = '#';\n\t}"
@@ -33,7 +36,10 @@ CONNECTORS = [
     (channel(properties=listener(answer="None")), "no answer"),
     (channel(properties=listener(more="<serverMode>false</serverMode>")), "mode client"),
     (
-        channel(properties=listener(more="<charsetEncoding>MARTIAN</charsetEncoding>")),
+        channel(
+            properties=listener(more="<charsetEncoding>MARTIAN</charsetEncoding>"),
+            destinations=destination(properties=sender(more=tag("charsetEncoding", "MARTIAN"))),
+        ),
         "the character set MARTIAN",
     ),
     (
@@ -181,14 +187,52 @@ def test_answers_that_mirth_does_not_read_are_to_be_looked_at() -> None:
         assert any("took every answer as accepted" in each.what for each in made.remarks)
 
 
-def test_a_file_writer_becomes_files() -> None:
-    properties = (
-        '<properties class="com.mirth.connect.connectors.file.FileDispatcherProperties"><scheme>FILE</scheme><host>/out</host>'
-        "<outputPattern>${mrn}_${message.messageId}.hl7</outputPattern><outputAppend>false</outputAppend>"
-        "<template>${message.encodedData}</template></properties>"
+def files(more: str = "", folder: str = "/out", pattern: str = "${message.messageId}.hl7") -> str:
+    """A file writer."""
+    return (
+        '<properties class="com.mirth.connect.connectors.file.FileDispatcherProperties"><scheme>FILE</scheme>'
+        f"<host>{folder}</host>{tag('outputPattern', pattern)}"
+        f"<outputAppend>false</outputAppend><template>${{message.encodedData}}</template>{more}</properties>"
     )
+
+
+def hears(charset: str) -> str:
+    """A listener in that character set."""
+    return listener(more=f"{FRAMES}<serverMode>true</serverMode>{tag('charsetEncoding', charset)}")
+
+
+@pytest.mark.parametrize(
+    ("heard", "sends", "lost"),
+    [
+        ("ISO-8859-1", "ISO-8859-1", False),
+        ("ISO-8859-1", "iso8859-1", False),
+        ("UTF-8", "DEFAULT_ENCODING", False),
+        ("ISO-8859-1", "DEFAULT_ENCODING", True),
+        ("ISO-8859-1", "UTF-8", True),
+        ("UTF-8", "windows-1252", True),
+    ],
+)
+def test_a_destination_that_sends_in_another_character_set_sends_nothing(
+    heard: str, sends: str, lost: bool
+) -> None:
+    """Mirth reads a message in the one and writes it in the other; here it leaves in the bytes in which it came."""
+    for properties in (sender(more=tag("charsetEncoding", sends)), files(tag("charsetEncoding", sends))):
+        made = imported(channel(properties=hears(heard), destinations=destination(properties=properties)))
+        assert ["the character set" in each.what for each in made.missing] == [True] * lost
+        assert load(files_of(made)).destinations["lakeview"].status == ("shadow" if lost else "live")
+
+
+def test_a_channel_that_is_handed_messages_hears_the_character_set_of_their_listener() -> None:
+    router = channel(name="Router", properties=hears("ISO-8859-1"), destinations=writer(1))
+    made = imported(f"<list>{router}{reader('Lab', 1)}</list>")
+    assert [(each.channel, each.what) for each in made.missing] == [("lab", "the character set utf-8")]
+
+
+def test_a_file_writer_becomes_files() -> None:
     source = mapper("mrn", "msg['PID']['PID.3'][0]['PID.3.1'].toString()")
-    made = imported(channel(source, destinations=destination(properties=properties)))
+    made = imported(
+        channel(source, destinations=destination(properties=files(pattern="${mrn}_${message.messageId}.hl7")))
+    )
     assert not made.missing
     target = load(files_of(made)).destinations["lakeview"].file
     assert target is not None

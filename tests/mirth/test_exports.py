@@ -26,9 +26,11 @@ from tests.mirth.samples import (
     files_of,
     imported,
     listener,
+    reader,
     rule,
     script,
     sent,
+    writer,
 )
 
 #: A channel as exports before 3.5 have it: steps and rules are maps of their settings.
@@ -96,24 +98,6 @@ def test_several_channels_of_one_file_become_several_files(around: str) -> None:
 def test_two_channels_on_one_port_do_not_both_listen_there() -> None:
     made = imported("<list>" + channel(name="One") + channel(name="Two") + "</list>")
     assert [(each.channel, each.what) for each in made.missing] == [("two", "the port 6661")]
-
-
-def reader(name: str, number: int, **more: str) -> str:
-    """A channel that another hands messages on to."""
-    properties = '<properties class="com.mirth.connect.connectors.vm.VmReceiverProperties"><pluginProperties/></properties>'
-    made = channel(name=name, properties=properties, transport="Channel Reader", **more)
-    return made.replace("7a4a0e0e-0000-4000-8000-000000000001", f"reader-{number}")
-
-
-def writer(number: int, rules: str = "", template: str = "${message.encodedData}") -> str:
-    """A destination that hands messages on to the channel of that number."""
-    properties = (
-        '<properties class="com.mirth.connect.connectors.vm.VmDispatcherProperties"><pluginProperties/>'
-        f"<channelId>reader-{number}</channelId><channelTemplate>{template}</channelTemplate></properties>"
-    )
-    return destination(
-        number=number, name=f"To {number}", rules=rules, properties=properties, transport="Channel Writer"
-    )
 
 
 def test_channels_that_are_handed_messages_as_they_came_share_the_source() -> None:
