@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hl7bridge.mirth.chains import chains_of
-from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of, spoken
+from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of, spoken, unusual
 from hl7bridge.mirth.elements import Channel, Connector, Part, channels_of
 from hl7bridge.mirth.export import read_export
 from hl7bridge.mirth.lines import Block, Comment, Listing, yaml_of
@@ -225,20 +225,14 @@ class _Maker:
             what = f"{connector.inbound} to {connector.outbound}"
             made.say(self.notes.lose(where, what, "hl7bridge reads and sends HL7 v2"))
             lost = True
-        handling = connector.handling
-        if handling is not None and connector.inbound == "HL7V2":
-            for name, usual in (
-                ("handleRepetitions", True),
-                ("handleSubcomponents", True),
-                ("useStrictParser", False),
-            ):
-                if handling.flag(name, default=usual) is not usual:
-                    made.say(
-                        self.notes.lose(
-                            where, f"{name} is {str(not usual).lower()}", "paths then mean something else"
-                        )
-                    )
-                    lost = True
+        for what, why in unusual(connector):
+            made.say(self.notes.lose(where, what, why))
+            lost = True
+        if connector.splitter is not None:
+            why = "hl7bridge begins a message at each MSH"
+            made.say(self.notes.lose(where, "batches split by JavaScript", why))
+            made.say("\n".join("    " + line for line in connector.splitter.strip().splitlines()))
+            lost = True
         self.lacking = self.lacking or (lost and where == "source")
         return lost
 

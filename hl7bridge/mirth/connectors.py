@@ -50,6 +50,9 @@ def source_of(source: Connector, notes: Notes, ports: Ports, zone: str | None) -
     else:
         why = "hl7bridge listens for MLLP; a port that nobody knows stands here, on this machine alone"
         listener.say(notes.lose("source", source.transport or source.kind, why))
+        script = source.properties.text("script").strip()
+        if script:
+            listener.say("\n".join("    " + line for line in script.splitlines()))
         listener.put("port", str(ports.free()))
         listener.put("host", "127.0.0.1")
     made.put("mllp", listener)
@@ -118,7 +121,8 @@ def _answers(properties: Element, listener: Block, notes: Notes) -> None:
 
 
 def _frames(properties: Element, block: Block, notes: Notes, where: str, ours: str | None) -> None:
-    """The bytes around a message."""
+    """The bytes of a message, and those around it."""
+    _bytes(properties.flag("dataTypeBinary"), block, notes, where)
     mode = properties.child("transmissionModeProperties")
     if mode is None:
         return
@@ -138,6 +142,11 @@ def _frames(properties: Element, block: Block, notes: Notes, where: str, ours: s
             block.say(
                 notes.lose(where, "MLLP release 2", "hl7bridge waits for no commit bytes of a hospital")
             )
+
+
+def _bytes(binary: bool, block: Block, notes: Notes, where: str) -> None:
+    if binary:
+        block.say(notes.lose(where, "binary messages", "what Mirth then has is base64, and no HL7"))
 
 
 def _plugins(properties: Element, block: Block, notes: Notes, where: str) -> None:
@@ -161,6 +170,32 @@ def spoken(properties: Element) -> str:
         return "utf-8"
     found = charset.named(text)
     return text if found is None else found.codec
+
+
+def unusual(connector: Connector) -> list[tuple[str, str]]:
+    """How a connector reads or writes HL7 v2 otherwise than is usual: what, and why that is not carried over."""
+    found: list[tuple[str, str]] = []
+    reading = connector.reading.child("serializationProperties") if connector.reading is not None else None
+    if reading is not None and connector.inbound == "HL7V2":
+        for name, usual in (
+            ("handleRepetitions", True),
+            ("handleSubcomponents", True),
+            ("useStrictParser", False),
+        ):
+            if reading.flag(name, default=usual) is not usual:
+                found.append((f"{name} is {str(not usual).lower()}", "paths then mean something else"))
+        ends = reading.text("segmentDelimiter")
+        if ends.strip() and not re.fullmatch(r"(?:\\[rn]|[\r\n|])+", ends):
+            found.append((f"segments that end in {ends}", "hl7bridge reads line ends only"))
+    writing = connector.writing.child("deserializationProperties") if connector.writing is not None else None
+    # What a source writes is read by its destinations again.
+    if writing is not None and connector.outbound == "HL7V2" and connector.id != 0:
+        ends = writing.text("segmentDelimiter")
+        if ends.strip() not in ("", "\\r"):
+            found.append(
+                (f"segments that end in {ends}", "hl7bridge ends them in a carriage return, as HL7 has it")
+            )
+    return found
 
 
 def send_of(
@@ -261,6 +296,7 @@ def _writer(properties: Element, name: str, send: Block, known: Known, notes: No
     except NotRead as why:
         send.say(notes.lose(where, f"the file name {pattern}", str(why)))
     send.put("file", target)
+    _bytes(properties.flag("binary"), send, notes, where)
     _template(properties, send, notes, where)
 
 

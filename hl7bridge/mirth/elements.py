@@ -69,7 +69,9 @@ class Connector:
     inbound: str
     outbound: str
     template: str
-    handling: Element | None
+    #: How the one data type is read and the other is written.
+    reading: Element | None
+    writing: Element | None
     responses: tuple[Part, ...]
     #: What its answers are in, and what Mirth looks at in them.
     answered: str
@@ -79,6 +81,15 @@ class Connector:
     def known(self) -> bool:
         """Whether it speaks HL7 v2 on both sides."""
         return self.inbound == "HL7V2" and self.outbound == "HL7V2"
+
+    @property
+    def splitter(self) -> str | None:
+        """The script that splits what comes into messages, where one does."""
+        batches = self.reading.child("batchProperties") if self.reading is not None else None
+        processed = self.properties.flag("sourceConnectorProperties", "processBatch")
+        if not processed or batches is None or batches.text("splitType").strip() != "JavaScript":
+            return None
+        return batches.text("batchScript")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +172,8 @@ def _connector(element: Element) -> Connector:
         _data_type(transformer.text("inboundDataType")),
         _data_type(transformer.text("outboundDataType")),
         transformer.text("outboundTemplate"),
-        transformer.child("inboundProperties", "serializationProperties"),
+        transformer.child("inboundProperties"),
+        transformer.child("outboundProperties"),
         _parts(response, "steps"),
         _data_type(response.text("inboundDataType")),
         response.child("inboundProperties", "responseValidationProperties"),

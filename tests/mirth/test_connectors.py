@@ -25,6 +25,16 @@ from tests.mirth.samples import (
 
 SCRIPT = "var x = msg['PID'];\n// a remark: with colon\n\tif (x) {\n\t\tx = '#';\n\t}"
 
+
+def files(more: str = "", folder: str = "/out", pattern: str = "${message.messageId}.hl7") -> str:
+    """A file writer."""
+    return (
+        '<properties class="com.mirth.connect.connectors.file.FileDispatcherProperties"><scheme>FILE</scheme>'
+        f"<host>{folder}</host>{tag('outputPattern', pattern)}"
+        f"<outputAppend>false</outputAppend><template>${{message.encodedData}}</template>{more}</properties>"
+    )
+
+
 #: Settings of connectors that hl7bridge does not have.
 CONNECTORS = [
     (channel(properties=listener("${port}")), "the port ${port}"),
@@ -86,6 +96,61 @@ CONNECTORS += [
     (channel().replace("</transformer>", ACKS, 1), "successfulACKCode is CA"),
     (channel().replace("</transformer>", STRICT, 1), "useStrictParser is true"),
 ]
+
+
+BINARY = tag("dataTypeBinary", "true")
+
+
+def inside(side: str, settings: str, export: str = "", **more: str) -> str:
+    """A channel whose (first) transformer has these settings of its data type."""
+    text = export or channel(**more)
+    return text.replace("</transformer>", f"<{side}Properties>{settings}</{side}Properties></transformer>", 1)
+
+
+def ends(with_: str, group: str = "deserialization") -> str:
+    return f"<{group}Properties>{tag('segmentDelimiter', with_)}</{group}Properties>"
+
+
+CONNECTORS += [
+    (channel(properties=listener(more=FRAMES + BINARY)), "binary messages"),
+    (channel(destinations=destination(properties=sender(more=BINARY))), "binary messages"),
+    (channel(destinations=destination(properties=files("<binary>true</binary>"))), "binary messages"),
+    (
+        channel(destinations=inside("outbound", ends("\\n"), destination())),
+        "segments that end in \\n",
+    ),
+    (inside("inbound", ends("~~", "serialization")), "segments that end in ~~"),
+]
+
+
+@pytest.mark.parametrize("usual", ["\\r", "", "\n", "\\r\\n|\\r|\\n"])
+def test_usual_ends_of_segments_are_nothing_to_list(usual: str) -> None:
+    assert not imported(inside("inbound", ends(usual, "serialization"))).missing
+    if "|" not in usual:
+        assert not imported(channel(destinations=inside("outbound", ends(usual), destination()))).missing
+
+
+def test_batches_that_a_script_splits_are_not_carried_over() -> None:
+    how = tag("splitType", "JavaScript") + tag("batchScript", "return reader.next();")
+    split = f"<batchProperties>{how}</batchProperties>"
+    taken = listener().replace("</responseVariable>", "</responseVariable><processBatch>true</processBatch>")
+    made = imported(inside("inbound", split, properties=taken))
+    assert [each.what for each in made.missing] == ["batches split by JavaScript"]
+    assert "#     return reader.next();" in made.files["adt-feed.yaml"]
+    assert load(files_of(made)).destinations["lakeview"].status == "shadow"
+    # Where batches are not processed the script never runs.
+    assert not imported(inside("inbound", split)).missing
+    # And a channel that splits them does not hand on what it got.
+    router = inside("inbound", split, properties=taken, name="Router", destinations=writer(1))
+    lost = [each.what for each in imported(f"<list>{router}{reader('Lab', 1)}</list>").missing]
+    assert lost == ["batches split by JavaScript", "Channel Writer", "Channel Reader"]
+
+
+def test_a_script_of_a_source_is_quoted() -> None:
+    kind = "com.mirth.connect.connectors.js.JavaScriptReceiverProperties"
+    properties = f'<properties class="{kind}">{tag("script", SCRIPT)}</properties>'
+    made = imported(channel(properties=properties, transport="JavaScript Reader"))
+    assert "// a remark: with colon" in made.files["adt-feed.yaml"]
 
 
 def test_an_extension_that_is_switched_off_is_nothing_to_list() -> None:
@@ -185,15 +250,6 @@ def test_answers_that_mirth_does_not_read_are_to_be_looked_at() -> None:
         after = after.replace("<inboundDataType>HL7V2", f"<inboundDataType>{types}", 1)
         made = imported(channel(destinations=f"{before}<responseTransformer{after}"))
         assert any("took every answer as accepted" in each.what for each in made.remarks)
-
-
-def files(more: str = "", folder: str = "/out", pattern: str = "${message.messageId}.hl7") -> str:
-    """A file writer."""
-    return (
-        '<properties class="com.mirth.connect.connectors.file.FileDispatcherProperties"><scheme>FILE</scheme>'
-        f"<host>{folder}</host>{tag('outputPattern', pattern)}"
-        f"<outputAppend>false</outputAppend><template>${{message.encodedData}}</template>{more}</properties>"
-    )
 
 
 def hears(charset: str) -> str:
