@@ -45,7 +45,8 @@ class _Names:
 
     zone: str | None
     ports: Ports = field(default_factory=Ports)
-    channels: set[str] = field(default_factory=set)
+    #: Ours for the engine's own file and source stand there already.
+    channels: set[str] = field(default_factory=lambda: {"hl7bridge", "programme"})
     destinations: set[str] = field(default_factory=set)
 
 
@@ -161,6 +162,9 @@ class _Maker:
         if not channel.enabled:
             self.notes.remark("channel", "it was switched off in Mirth, and would run here")
             made.say("This channel was switched off in Mirth.")
+        state = channel.element.text("properties", "initialState").strip().lower()
+        if state not in ("", "started"):
+            self.notes.remark("channel", f"it was deployed {state} in Mirth, and would run here")
         made.put("source", source if source is not None else self.shared or self.name)
         listens = channel.source.kind == "TcpReceiverProperties" or self.shared is not None
         self.lacking = bool(self.notes.missing) and not listens

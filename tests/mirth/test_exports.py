@@ -150,6 +150,23 @@ def test_what_changes_a_message_on_its_way_to_another_channel_is_not_carried_ove
     assert {each.status for each in load(files_of(made)).destinations.values()} == {"shadow"}
 
 
+@pytest.mark.parametrize("name", ["HL7Bridge", "Programme"])
+def test_a_channel_has_no_name_that_means_something_else_here(name: str) -> None:
+    made = imported(channel(name=name, destinations=destination(name=name)))
+    assert list(made.files) == [f"{name.lower()}-2.yaml"]
+    assert list(sent(made)) == [name.lower()]
+
+
+def test_a_channel_that_was_deployed_without_being_started_is_to_be_looked_at() -> None:
+    def state(word: str) -> str:
+        properties = f"<properties><initialState>{word}</initialState></properties></channel>"
+        return channel().replace("</channel>", properties)
+
+    said = "it was deployed paused in Mirth, and would run here"
+    assert said in [each.what for each in imported(state("PAUSED")).remarks]
+    assert not any("deployed" in each.what for each in imported(state("STARTED")).remarks)
+
+
 def test_what_a_server_has_besides_channels_is_listed() -> None:
     templates = "<codeTemplateLibraries><codeTemplate><id>1</id></codeTemplate></codeTemplateLibraries>"
     made = imported(f"<serverConfiguration><channels>{channel()}</channels>{templates}</serverConfiguration>")
