@@ -117,13 +117,15 @@ def test_steps_around_one_that_is_lost_are_carried_over() -> None:
 
 #: Rules that are not certain.
 SEX = "msg['PID']['PID.8']['PID.8.1'].toString()"
-EACH = "msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()"
 RULES = [
     (rule("msg['PID']['PID.3']['PID.3.5'].toString()", "EQUALS", "'MR'"), "several of PID-3.5"),
     (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "CONTAINS", "'OBX'"), "several of OBX-6.1"),
     (rule(SEX, "EQUALS", "F"), "F is JavaScript"),
     (rule(SEX, "CONTAINS"), "an empty text"),
     (rule("msg['PID']['PID.8']['PID.8.1']", "EXISTS"), "without .toString()"),
+    # E4X: an element that is not there equals no text, not even an empty one.
+    (rule("msg['PID']['PID.30']['PID.30.1']", "EQUALS", "''"), "with nothing"),
+    (rule("msg['PID']['PID.30']['PID.30.1']", "NOT_EQUAL", "'X'", "''"), "with nothing"),
     (rule("msg['PID']['PID.5'].toString()", "EQUALS", "'X'"), "whole field"),
     (script_rule("return msg['PID'].length() > 1;"), "it is JavaScript"),
     (
