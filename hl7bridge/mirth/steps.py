@@ -20,6 +20,8 @@ from hl7bridge.mirth.values import Known, Value, checked, touches, value_of
 
 #: The maps of Mirth that end with the message.
 _SCOPES = {"CHANNEL": "channel", "CONNECTOR": "connector", "": "channel"}
+#: What a step that is lost writes to, where that may hide a variable of these.
+_HIDING = {**_SCOPES, "RESPONSE": "response"}
 
 
 @dataclass(slots=True)
@@ -70,7 +72,7 @@ def lost(part: Part, why: str, known: Known, found: Steps, into: Listing) -> Non
     found.missing.append((part, why))
     into.entries.append(Comment(quoted(part, "step", why)))
     if part.kind == "Mapper":
-        scope = _SCOPES.get(part.fields.get("scope", "").strip(), "other")
+        scope = _HIDING.get(part.fields.get("scope", "").strip(), "other")
         known.put(scope, part.fields.get("variable", ""), f"step {part} sets it: {why}")
         return
     if part.kind == "Message Builder":
@@ -206,6 +208,8 @@ def _validated(part: Part, known: Known, target: Field | None) -> Value:
 def _destinations(part: Part, known: Known, found: Steps, into: Listing) -> None:
     if known.template:
         raise NotRead("it looks at the message before the new one")
+    if known.loop is not None:
+        raise NotRead("it stands inside an iterator")
     behaviour = part.fields.get("behavior", "").strip()
     if behaviour not in ("REMOVE", "REMOVE_ALL_EXCEPT", "REMOVE_ALL"):
         raise NotRead("what it does is not known")

@@ -77,7 +77,7 @@ class Known:
         """What a destination knows: variables of the connector end, and a new message hides the one they were read from."""
         kept: dict[str, Value | str] = {}
         for key, value in self.variables.items():
-            if key.startswith("channel:"):
+            if key.startswith(("channel:", "response:")):
                 hidden = "the source makes a new message, and it was read from the old one"
                 kept[key] = hidden if behind_new and not isinstance(value, str) and value.reads else value
                 if template and not isinstance(kept[key], str):
@@ -104,7 +104,7 @@ class Known:
 
     def find(self, variable: Variable) -> Value:
         """The value of a variable. Raises `NotRead` where it is not certain."""
-        scopes = ("connector", "channel") if variable.scope == "any" else (variable.scope,)
+        scopes = ("response", "connector", "channel") if variable.scope == "any" else (variable.scope,)
         for scope in scopes:
             found = self.variables.get(f"{scope}:{variable.name}")
             if isinstance(found, str):

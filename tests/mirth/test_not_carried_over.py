@@ -20,11 +20,13 @@ from tests.mirth.samples import (
     script,
     script_rule,
     sent,
+    set_filter,
 )
 
 TO = "msg['PID']['PID.2']['PID.2.1']"
 SCRIPT = "var x = msg['PID'];\n// a remark: with colon\n\tif (x) {\n\t\tx = '#';\n\t}"
 
+EACH = "msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()"
 #: Steps that are not certain, and what is said of each.
 DOUBTFUL = [
     (builder(TO, "msg['PID']['PID.5'].toString()"), "a component was not named"),
@@ -61,6 +63,10 @@ DOUBTFUL = [
     (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString()", "other"), "other is JavaScript"),
     (script(SCRIPT), "it is JavaScript"),
     (mapper("a", "1 + 2"), "beyond a path"),
+    (
+        iterator("msg['OBX']", set_filter("REMOVE", [1], EACH, "NOT_EQUAL", "'kg'")),
+        "inside an iterator",
+    ),
     (mapper("a", "'x'", scope="GLOBAL"), "longer than a message"),
     (iterator("msg['OBX']", script("x")), "it is JavaScript"),
     (
@@ -94,6 +100,24 @@ def test_letters_that_mean_another_part_of_the_time_in_java_are_not_taken_for_ou
     # Week year, day of the year, month, millisecond, minute and hour of the half day.
     made = imported(channel(builder(TO, f"DateUtil.getCurrentDate('{form}')")), zone="America/Chicago")
     assert [each.why for each in made.missing] == [f'the date format "{form}" is not carried over']
+
+
+def test_a_response_of_the_same_name_hides_a_variable() -> None:
+    """Mirth looks into the response map before the others where no map is named."""
+    sex = mapper("sex", "msg['PID']['PID.8']['PID.8.1'].toString()")
+    response = mapper("sex", "'x'", scope="RESPONSE")
+    made = imported(channel(sex + response + builder(TO, "$('sex')")))
+    assert [each.what for each in made.missing] == [
+        "step 1 'sex' (Mapper)",
+        "step 2 'a builder' (Message Builder)",
+    ]
+    made = imported(channel(sex + response, destinations=destination(builder(TO, "$('sex')"))))
+    assert len(made.missing) == 2
+    for certain in (
+        response + builder(TO, "$c('sex')"),
+        mapper("sex", "'x'", scope="GLOBAL") + builder(TO, "$('sex')"),
+    ):
+        assert len(imported(channel(sex + certain)).missing) == 1
 
 
 def test_javascript_is_quoted_in_full() -> None:
