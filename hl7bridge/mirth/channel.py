@@ -340,9 +340,9 @@ class _Maker:
         ]
         found = self._filter(destination, before_map, where)
         self._put_filter(body, "when", where, found, removed)
-        send, beside = send_of(destination, name, self.heard, before_map, self.notes)
         known = self._known_to(destination, template=bool(destination.template.strip()))
         steps = self._steps(destination, known, where)
+        send, beside = send_of(destination, name, self.heard, known, self.notes)
         body.put("send", send)
         body.entries += beside.entries
         body.put("processing", "any")

@@ -1,4 +1,4 @@
-"""Where messages come from and go to: TCP listeners and senders, file writers, and what queues and answers are like.
+"""Where messages come from and go to: TCP listeners and senders, file writers.
 
 What is no MLLP gets something in its place with which the configuration loads and nothing is sent. Raises nothing.
 """
@@ -6,7 +6,7 @@ What is no MLLP gets something in its place with which the configuration loads a
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from hl7bridge.channel.filename import template_fault
 from hl7bridge.hl7 import charset
@@ -14,6 +14,7 @@ from hl7bridge.mirth.elements import Connector
 from hl7bridge.mirth.export import Element
 from hl7bridge.mirth.lines import Block
 from hl7bridge.mirth.notes import Notes
+from hl7bridge.mirth.queue import milliseconds, queue_of, span
 from hl7bridge.mirth.script import NotRead, Variable
 from hl7bridge.mirth.values import Known
 
@@ -21,6 +22,8 @@ from hl7bridge.mirth.values import Known
 NOWHERE: Final = "not-carried-over.invalid"
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
 _DEFAULT_CHARSETS: Final = ("", "DEFAULT_ENCODING", "UTF-8")
+#: Folders that Windows means: of a drive, or of another machine.
+_WINDOWS: Final = re.compile(r"[A-Za-z]:.*|\\\\.*|//.*", re.DOTALL)
 #: Answers of Mirth that wait for no destination.
 _AT_ONCE: Final = ("Auto-generate (Before processing)", "Auto-generate (After source transformer)")
 _FIRST_FREE_PORT: Final = 12575
@@ -101,9 +104,9 @@ def _listener(properties: Element, listener: Block, notes: Notes, ports: Ports) 
     connections = properties.text("maxConnections").strip()
     if re.fullmatch(r"[1-9][0-9]{0,5}", connections):
         listener.put("max_connections", connections)
-    silence = _milliseconds(properties.text("receiveTimeout"))
+    silence = milliseconds(properties.text("receiveTimeout"))
     if silence:
-        listener.put("idle_after", _span(silence))
+        listener.put("idle_after", span(silence))
     if properties.text("respondOnNewConnection").strip() not in ("", "0"):
         listener.say(notes.lose("source", "answers over a new connection", "they leave on the same one"))
     _plugins(properties, listener, notes, "source")
@@ -201,12 +204,15 @@ def unusual(connector: Connector) -> list[tuple[str, str]]:
 def send_of(
     destination: Connector, name: str, heard: str | None, known: Known, notes: Notes
 ) -> tuple[Block, Block]:
-    """`send`, and the keys beside it. `heard`: the character set in which messages come, if any do."""
+    """`send`, and the keys beside it.
+
+    `heard`: the character set in which messages come, if any do; `known`: what is certain behind the destination's steps.
+    """
     where = f"destination {destination.id} '{destination.name}'"
     send, beside = Block(), Block()
     if destination.kind == "TcpDispatcherProperties":
         _sender(destination.properties, send, notes, where)
-        _queue(destination, send, beside, notes, where)
+        queue_of(destination, send, beside, notes, where)
     elif destination.kind == "FileDispatcherProperties":
         _writer(destination.properties, name, send, known, notes, where)
     else:
@@ -239,9 +245,9 @@ def _sender(properties: Element, send: Block, notes: Notes, where: str) -> None:
         send.say(notes.lose(where, f"the port {port or '(none)'}", "it is no number; 1 stands here"))
         port = "1"
     send.put("mllp", {"host": host, "port": port})
-    timeout = _milliseconds(properties.text("responseTimeout"))
+    timeout = milliseconds(properties.text("responseTimeout"))
     if timeout:
-        send.put("timeout", _span(timeout))
+        send.put("timeout", span(timeout))
     _frames(properties, send, notes, where, ours=None)
     _plugins(properties, send, notes, where)
     _template(properties, send, notes, where)
@@ -270,19 +276,14 @@ def _writer(properties: Element, name: str, send: Block, known: Known, notes: No
     """A file writer on this machine, of one file for each message."""
     scheme = properties.text("scheme").strip()
     folder, pattern = properties.text("host").strip(), properties.text("outputPattern").strip()
-    if (
-        scheme not in ("", "FILE")
-        or not folder
-        or "${" in folder
-        or properties.flag("outputAppend", default=True)
-    ):
-        what = (
-            "writes over " + scheme
-            if scheme not in ("", "FILE")
-            else "its folder"
-            if "${" in folder
-            else "appends to files"
-        )
+    what = ""
+    if scheme not in ("", "FILE"):
+        what = f"writes over {scheme}"
+    elif not folder or "${" in folder or _WINDOWS.fullmatch(folder):
+        what = f"its folder {folder}".strip()
+    elif properties.flag("outputAppend", default=True):
+        what = "appends to files"
+    if what:
         send.say(
             notes.lose(
                 where, what, "hl7bridge writes one file for each message, into a folder of this machine"
@@ -301,7 +302,7 @@ def _writer(properties: Element, name: str, send: Block, known: Known, notes: No
 
 
 def _file_name(pattern: str, known: Known) -> str:
-    """Our template of a file's name. Raises `NotRead`."""
+    """Our template of a file's name, which is made of what leaves. Raises `NotRead`."""
 
     def put(match: re.Match[str]) -> str:
         name = match[1]
@@ -310,6 +311,8 @@ def _file_name(pattern: str, known: Known) -> str:
         value = known.find(Variable("any", name))
         if value.plain is None or value.plain.several:
             raise NotRead(f"the variable {name} is more than one value of a field")
+        if known.template and value.plain.root == "msg":
+            raise NotRead(f"the variable {name} was read from the message before the new one")
         return "${" + value.plain.path() + "}"
 
     made = re.sub(r"\$\{([^{}]*)\}", put, pattern)
@@ -319,81 +322,5 @@ def _file_name(pattern: str, known: Known) -> str:
     return made
 
 
-def _queue(destination: Connector, send: Block, beside: Block, notes: Notes, where: str) -> None:
-    """What the queue does, and what an answer means."""
-    properties = destination.properties
-    queue = properties.child("destinationConnectorProperties") or properties.child("queueConnectorProperties")
-    if queue is None:
-        return
-    threads = queue.text("threadCount").strip()
-    if re.fullmatch(r"[1-9][0-9]{0,2}", threads) and threads != "1":
-        send.put("connections", threads)
-    if queue.text("threadAssignmentVariable").strip():
-        beside.say(notes.lose(where, "threads by a variable", "hl7bridge keeps the order of each patient"))
-    queued, wait = queue.flag("queueEnabled"), _milliseconds(queue.text("retryIntervalMillis"))
-    count = queue.text("retryCount").strip()
-    again = int(count) if re.fullmatch(r"[0-9]{1,6}", count) else 0
-    retry: dict[str, Any] = {}
-    if wait and (queued or again):
-        retry = {"first": _span(wait), "factor": "1", "most": _span(wait), "jitter": "0%"}
-    if not queued and again and wait:
-        retry["give_up"] = _span(wait * again)
-    if retry:
-        beside.put("retry", retry)
-    if queued:
-        notes.remark(
-            where,
-            "Mirth never gives a queued message up; here it fails after retry.give_up (3 days) and can be resent",
-        )
-    elif not again:
-        notes.remark(where, "Mirth sends once; here a message is tried again until retry.give_up (3 days)")
-    read = queue.flag("validateResponse") and destination.answered == "HL7V2"
-    if "give_up" in retry and read:
-        # Each way of failing is tried again so often before it is an error.
-        answers = dict.fromkeys(("AE", "AR", "CE", "CR"), "retry")
-    else:
-        # A refusal is an error in Mirth, and is not sent again.
-        answers = {"AE": "fail", "CE": "fail"}
-        if queued and again and read:
-            notes.remark(where, f"Mirth sent a refused message {again} times again; here it fails at once")
-    if "give_up" not in retry and not properties.flag("queueOnResponseTimeout", default=True):
-        answers["none"] = "fail"
-    beside.put("answers", answers)
-    if read:
-        _checks(destination.checks, beside, notes, where)
-    else:
-        notes.remark(where, "Mirth took every answer as accepted; here AE, AR, CE and CR fail, and are shown")
-
-
-def _checks(checks: Element | None, beside: Block, notes: Notes, where: str) -> None:
-    """What Mirth looks at in an answer, where that is not what is usual."""
-    if checks is None:
-        return
-    errors = {
-        code.strip()
-        for name, usual in (("errorACKCode", "AE,CE"), ("rejectedACKCode", "AR,CR"))
-        for code in checks.text(name, default=usual).split(",")
-    }
-    for code in ("AE", "AR"):
-        if code not in errors:
-            beside.say(notes.lose(where, f"{code} is accepted", "hl7bridge takes it for a refusal"))
-    for code in ("AA", "CA"):
-        if code in errors:
-            beside.say(notes.lose(where, f"{code} is an error", "hl7bridge takes it for accepted"))
-    if not checks.flag("validateMessageControlId", default=True):
-        notes.remark(
-            where,
-            "Mirth took an answer with any MSA-2; here one with another is none, and the message is sent again",
-        )
-
-
 def _port(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535 else None
-
-
-def _milliseconds(text: str) -> int:
-    return int(text) if re.fullmatch(r"[0-9]{1,10}", text.strip()) else 0
-
-
-def _span(milliseconds: int) -> str:
-    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"

@@ -10,6 +10,7 @@ from hl7bridge.mirth.channel import Imported
 from tests.mirth.samples import (
     FRAMES,
     QUEUE,
+    builder,
     channel,
     destination,
     files_of,
@@ -215,6 +216,15 @@ def test_what_mirth_tries_again_before_it_is_an_error_is_tried_again() -> None:
     assert any("sent a refused message 3 times again" in each.what for each in made.remarks)
 
 
+@pytest.mark.parametrize("long", ["2147483647", "9999999999", "999999999999999"])
+def test_times_of_weeks_are_times(long: str) -> None:
+    queue = QUEUE.replace("10000", long).replace("<queueEnabled>true", "<queueEnabled>false")
+    queue = queue.replace("<retryCount>0", "<retryCount>99999")
+    send = destination(properties=sender(queue=queue).replace(">5000<", f">{long}<"))
+    heard = listener(more=f"{FRAMES}<receiveTimeout>{long}</receiveTimeout>")
+    assert not imported(channel(properties=heard, destinations=send)).missing
+
+
 CODES = "<successfulACKCode>{}</successfulACKCode><errorACKCode>{}</errorACKCode><rejectedACKCode>{}</rejectedACKCode>"
 
 
@@ -293,3 +303,29 @@ def test_a_file_writer_becomes_files() -> None:
     target = load(files_of(made)).destinations["lakeview"].file
     assert target is not None
     assert (target.folder, target.name) == ("/out", "${PID-3.1}_${id}.hl7")
+
+
+@pytest.mark.parametrize("folder", ["C:\\out", "d:/out", "\\\\server\\out", "//server/out"])
+def test_a_folder_of_another_system_is_not_carried_over(folder: str) -> None:
+    made = imported(channel(destinations=destination(properties=files(folder=folder))))
+    assert [each.what for each in made.missing] == [f"its folder {folder}"]
+    target = load(files_of(made)).destinations["lakeview"].file
+    assert target is not None
+    assert target.folder == "not-carried-over/lakeview"
+
+
+def test_a_file_name_has_the_value_that_the_variable_had() -> None:
+    """The name is made of what leaves: a field that the destination changes, or that a new message lacks, is not the variable."""
+    mrn = mapper("mrn", "msg['PID']['PID.3'][0]['PID.3.1'].toString()")
+    named = files(pattern="${mrn}_${message.messageId}.hl7")
+    change = builder("msg['PID']['PID.3'][0]['PID.3.1']", "'7'")
+    template = "MSH|^~\\&|OURS||||||ADT^A08||P|2.3\nPID|1||8"
+    for made in (
+        imported(channel(mrn, destinations=destination(change, properties=named))),
+        imported(channel(mrn, destinations=destination(properties=named, template=template))),
+    ):
+        assert [each.what for each in made.missing] == ["the file name ${mrn}_${message.messageId}.hl7"]
+        assert "${" not in made.missing[0].why
+    # One that the destination's own steps read is as good as one of the source.
+    made = imported(channel(destinations=destination(change + mrn, properties=named)))
+    assert not made.missing
