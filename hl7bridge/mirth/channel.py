@@ -293,15 +293,19 @@ class _Maker:
             self._lose(part, "step", f"{where} transformer", reason)
         if where == "source" and ((fault and (active or template)) or found.missing):
             self.lacking = True
-        for firsts, what in (
-            (found.firsts, "Mirth writes XML"),
-            (found.changed_firsts, "and a step writes there, Mirth stops with an error"),
+        for paths, what in (
+            (found.firsts, "where a message has several of {}, Mirth writes XML; here it is the first"),
+            (
+                found.changed_firsts,
+                "where several of {} are written to, Mirth stops with an error; here it is the first",
+            ),
+            (
+                found.indexed,
+                "where a message has not so many that {} could be written, Mirth stops with an error; here they are made",
+            ),
         ):
-            if firsts:
-                paths = ", ".join(dict.fromkeys(firsts))
-                self.notes.remark(
-                    where, f"where a message has several of {paths}, {what}; here it is the first"
-                )
+            if paths:
+                self.notes.remark(where, what.format(", ".join(dict.fromkeys(paths))))
         return found
 
     def _certain(self, taken: Sequence[Taken]) -> list[Taken]:

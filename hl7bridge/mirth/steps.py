@@ -48,6 +48,8 @@ class Steps:
     #: Paths that may mean several values, of which the first is taken, or written.
     firsts: list[str] = field(default_factory=list)
     changed_firsts: list[str] = field(default_factory=list)
+    #: Paths that are written with an index that a message may not have.
+    indexed: list[str] = field(default_factory=list)
     #: Some step that filters destinations is not carried over.
     unfiltered: bool = False
     variables: list[str] = field(default_factory=list)
@@ -154,6 +156,11 @@ def _builder(part: Part, known: Known, found: Steps, into: Listing) -> None:
     if target.root == "msg":
         if target.several_segments or (target.several_repetitions and target.component is not None):
             found.changed_firsts.append(target.path())
+        alone = replace(target, occurrence=None)
+        if isinstance(target.repetition, int) and target.repetition > 0:
+            found.indexed.append(target.path())
+        elif isinstance(target.occurrence, int) and alone.several_segments:
+            found.indexed.append(target.exact())
         _written(target, known, found)
 
 

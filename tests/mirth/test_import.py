@@ -197,6 +197,23 @@ def test_a_target_that_may_be_several_is_to_be_looked_at(target: str) -> None:
     assert not any("Mirth writes XML" in each for each in said)
 
 
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("msg['OBX'][2]['OBX.4']['OBX.4.1']", True),
+        ("msg['OBX'][0]['OBX.4']['OBX.4.1']", True),
+        ("msg['PID']['PID.3'][4]['PID.3.1']", True),
+        ("msg['PID']['PID.3'][0]['PID.3.1']", False),
+        ("msg['PID'][0]['PID.8']['PID.8.1']", False),
+        ("msg['ZAB']['ZAB.2']['ZAB.2.1']", False),
+    ],
+)
+def test_an_index_that_a_message_may_not_have_is_to_be_looked_at(target: str, said: bool) -> None:
+    """In E4X what has no such index is undefined, and to write into it is an error; here it is made."""
+    remarks = [each.what for each in imported(channel(builder(target, "'x'"))).remarks]
+    assert any("a message has not so many" in each for each in remarks) is said
+
+
 def test_an_iterator_goes_through_every_segment() -> None:
     steps = iterator(
         "msg['OBX']",
