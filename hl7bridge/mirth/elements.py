@@ -133,6 +133,16 @@ def _channel(element: Element) -> Channel:
     version = element.attributes.get("version", "") or element.text("version")
     source = element.child("sourceConnector")
     assert source is not None
+    # What keeps channels in files of their own (mirthSync) leaves scripts out of them: they would look like none.
+    apart = next(element.having("msync-fileref"), None)
+    if apart is not None:
+        beside = apart.attributes["msync-fileref"][:60]
+        raise ExportError(
+            f"the scripts of this channel lie in files beside it, such as {beside}",
+            code="scripts-apart",
+            place=f"{apart.line}:1",
+            hint="export it from Mirth itself, with its scripts in it",
+        )
     properties = source.child("properties")
     if version.split(".")[0] in ("1", "2") or properties is None or "class" not in properties.attributes:
         raise ExportError(

@@ -188,6 +188,10 @@ BAD = [
         "declares a document type",
     ),
     ("<a>" * 300 + "</a>" * 300, "more elements than any export has"),
+    (
+        channel(scripts='<preprocessingScript msync-fileref="Pre.js"/>'),
+        "the scripts of this channel lie in files beside it, such as Pre.js (export it from Mirth itself",
+    ),
 ]
 
 
