@@ -126,6 +126,8 @@ class _Maker:
         self.known = Known(zone=names.zone is not None)
         #: The whole channel lacks something, so that every destination does.
         self.lacking = False
+        #: It did not run in Mirth.
+        self.off = False
         self.taken: list[Taken] = []
 
     def files(self) -> dict[str, str]:
@@ -159,12 +161,12 @@ class _Maker:
         made.put("channel", self.name)
         if channel.description:
             made.put("description", " ".join(channel.description.split()))
-        if not channel.enabled:
-            self.notes.remark("channel", "it was switched off in Mirth, and would run here")
-            made.say("This channel was switched off in Mirth.")
         state = channel.element.text("properties", "initialState").strip().lower()
-        if state not in ("", "started"):
-            self.notes.remark("channel", f"it was deployed {state} in Mirth, and would run here")
+        if not channel.enabled or state not in ("", "started"):
+            off = "switched off" if not channel.enabled else f"deployed {state}"
+            self.notes.remark("channel", f"it was {off} in Mirth; its destinations are in shadow")
+            made.say(f"This channel was {off} in Mirth.")
+            self.off = True
         made.put("source", source if source is not None else self.shared or self.name)
         listens = channel.source.kind == "TcpReceiverProperties" or self.shared is not None
         self.lacking = bool(self.notes.missing) and not listens
@@ -357,7 +359,8 @@ class _Maker:
                 self._lose(part, "response step", f"{where} response transformer", why)
                 body.say(quoted(part, "response step", why))
         route.put("destination", name)
-        if self.lacking or len(self.notes.missing) > before or not destination.enabled:
+        lacks = self.lacking or len(self.notes.missing) > before
+        if lacks or self.off or not destination.enabled:
             route.put("status", "shadow")
         if not destination.enabled:
             route.say("This destination was switched off in Mirth.")

@@ -157,14 +157,32 @@ def test_a_channel_has_no_name_that_means_something_else_here(name: str) -> None
     assert list(sent(made)) == [name.lower()]
 
 
-def test_a_channel_that_was_deployed_without_being_started_is_to_be_looked_at() -> None:
-    def state(word: str) -> str:
-        properties = f"<properties><initialState>{word}</initialState></properties></channel>"
-        return channel().replace("</channel>", properties)
+OFF = "<exportData><metadata><enabled>false</enabled></metadata></exportData></channel>"
+PAUSED = "<properties><initialState>PAUSED</initialState></properties></channel>"
 
-    said = "it was deployed paused in Mirth, and would run here"
-    assert said in [each.what for each in imported(state("PAUSED")).remarks]
-    assert not any("deployed" in each.what for each in imported(state("STARTED")).remarks)
+
+@pytest.mark.parametrize(
+    ("state", "said"), [(OFF, "it was switched off in Mirth"), (PAUSED, "it was deployed paused in Mirth")]
+)
+def test_what_did_not_run_in_mirth_sends_nothing_here(state: str, said: str) -> None:
+    off = channel(name="Old", properties=listener("6662")).replace("</channel>", state)
+    made = imported(off)
+    assert f"{said}; its destinations are in shadow" in [each.what for each in made.remarks]
+    assert [each.refused for each in decided(made).outgoing] == ["shadow: kept, nothing is sent"]
+    # Nor where it listens to a source that runs.
+    lab = reader("Lab", 1).replace("</channel>", state)
+    both = imported(
+        f"<list>{channel(name='Router', destinations=writer(1) + destination(number=2))}{lab}</list>"
+    )
+    assert {each.destination: each.refused for each in decided(both).outgoing} == {
+        "lakeview": None,
+        "lab-lakeview": "shadow: kept, nothing is sent",
+    }
+
+
+def test_what_runs_in_mirth_runs_here() -> None:
+    for state in (OFF.replace("false", "true"), PAUSED.replace("PAUSED", "STARTED")):
+        assert list(sent(imported(channel().replace("</channel>", state)))) == ["lakeview"]
 
 
 def test_what_a_server_has_besides_channels_is_listed() -> None:
