@@ -53,9 +53,8 @@ def source_of(source: Connector, notes: Notes, ports: Ports, zone: str | None) -
     else:
         why = "hl7bridge listens for MLLP; a port that nobody knows stands here, on this machine alone"
         listener.say(notes.lose("source", source.transport or source.kind, why))
-        script = source.properties.text("script").strip()
-        if script:
-            listener.say("\n".join("    " + line for line in script.splitlines()))
+        for script in source.scripts:
+            listener.say(_indented(script))
         listener.put("port", str(ports.free()))
         listener.put("host", "127.0.0.1")
     made.put("mllp", listener)
@@ -218,9 +217,8 @@ def send_of(
     else:
         why = "hl7bridge sends over MLLP, into files and as documents; a folder stands in its place, and nothing is sent"
         send.say(notes.lose(where, destination.transport or destination.kind, why))
-        script = destination.properties.text("script").strip()
-        if script:
-            send.say("\n".join("    " + line for line in script.splitlines()))
+        for script in destination.scripts:
+            send.say(_indented(script))
         send.put("file", {"folder": f"not-carried-over/{name}"})
         return send, beside
     speaks = spoken(destination.properties)
@@ -269,7 +267,7 @@ def _template(properties: Element, send: Block, notes: Notes, where: str) -> Non
     template = properties.text("template").strip()
     if template and template not in _MESSAGE:
         send.say(notes.lose(where, "its template", "what leaves is the message, and nothing around it"))
-        send.say("\n".join("    " + line for line in template.splitlines()))
+        send.say(_indented(template))
 
 
 def _writer(properties: Element, name: str, send: Block, known: Known, notes: Notes, where: str) -> None:
@@ -320,6 +318,10 @@ def _file_name(pattern: str, known: Known) -> str:
     if fault is not None:
         raise NotRead(f"{fault[0]} ({fault[1]})")
     return made
+
+
+def _indented(text: str) -> str:
+    return "\n".join("    " + line for line in text.strip().splitlines())
 
 
 def _port(text: str) -> int | None:

@@ -83,6 +83,15 @@ class Connector:
         return self.inbound == "HL7V2" and self.outbound == "HL7V2"
 
     @property
+    def scripts(self) -> list[str]:
+        """The JavaScript that it reads or writes with."""
+        # A database's settings hold SQL, or scripts under the same names.
+        names = ["script"]
+        if self.properties.flag("useScript"):
+            names += ["select", "update", "query"]
+        return [text for text in map(self.properties.text, names) if text.strip()]
+
+    @property
     def splitter(self) -> str | None:
         """The script that splits what comes into messages, where one does."""
         batches = self.reading.child("batchProperties") if self.reading is not None else None

@@ -94,9 +94,8 @@ def set_elsewhere(destination: Connector, others: Sequence[Connector], name: str
     for other in others:
         if other is destination or not other.enabled:
             continue
-        script = other.properties.text("script")
-        if may_set((*other.rules, *other.steps, *other.responses), name) or (
-            script and not leaves(script, name, ())
-        ):
+        if may_set((*other.rules, *other.steps, *other.responses), name):
+            return True
+        if not all(leaves(script, name, ()) for script in other.scripts):
             return True
     return False

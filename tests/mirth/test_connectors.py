@@ -147,11 +147,33 @@ def test_batches_that_a_script_splits_are_not_carried_over() -> None:
     assert lost == ["batches split by JavaScript", "Channel Writer", "Channel Reader"]
 
 
-def test_a_script_of_a_source_is_quoted() -> None:
-    kind = "com.mirth.connect.connectors.js.JavaScriptReceiverProperties"
-    properties = f'<properties class="{kind}">{tag("script", SCRIPT)}</properties>'
-    made = imported(channel(properties=properties, transport="JavaScript Reader"))
-    assert "// a remark: with colon" in made.files["adt-feed.yaml"]
+@pytest.mark.parametrize(
+    ("kind", "settings", "quotes"),
+    [
+        ("js.JavaScriptReceiver", tag("script", SCRIPT), True),
+        ("jdbc.DatabaseReceiver", tag("select", SCRIPT) + tag("useScript", "true"), True),
+        ("jdbc.DatabaseReceiver", tag("update", SCRIPT) + tag("useScript", "true"), True),
+        ("jdbc.DatabaseReceiver", tag("select", "SELECT 1 -- a remark: with colon"), False),
+    ],
+)
+def test_a_script_of_a_source_is_quoted(kind: str, settings: str, quotes: bool) -> None:
+    properties = f'<properties class="com.mirth.connect.connectors.{kind}Properties">{settings}</properties>'
+    made = imported(channel(properties=properties, transport="A Reader"))
+    assert ("a remark: with colon" in made.files["adt-feed.yaml"]) is quotes
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+def test_a_script_that_writes_to_a_database_is_quoted_and_may_set_variables(scripted: bool) -> None:
+    query = tag("query", "$c('mrn', 'x');") + tag("useScript", str(scripted).lower())
+    properties = f'<properties class="com.mirth.connect.connectors.jdbc.DatabaseDispatcherProperties">{query}</properties>'
+    mrn = mapper("mrn", "msg['PID']['PID.3'][0]['PID.3.1'].toString()")
+    use = builder("msg['PID']['PID.2']['PID.2.1']", "$('mrn')")
+    both = destination(properties=properties, name="Base", transport="Database Writer") + destination(
+        use, number=2
+    )
+    made = imported(channel(mrn, destinations=both))
+    assert [each.what for each in made.missing][1:] == ["step 0 'a builder' (Message Builder)"] * scripted
+    assert ("#     $c('mrn', 'x');" in made.files["adt-feed.yaml"]) is scripted
 
 
 def test_an_extension_that_is_switched_off_is_nothing_to_list() -> None:
