@@ -69,7 +69,8 @@ def import_export(data: bytes, *, zone: str | None = None, taken: Sequence[str] 
     found = channels_of(root)
     chains = chains_of(found)
     called = [unused(slug(channel.name), names.channels) for channel in found]
-    for at, channel in enumerate(found):
+    # What runs comes first to ports and names: an old copy that is switched off often has those of its successor.
+    for at, channel in sorted(enumerate(found), key=lambda each: not each[1].runs):
         notes = Notes(called[at])
         first = chains.source_of.get(at)
         shared = called[first] if first is not None else None
@@ -126,8 +127,6 @@ class _Maker:
         self.known = Known(zone=names.zone is not None)
         #: The whole channel lacks something, so that every destination does.
         self.lacking = False
-        #: It did not run in Mirth.
-        self.off = False
         self.taken: list[Taken] = []
 
     def files(self) -> dict[str, str]:
@@ -161,12 +160,10 @@ class _Maker:
         made.put("channel", self.name)
         if channel.description:
             made.put("description", " ".join(channel.description.split()))
-        state = channel.element.text("properties", "initialState").strip().lower()
-        if not channel.enabled or state not in ("", "started"):
-            off = "switched off" if not channel.enabled else f"deployed {state}"
+        if not channel.runs:
+            off = "switched off" if not channel.enabled else f"deployed {channel.state}"
             self.notes.remark("channel", f"it was {off} in Mirth; its destinations are in shadow")
             made.say(f"This channel was {off} in Mirth.")
-            self.off = True
         made.put("source", source if source is not None else self.shared or self.name)
         listens = channel.source.kind == "TcpReceiverProperties" or self.shared is not None
         self.lacking = bool(self.notes.missing) and not listens
@@ -360,7 +357,7 @@ class _Maker:
                 body.say(quoted(part, "response step", why))
         route.put("destination", name)
         lacks = self.lacking or len(self.notes.missing) > before
-        if lacks or self.off or not destination.enabled:
+        if lacks or not self.channel.runs or not destination.enabled:
             route.put("status", "shadow")
         if not destination.enabled:
             route.say("This destination was switched off in Mirth.")

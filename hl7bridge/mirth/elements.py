@@ -110,10 +110,17 @@ class Channel:
     description: str
     version: str
     enabled: bool
+    #: The state in which it is deployed, in small letters; empty where the export does not say.
+    state: str
     line: int
     source: Connector
     destinations: tuple[Connector, ...]
     element: Element
+
+    @property
+    def runs(self) -> bool:
+        """Whether messages go through it in Mirth."""
+        return self.enabled and self.state in ("", "started")
 
 
 def channels_of(root: Element) -> list[Channel]:
@@ -167,6 +174,7 @@ def _channel(element: Element) -> Channel:
         element.text("description").strip(),
         version,
         element.flag("exportData", "metadata", "enabled", default=element.flag("enabled", default=True)),
+        element.text("properties", "initialState").strip().lower(),
         element.line,
         _connector(source),
         tuple([_connector(each) for each in (outgoing.children if outgoing is not None else ())]),

@@ -180,6 +180,16 @@ def test_what_did_not_run_in_mirth_sends_nothing_here(state: str, said: str) -> 
     }
 
 
+def test_an_old_channel_that_is_switched_off_takes_no_port_or_name_from_the_one_that_runs() -> None:
+    old = channel(name="Old Feed").replace("</channel>", OFF)
+    made = imported(f"<list>{old}{channel(name='Feed')}</list>")
+    assert [(each.channel, each.what) for each in made.missing] == [("old-feed", "the port 6661")]
+    configuration = load(files_of(made))
+    assert configuration.sources["feed"].mllp.port == 6661
+    assert configuration.destinations["lakeview"].status == "live"
+    assert configuration.destinations["old-feed-lakeview"].status == "shadow"
+
+
 def test_what_runs_in_mirth_runs_here() -> None:
     for state in (OFF.replace("false", "true"), PAUSED.replace("PAUSED", "STARTED")):
         assert list(sent(imported(channel().replace("</channel>", state)))) == ["lakeview"]
