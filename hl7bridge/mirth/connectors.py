@@ -78,7 +78,7 @@ def _listener(properties: Element, listener: Block, notes: Notes, ports: Ports) 
     elif int(port) in ports.taken:
         why = "another channel of this export listens there; let one source serve both channels"
         listener.say(notes.lose("source", f"the port {port}", why))
-        port = ""
+        port, host = "", "127.0.0.1"
     number = _port(port)
     if number is None:
         number = ports.free()

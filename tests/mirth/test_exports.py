@@ -98,6 +98,8 @@ def test_several_channels_of_one_file_become_several_files(around: str) -> None:
 def test_two_channels_on_one_port_do_not_both_listen_there() -> None:
     made = imported("<list>" + channel(name="One") + channel(name="Two") + "</list>")
     assert [(each.channel, each.what) for each in made.missing] == [("two", "the port 6661")]
+    # The port in its place is nobody's, and open to nobody else.
+    assert load(files_of(made)).sources["two"].mllp.host == "127.0.0.1"
 
 
 def test_channels_that_are_handed_messages_as_they_came_share_the_source() -> None:
