@@ -221,6 +221,10 @@ def _sum(expression: Sum, known: Known, target: Field | None) -> Value:
             continue
         if value.functions or value.otherwise or not value.reads:
             raise NotRead("a part of what is put together is changed before, or has a default")
+        if value.origin[0] == "first_of":
+            # A join takes all of them, one behind another.
+            segment = value.reads[0].segment
+            raise NotRead(f"what it puts together is one of several {segment}; write which, as in [0]")
         inner = value.origin[1]
         parts += [inner] if isinstance(inner, str) else inner
         reads += value.reads

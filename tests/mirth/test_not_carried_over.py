@@ -63,6 +63,8 @@ DOUBTFUL = [
     (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString()", "other"), "other is JavaScript"),
     (script(SCRIPT), "it is JavaScript"),
     (mapper("a", "1 + 2"), "beyond a path"),
+    # Two results in one text would be a third.
+    (builder(TO, "msg['OBX']['OBX.5']['OBX.5.1'].toString() + ' cm'"), "several OBX"),
     (
         iterator("msg['OBX']", set_filter("REMOVE", [1], EACH, "NOT_EQUAL", "'kg'")),
         "inside an iterator",
@@ -100,6 +102,13 @@ def test_letters_that_mean_another_part_of_the_time_in_java_are_not_taken_for_ou
     # Week year, day of the year, month, millisecond, minute and hour of the half day.
     made = imported(channel(builder(TO, f"DateUtil.getCurrentDate('{form}')")), zone="America/Chicago")
     assert [each.why for each in made.missing] == [f'the date format "{form}" is not carried over']
+
+
+def test_a_variable_of_several_segments_is_not_put_together_with_anything() -> None:
+    result = mapper("result", "msg['OBX']['OBX.5']['OBX.5.1'].toString()")
+    made = imported(channel(result + builder(TO, "'=' + $('result')")))
+    assert [each.what for each in made.missing] == ["step 1 'a builder' (Message Builder)"]
+    assert not imported(channel(result + builder(TO, "$('result')"))).missing
 
 
 def test_a_response_of_the_same_name_hides_a_variable() -> None:
