@@ -55,9 +55,14 @@ class Field:
     subcomponent: int | None = None
 
     @property
+    def repeats(self) -> bool:
+        """Whether a message may have its segment more than once."""
+        return self.segment not in _ONCE
+
+    @property
     def several_segments(self) -> bool:
         """Whether it may mean more than one segment."""
-        return self.occurrence is None and self.segment not in _ONCE
+        return self.occurrence is None and self.repeats
 
     @property
     def several_repetitions(self) -> bool:

@@ -156,10 +156,9 @@ def _builder(part: Part, known: Known, found: Steps, into: Listing) -> None:
     if target.root == "msg":
         if target.several_segments or (target.several_repetitions and target.component is not None):
             found.changed_firsts.append(target.path())
-        alone = replace(target, occurrence=None)
         if isinstance(target.repetition, int) and target.repetition > 0:
             found.indexed.append(target.path())
-        elif isinstance(target.occurrence, int) and alone.several_segments:
+        elif isinstance(target.occurrence, int) and target.repeats:
             found.indexed.append(target.exact())
         _written(target, known, found)
 

@@ -110,6 +110,11 @@ class Known:
             if isinstance(found, str):
                 raise NotRead(f"the variable {variable.name} is not certain here: {found}")
             if found is not None:
+                other = next((read for read in found.reads if read.repeats), None)
+                if self.loop is not None and other is not None:
+                    raise NotRead(
+                        f"the variable {variable.name} was read from an {other.segment} outside of the iterator"
+                    )
                 return found
         raise NotRead(f"no step of the channel that is carried over sets the variable {variable.name}")
 
@@ -137,7 +142,8 @@ class Known:
                 return f"it{place.rest}"
         if isinstance(place.occurrence, str) or isinstance(place.repetition, str):
             raise NotRead("its index is not that of the iterator")
-        if place.several_segments or place.occurrence not in (None, 0):
+        # Ours would take the one that the iterator stands at, also for an index of 0.
+        if place.repeats or place.occurrence not in (None, 0):
             raise NotRead(
                 f"inside the iterator it reads another {place.segment}, which could mean one of several"
             )

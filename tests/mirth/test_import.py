@@ -227,6 +227,12 @@ def test_an_iterator_goes_through_every_segment() -> None:
     assert value(steps, "OBX[2]-14") == "F"
 
 
+def test_a_variable_of_the_patient_is_the_same_for_every_segment() -> None:
+    sex = mapper("sex", "msg['PID']['PID.8']['PID.8.1'].toString()")
+    steps = sex + iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('sex')"))
+    assert (value(steps, "OBX[1]-4"), value(steps, "OBX[2]-4")) == ("F", "F")
+
+
 def test_an_iterator_goes_through_every_repetition() -> None:
     steps = iterator(
         "msg['PID']['PID.3']",

@@ -27,6 +27,7 @@ TO = "msg['PID']['PID.2']['PID.2.1']"
 SCRIPT = "var x = msg['PID'];\n// a remark: with colon\n\tif (x) {\n\t\tx = '#';\n\t}"
 
 EACH = "msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()"
+FIRST = "msg['OBX'][0]['OBX.5']['OBX.5.1'].toString()"
 #: Steps that are not certain, and what is said of each.
 DOUBTFUL = [
     (builder(TO, "msg['PID']['PID.5'].toString()"), "a component was not named"),
@@ -63,6 +64,21 @@ DOUBTFUL = [
     (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString()", "other"), "other is JavaScript"),
     (script(SCRIPT), "it is JavaScript"),
     (mapper("a", "1 + 2"), "beyond a path"),
+    # An index inside an iterator that is not its own: there the segment that it stands at would be meant.
+    (
+        iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", FIRST)),
+        "another OBX",
+    ),
+    (iterator("msg['OBX']", builder("msg['OBX'][0]['OBX.4']['OBX.4.1']", "'x'")), "another OBX"),
+    (
+        mapper("a", FIRST) + iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('a')")),
+        "the variable a was read from an OBX",
+    ),
+    (
+        mapper("a", "msg['NTE']['NTE.3']['NTE.3.1'].toString()")
+        + iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('a') + '.'")),
+        "the variable a was read from an NTE",
+    ),
     # Two results in one text would be a third.
     (builder(TO, "msg['OBX']['OBX.5']['OBX.5.1'].toString() + ' cm'"), "several OBX"),
     (
