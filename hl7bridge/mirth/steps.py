@@ -230,6 +230,18 @@ def _destinations(part: Part, known: Known, found: Steps, into: Listing) -> None
     into.entries.append(comment)
 
 
+def _turned(part: Part, inner: Known) -> None:
+    """What steps of an iterator change is changed for those before them, too, when it comes round again."""
+    for child in part.children:
+        if not child.enabled or child.kind == "Mapper":
+            continue
+        try:
+            inner.written(read_field(child.fields.get("messageSegment", "")))
+        except NotRead:
+            script = child.script if child.kind == "JavaScript" else None
+            inner.doubt(f"step {child} may change it when the iterator comes round again", script)
+
+
 def _iterator(part: Part, known: Known, found: Steps, into: Listing) -> None:
     if known.loop is not None:
         raise NotRead("it is an iterator inside another")
@@ -248,6 +260,7 @@ def _iterator(part: Part, known: Known, found: Steps, into: Listing) -> None:
         each = f"{loop.segment}-{loop.field}[*]"
         place = Field(loop.root, loop.segment, None, loop.field, variable)
     inner = Known(False, known.zone, place, known.variables)
+    _turned(part, inner)
     listing = Listing()
     for child in part.children:
         if not child.enabled:

@@ -27,6 +27,7 @@ TO = "msg['PID']['PID.2']['PID.2.1']"
 SCRIPT = "var x = msg['PID'];\n// a remark: with colon\n\tif (x) {\n\t\tx = '#';\n\t}"
 
 EACH = "msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()"
+SEX = "msg['PID']['PID.8']['PID.8.1'].toString()"
 FIRST = "msg['OBX'][0]['OBX.5']['OBX.5.1'].toString()"
 #: Steps that are not certain, and what is said of each.
 DOUBTFUL = [
@@ -127,6 +128,24 @@ def test_a_variable_of_several_segments_is_not_put_together_with_anything() -> N
     assert not imported(channel(result + builder(TO, "$('result')"))).missing
 
 
+@pytest.mark.parametrize(
+    "later",
+    [builder("msg['PID'][0]['PID.8']['PID.8.1']", "'U'"), script("msg['PID'] = '';"), script("tidy();")],
+)
+def test_a_variable_is_not_certain_in_an_iterator_that_changes_its_field_behind_it(later: str) -> None:
+    """The second time round the field is another, and the variable is not."""
+    sex = mapper("sex", SEX)
+    steps = iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('sex')") + later)
+    lost = [each.what for each in imported(channel(sex + steps)).missing]
+    assert lost[0] == "step 1-0 'a builder' (Message Builder)"
+    fine = iterator(
+        "msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('sex')") + script("var a = 1;")
+    )
+    assert [each.what for each in imported(channel(sex + fine)).missing] == [
+        "step 1-1 'a script' (JavaScript)"
+    ]
+
+
 def test_a_response_of_the_same_name_hides_a_variable() -> None:
     """Mirth looks into the response map before the others where no map is named."""
     sex = mapper("sex", "msg['PID']['PID.8']['PID.8.1'].toString()")
@@ -165,7 +184,6 @@ def test_steps_around_one_that_is_lost_are_carried_over() -> None:
 
 
 #: Rules that are not certain.
-SEX = "msg['PID']['PID.8']['PID.8.1'].toString()"
 RULES = [
     (rule("msg['PID']['PID.3']['PID.3.5'].toString()", "EQUALS", "'MR'"), "several of PID-3.5"),
     (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "CONTAINS", "'OBX'"), "several of OBX-6.1"),
