@@ -127,7 +127,7 @@ def replay(
         copy = None if edited is None else read_edited(str(edited))
         looked = Looking(operations, Wish(as_it_was, to or None, bool(ids), copy), rate)
         if ids:
-            request = _request(query, as_it_was, to, rate, 1, None)
+            request = _request(query, as_it_was, to, rate, None, None)
             _by_id(operations, looked, ids, request, edited, dry_run, yes, as_json)
             return
         request = _request(query, as_it_was, to, rate, limit, after_id)
@@ -167,8 +167,7 @@ def _by_id(
     if edited is not None:
         request["edited"] = str(edited.resolve())
     for message_id in ids:
-        asked = {**request, "after_id": message_id - 1, "replays_too": True}
-        _run(operations, "replay", asked, 1, as_json, "")
+        _run(operations, "replay", {**request, "message": message_id}, 1, as_json, "")
 
 
 def _matching(
@@ -280,9 +279,7 @@ def _run(
                 last = reply.get("done") or reply.get("progress") or last
                 progress.update(task, completed=last.get("replayed", 0) + last.get("skipped", 0))
     except KeyboardInterrupt:
-        by_filter = last.get("last_id") and not request.get(
-            "replays_too"
-        )  # what is named goes on by its names
+        by_filter = last.get("last_id") and not request.get("message")  # what is named goes on by its names
         where = f"; --after {last['last_id']} goes on" if by_filter else ""
         click.echo(f"stopped after about {counted(last.get('replayed', 0), 'message')}{where}", err=True)
         raise SystemExit(1) from None

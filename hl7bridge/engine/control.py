@@ -150,14 +150,13 @@ class Control(LineReceiver):
         rate: float = 0.0,
         limit: int | None = None,
         after_id: int | None = None,
-        replays_too: bool = False,
+        message: int | None = None,
         newly_entitled: bool = False,
         affiliates: list[str] | None = None,
         dry_run: bool = False,
         edited: str | None = None,
     ) -> None:
-        one = replays_too and limit == 1
-        if edited is not None and (as_it_was or not one):
+        if edited is not None and (as_it_was or message is None):
             raise HL7BridgeError(
                 "an edited copy goes through the channel, for one message", code="bad-request"
             )
@@ -169,7 +168,7 @@ class Control(LineReceiver):
             rate,
             limit,
             after_id,
-            replays_too,
+            message,
             query_of(query),
             newly,
             dry_run,
@@ -181,11 +180,9 @@ class Control(LineReceiver):
             dry_run=dry_run,
             as_it_was=as_it_was,
             to=to,
-            **(
-                {"message": after_id + 1}
-                if one and after_id is not None
-                else {"limit": limit, "after": after_id}
-            ),
+            message=message,
+            limit=limit,
+            after=after_id,
             edited=edited is not None,  # people name files after patients
             **query,
         )

@@ -50,7 +50,8 @@ PAGE = 200
 
 @dataclass(slots=True)
 class Order:
-    """What an operator asked for. `to` None means wherever the decision says; `rate` is messages a second, 0 without limit.
+    """What an operator asked for: all that `query` finds, or one `message`, also one that a replay made. `to` None means wherever the
+    decision says; `rate` is messages a second, 0 without limit.
 
     `newly`: only to those of these affiliates that may be told of a message now and never were. `dry_run`: count, and do nothing.
     `edited` goes through the channel in place of the one message that is asked for.
@@ -62,7 +63,7 @@ class Order:
     rate: float = 0.0
     limit: int | None = None
     after_id: int | None = None
-    replays_too: bool = False
+    message: int | None = None
     query: MessageQuery = field(default_factory=MessageQuery)
     newly: tuple[str, ...] | None = None
     dry_run: bool = False
@@ -165,6 +166,16 @@ class Replaying:
             self._may_go_on(progress)
 
     def _rows(self, order: Order) -> Iterator[MessageRow]:
+        if order.message is not None:
+            named = self._engine.store.message(order.message)
+            if named is None:
+                raise HL7BridgeError(
+                    f"there is no message {order.message}",
+                    code="unknown-message",
+                    hint="retention may have taken it",
+                )
+            yield named.row
+            return
         after = order.after_id
         # What the replay itself adds is not replayed: it stops at the newest message there is now.
         newest = self._engine.numbers.last_message
@@ -180,7 +191,7 @@ class Replaying:
 
     def _again(self, row: MessageRow, order: Order, progress: Progress) -> None:
         # A copy is not replayed beside its original: the same filter asked twice would double it each time.
-        copy = row.status is MessageStatus.DUPLICATE or (row.is_replay and not order.replays_too)
+        copy = row.status is MessageStatus.DUPLICATE or (row.is_replay and order.message is None)
         if copy or row.status is MessageStatus.REJECTED:
             progress.skipped += 1
             return

@@ -461,7 +461,7 @@ def test_the_same_filter_twice_replays_the_originals_twice_and_not_the_copies(si
     replay(world)
     assert len(world.ledger.delivered[6701]) == 6
     copy = world.store.messages(MessageQuery(), None, 10, newest_first=False)[2]
-    replay(world, after_id=copy.id - 1, limit=1, replays_too=True)
+    replay(world, message=copy.id)
     assert len(world.ledger.delivered[6701]) == 7
 
 
@@ -474,3 +474,18 @@ def test_a_hospital_that_had_no_work_is_idle_and_not_down(site: Site) -> None:
     send(world, order(1))
     world.run(2)
     assert Operators(world.engine).status()["destinations"]["hospital"]["link"] == "down"
+
+
+def test_a_replay_of_one_message_that_is_gone_takes_no_other_in_its_place(site: Site) -> None:
+    world = site()
+    send(world, order(1), order(2))
+    world.run(5, world.settled)
+    gone = world.store.messages(MessageQuery(), None, 1, newest_first=False)[0].id
+    world.store.expire(1 << 62, limit=1)
+    assert [row.id for row in world.store.messages(MessageQuery())] != []
+    ended: list[Any] = []
+    steps = Replaying(world.engine).from_store(Order("nurse", message=gone))
+    run_steps(steps, world.engine.clock, 0.0, lambda progress: None, ended.append)
+    assert world.run(100, lambda: bool(ended))
+    assert ended[0].code == "unknown-message"
+    assert len(world.ledger.delivered[6701]) == 2
