@@ -71,6 +71,7 @@ def packed(fact: Fact) -> bytes:
         ]
     elif isinstance(fact, StayFact):
         values = ["stay", fact.visit, _day(fact.admitted), _day(fact.discharged), int(fact.cancelled)]
+        values += [fact.at] if fact.at else []
     elif isinstance(fact, VisitFact):
         values = ["visit", *_visit_values(fact)]
     elif isinstance(fact, ObservationFact):
@@ -263,7 +264,7 @@ _EVENTS: Final = {each.value: each for each in VisitEvent}
 _READERS: Final[dict[str, Callable[[list[Any]], Fact]]] = {
     "fill": _fill,
     "order": _order,
-    "stay": lambda v: StayFact(v[1], _date(v[2]), _date(v[3]), bool(v[4])),
+    "stay": lambda v: StayFact(v[1], _date(v[2]), _date(v[3]), bool(v[4]), *v[5:]),
     "intervention": _intervention,
     "death": lambda v: DeathFact(_date(v[1]), bool(v[2])),
     "visit": _visit,

@@ -95,12 +95,15 @@ class FillFact(NamedTuple):
 
 
 class StayFact(NamedTuple):
-    """A stay in hospital, by its visit number: `admitted` or `discharged` or both are known."""
+    """A stay in hospital, by its visit number: `admitted` or `discharged` or both are known. `at` is when a patient was said to be
+    admitted or discharged, or not to be, in seconds since 1970 UTC; 0 where that is not known, or was only mentioned.
+    """
 
     visit: str
     admitted: date | None
     discharged: date | None
     cancelled: bool = False
+    at: int = 0
 
 
 class DeathFact(NamedTuple):

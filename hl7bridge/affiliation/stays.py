@@ -40,8 +40,9 @@ def days_in_hospital(facts: Iterable[StayFact], today: date) -> tuple[Span, ...]
     """The spans in hospital as they are known on `today`, in order, none touching another.
 
     Of several admissions of one visit the first counts, of several discharges the last. A cancelled fact that names a discharge
-    alone (A13) takes back discharges of that day; any other cancelled fact (A11) takes back the visit. What is dated after
-    `today` has not happened yet; a discharge before its admission is none.
+    alone (A13) takes back the discharges that were told before it, or, where one of the two does not say when it was told, those of
+    that day; any other cancelled fact (A11) takes back all that was told of the visit before it. What is dated after `today` has
+    not happened yet; a discharge before its admission is none.
     """
     visits: dict[str, list[StayFact]] = {}
     for fact in facts:
@@ -57,17 +58,20 @@ def days_in_hospital(facts: Iterable[StayFact], today: date) -> tuple[Span, ...]
 
 
 def _stay(facts: list[StayFact], today: date) -> Span | None:
-    taken_back = set()
-    for fact in facts:
-        if fact.cancelled:
-            if fact.admitted is not None or fact.discharged is None:
-                return None
-            taken_back.add(fact.discharged)
-    admissions = [fact.admitted for fact in facts if fact.admitted is not None and fact.admitted <= today]
+    cancelled = [fact for fact in facts if fact.cancelled]
+    reopened = [fact for fact in cancelled if _is_of_discharge(fact)]
+    withdrawn = [fact.at for fact in cancelled if not _is_of_discharge(fact)]
+    if 0 in withdrawn:
+        return None
+    begun = max(withdrawn, default=-1)
+    stand = [fact for fact in facts if not fact.cancelled and fact.at > begun]
+    admissions = [fact.admitted for fact in stand if fact.admitted is not None and fact.admitted <= today]
     discharges = [
         fact.discharged
-        for fact in facts
-        if fact.discharged is not None and fact.discharged <= today and fact.discharged not in taken_back
+        for fact in stand
+        if fact.discharged is not None
+        and fact.discharged <= today
+        and not any(_takes_back(each, fact) for each in reopened)
     ]
     if not admissions:
         return Span(max(discharges).toordinal(), max(discharges).toordinal()) if discharges else None
@@ -75,6 +79,17 @@ def _stay(facts: list[StayFact], today: date) -> Span | None:
     if not discharges or max(discharges) < begin:
         return Span(begin.toordinal(), LAST_DAY)
     return Span(begin.toordinal(), max(discharges).toordinal())
+
+
+def _is_of_discharge(cancelled: StayFact) -> bool:
+    return cancelled.admitted is None and cancelled.discharged is not None
+
+
+def _takes_back(reopened: StayFact, fact: StayFact) -> bool:
+    """Whether a cancelled discharge is this one."""
+    if reopened.at and fact.at:
+        return fact.at <= reopened.at
+    return reopened.discharged == fact.discharged
 
 
 def life(facts: Iterable[DeathFact], today: date) -> Life:

@@ -118,6 +118,12 @@ class _Reading:
         found = local_time(value, self.zone) if value else None
         return None if found is None else found.date()
 
+    def seconds(self, segment: Segment | None, number: int) -> int:
+        """A time stamp in seconds since 1970 UTC; 0 for none, and for a day alone."""
+        value = b"" if segment is None else segment.field(number)
+        found = local_time(value, self.zone) if len(value) > len("20261103") else None
+        return 0 if found is None else int(found.timestamp())
+
 
 def _person(read: _Reading) -> PersonFact | None:
     """PID-3, 5, 7 and 8 of a message about one patient: a merge speaks of two."""
@@ -368,6 +374,10 @@ class _Dispense(_Run):
             )
 
 
+#: Events that say where a patient goes; others only mention where the patient is.
+_TURNS: Final = frozenset(f"ADT^{trigger}" for trigger in ("A01", "A03", "A06", "A11", "A13"))
+
+
 def _of_admission(read: _Reading, type_: str) -> Iterator[Fact]:
     """Stays of inpatients (PV1-2 = I) by PV1-19, and PID-29 and 30."""
     message = read.message
@@ -379,9 +389,13 @@ def _of_admission(read: _Reading, type_: str) -> Iterator[Fact]:
             admitted = admitted or happened
         elif type_ == "ADT^A03":
             discharged = read.day(visit, 45) or happened
-        cancelled = type_ == "ADT^A11"
+        cancelled, at = type_ == "ADT^A11", 0
+        if type_ in _TURNS:
+            at = read.seconds(event, 2) or read.seconds(message.header, 7)
         if admitted or discharged or cancelled:
-            yield StayFact(read.first(visit, 19), admitted, discharged, cancelled)
+            yield StayFact(read.first(visit, 19), admitted, discharged, cancelled, at)
+        if type_ == "ADT^A13" and (discharged := read.day(visit, 45) or happened) is not None:
+            yield StayFact(read.first(visit, 19), None, discharged, True, at)
     if patient is not None:
         said = patient.field(30)
         if said == b"Y" or (not said and patient.field(29) not in (b"", b'""')):

@@ -260,9 +260,9 @@ def spans(*facts: Fact, today: date = TODAY) -> list[tuple[date, date]]:
 
 
 def stay(
-    admitted: int | None, discharged: int | None, visit: str = "V1", cancelled: bool = False
+    admitted: int | None, discharged: int | None, visit: str = "V1", cancelled: bool = False, at: int = 0
 ) -> StayFact:
-    return StayFact(visit, admitted and march(admitted), discharged and march(discharged), cancelled)
+    return StayFact(visit, admitted and march(admitted), discharged and march(discharged), cancelled, at)
 
 
 @pytest.mark.parametrize(
@@ -281,6 +281,23 @@ def stay(
         ([stay(3, 9), stay(None, None, cancelled=True)], []),
         ([stay(3, None), stay(None, 9), stay(None, 9, cancelled=True)], [(3, None)]),
         ([stay(3, None), stay(None, 9), stay(None, 9, cancelled=True), stay(None, 12)], [(3, 12)]),
+        # Discharged, taken back, discharged again: on one day, which only the times of the messages tell apart.
+        ([stay(3, None, at=1), stay(None, 9, at=2), stay(None, 9, cancelled=True, at=3)], [(3, None)]),
+        (
+            [
+                stay(3, None, at=1),
+                stay(None, 9, at=2),
+                stay(None, 9, cancelled=True, at=3),
+                stay(None, 9, at=4),
+            ],
+            [(3, 9)],
+        ),
+        # A cancelled discharge may name another day than the discharge did.
+        ([stay(3, None, at=1), stay(None, 9, at=2), stay(None, 10, cancelled=True, at=3)], [(3, None)]),
+        # Withdrawn, and begun anew under the same number.
+        ([stay(3, None, at=1), stay(None, None, cancelled=True, at=2)], []),
+        ([stay(3, None, at=1), stay(None, None, cancelled=True, at=2), stay(5, None, at=3)], [(5, None)]),
+        ([stay(3, None), stay(None, None, cancelled=True, at=2)], []),
     ],
 )
 def test_stays(facts: list[Fact], expected: list[tuple[int, int | None]]) -> None:

@@ -260,9 +260,20 @@ def admission(trigger: str, pv1: str, pid: str = "PID|1||7^^^RETAIL^PI\n", event
 
 def test_a_stay_is_known_by_its_visit_number(decided: Decide) -> None:
     pv1 = "PV1|1|{}|||||||||||||||||V77^^^H"
-    assert facts(decided, admission("A01", pv1.format("I"))) == [StayFact("V77", date(2026, 11, 3), None)]
-    assert facts(decided, admission("A03", pv1.format("I"))) == [StayFact("V77", None, date(2026, 11, 3))]
-    assert facts(decided, admission("A11", pv1.format("I"))) == [StayFact("V77", None, None, True)]
+    on, at = (
+        date(2026, 11, 3),
+        int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()),
+    )  # MSH-7: EVN-2 is a day
+    assert facts(decided, admission("A01", pv1.format("I"))) == [StayFact("V77", on, None, False, at)]
+    assert facts(decided, admission("A03", pv1.format("I"))) == [StayFact("V77", None, on, False, at)]
+    assert facts(decided, admission("A11", pv1.format("I"))) == [StayFact("V77", None, None, True, at)]
+    assert facts(decided, admission("A13", pv1.format("I"))) == [StayFact("V77", None, on, True, at)]
+    earlier = facts(decided, admission("A13", pv1.format("I"), event="202611030915"))
+    assert earlier == [
+        StayFact("V77", None, on, True, int(datetime(2026, 11, 3, 9, 15, tzinfo=UTC).timestamp()))
+    ]
+    mentioned = pv1.format("I") + "|" * 25 + "20261102"
+    assert facts(decided, admission("A08", mentioned)) == [StayFact("V77", date(2026, 11, 2), None)]
     assert facts(decided, admission("A01", pv1.format("O"))) == [], "a clinic visit takes no days out"
 
 
