@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hl7bridge.mirth.chains import chains_of
-from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of, spoken, unusual
+from hl7bridge.mirth.connectors import NOWHERE, Ports, hears, send_of, source_of, spoken, unusual
 from hl7bridge.mirth.elements import Channel, Connector, Part, channels_of
 from hl7bridge.mirth.export import read_export
 from hl7bridge.mirth.lines import Block, Comment, Listing, yaml_of
@@ -123,7 +123,7 @@ class _Maker:
         self.shared = shared
         self.handed_on = handed_on
         #: The character set in which its messages come, where a listener brings them.
-        self.heard = spoken(listens.properties) if listens.kind == "TcpReceiverProperties" else None
+        self.heard = spoken(listens.properties) if hears(listens) else None
         self.known = Known(zone=names.zone is not None)
         #: The whole channel lacks something, so that every destination does.
         self.lacking = False
@@ -165,7 +165,7 @@ class _Maker:
             self.notes.remark("channel", f"it was {off} in Mirth; its destinations are in shadow")
             made.say(f"This channel was {off} in Mirth.")
         made.put("source", source if source is not None else self.shared or self.name)
-        listens = channel.source.kind == "TcpReceiverProperties" or self.shared is not None
+        listens = hears(channel.source) or self.shared is not None
         self.lacking = bool(self.notes.missing) and not listens
         self._channel_scripts(made)
         self._data_type(channel.source, "source", made)

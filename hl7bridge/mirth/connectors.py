@@ -1,6 +1,6 @@
-"""Where messages come from and go to: TCP listeners and senders, file writers.
+"""Where messages come from and go to: TCP listeners and senders, file readers and writers.
 
-What is no MLLP gets something in its place with which the configuration loads and nothing is sent. Raises nothing.
+What is neither gets something in its place with which the configuration loads and nothing is sent. Raises nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from hl7bridge.channel.filename import template_fault
 from hl7bridge.hl7 import charset
 from hl7bridge.mirth.elements import Connector
 from hl7bridge.mirth.export import Element
+from hl7bridge.mirth.filereader import WINDOWS, not_read, put_folder
 from hl7bridge.mirth.lines import Block
 from hl7bridge.mirth.notes import Notes
 from hl7bridge.mirth.queue import milliseconds, queue_of, span
@@ -22,8 +23,6 @@ from hl7bridge.mirth.values import Known
 NOWHERE: Final = "not-carried-over.invalid"
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
 _DEFAULT_CHARSETS: Final = ("", "DEFAULT_ENCODING", "UTF-8")
-#: Folders that Windows means: of a drive, or of another machine.
-_WINDOWS: Final = re.compile(r"[A-Za-z]:.*|\\\\.*|//.*", re.DOTALL)
 #: Answers of Mirth that wait for no destination.
 _AT_ONCE: Final = ("Auto-generate (Before processing)", "Auto-generate (After source transformer)")
 _FIRST_FREE_PORT: Final = 12575
@@ -50,17 +49,37 @@ def source_of(source: Connector, notes: Notes, ports: Ports, zone: str | None) -
     made, listener = Block(), Block()
     if source.kind == "TcpReceiverProperties":
         _listener(source.properties, listener, notes, ports)
+    elif hears(source):
+        _reader(source.properties, listener, notes)
+        made.put("file", listener)
+        listener = Block()
     else:
-        why = "hl7bridge listens for MLLP; a port that nobody knows stands here, on this machine alone"
-        listener.say(notes.lose("source", source.transport or source.kind, why))
+        fault = not_read(source.properties) if source.kind == "FileReceiverProperties" else None
+        what = source.transport or source.kind
+        why = "hl7bridge listens for MLLP and watches folders; a port that nobody knows stands here, on this machine alone"
+        listener.say(notes.lose("source", what if fault is None else f"{what}: {fault}", why))
         for script in source.scripts:
             listener.say(_indented(script))
         listener.put("port", str(ports.free()))
         listener.put("host", "127.0.0.1")
-    made.put("mllp", listener)
+    if not listener.empty:
+        made.put("mllp", listener)
     if zone is not None:
         made.put("zone", zone)
     return made
+
+
+def hears(source: Connector) -> bool:
+    """Whether messages come by it, and nothing has to stand in its place."""
+    if source.kind == "FileReceiverProperties":
+        return not_read(source.properties) is None
+    return source.kind == "TcpReceiverProperties"
+
+
+def _reader(properties: Element, block: Block, notes: Notes) -> None:
+    put_folder(properties, block, notes)
+    _encoding(properties, block, notes)
+    _plugins(properties, block, notes, "source")
 
 
 def _listener(properties: Element, listener: Block, notes: Notes, ports: Ports) -> None:
@@ -92,14 +111,7 @@ def _listener(properties: Element, listener: Block, notes: Notes, ports: Ports) 
                 notes.lose("source", f"the address {host}", "it is no host name; all addresses listen")
             )
     _frames(properties, listener, notes, "source", ours="commit_bytes")
-    encoding = properties.text("charsetEncoding").strip()
-    if encoding not in _DEFAULT_CHARSETS:
-        if charset.named(encoding) is not None:
-            listener.put("encoding", encoding)
-        else:
-            listener.say(
-                notes.lose("source", f"the character set {encoding}", "hl7bridge has none of this name")
-            )
+    _encoding(properties, listener, notes)
     connections = properties.text("maxConnections").strip()
     if re.fullmatch(r"[1-9][0-9]{0,5}", connections):
         listener.put("max_connections", connections)
@@ -110,6 +122,16 @@ def _listener(properties: Element, listener: Block, notes: Notes, ports: Ports) 
         listener.say(notes.lose("source", "answers over a new connection", "they leave on the same one"))
     _plugins(properties, listener, notes, "source")
     _answers(properties, listener, notes)
+
+
+def _encoding(properties: Element, block: Block, notes: Notes) -> None:
+    encoding = properties.text("charsetEncoding").strip()
+    if encoding in _DEFAULT_CHARSETS:
+        return
+    if charset.named(encoding) is not None:
+        block.put("encoding", encoding)
+    else:
+        block.say(notes.lose("source", f"the character set {encoding}", "hl7bridge has none of this name"))
 
 
 def _answers(properties: Element, listener: Block, notes: Notes) -> None:
@@ -277,7 +299,7 @@ def _writer(properties: Element, name: str, send: Block, known: Known, notes: No
     what = ""
     if scheme not in ("", "FILE"):
         what = f"writes over {scheme}"
-    elif not folder or "${" in folder or _WINDOWS.fullmatch(folder):
+    elif not folder or "${" in folder or WINDOWS.fullmatch(folder):
         what = f"its folder {folder}".strip()
     elif properties.flag("outputAppend", default=True):
         what = "appends to files"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hl7bridge.channel import load
-from hl7bridge.channel.settings import DestinationSettings
+from hl7bridge.channel.settings import DestinationSettings, WatchedFolder
 from hl7bridge.mirth.channel import Imported
 from tests.mirth.samples import (
     FRAMES,
@@ -62,7 +62,7 @@ CONNECTORS = [
             properties='<properties class="com.mirth.connect.connectors.file.FileReceiverProperties"/>',
             transport="File Reader",
         ),
-        "File Reader",
+        "File Reader: its folder",
     ),
     (channel(destinations=destination(properties=sender("${host}"))), "the address ${host}"),
     (channel(destinations=destination(properties=sender(port=""))), "the port (none)"),
@@ -100,6 +100,76 @@ CONNECTORS += [
 
 
 BINARY = tag("dataTypeBinary", "true")
+
+
+def read(
+    settings: str = "", folder: str = "/srv/in", polls: str = "<pollingType>INTERVAL</pollingType>"
+) -> str:
+    """A file reader as Mirth writes one, with some settings of its own."""
+    plain = {
+        "scheme": "FILE",
+        "host": folder,
+        "fileFilter": "*",
+        "regex": "false",
+        "directoryRecursion": "false",
+        "ignoreDot": "true",
+        "afterProcessingAction": "MOVE",
+        "moveToDirectory": "/srv/old",
+        "checkFileAge": "true",
+        "fileAge": "1000",
+        "fileSizeMinimum": "0",
+        "ignoreFileSizeMaximum": "true",
+        "sortBy": "date",
+        "binary": "false",
+        "charsetEncoding": "DEFAULT_ENCODING",
+    }
+    rest = "".join(tag(name, text) for name, text in plain.items() if f"<{name}>" not in settings)
+    return (
+        '<properties class="com.mirth.connect.connectors.file.FileReceiverProperties"><pluginProperties/>'
+        f"<pollConnectorProperties>{polls}<pollingFrequency>5000</pollingFrequency></pollConnectorProperties>"
+        "<sourceConnectorProperties><responseVariable>None</responseVariable></sourceConnectorProperties>"
+        f"{settings}{rest}</properties>"
+    )
+
+
+CONNECTORS += [
+    (channel(properties=read(**each), transport="File Reader"), f"File Reader: {what}")
+    for each, what in (
+        ({"settings": tag("scheme", "SFTP")}, "reads over SFTP"),
+        ({"folder": "C:\\in"}, "its folder C:\\in"),
+        ({"folder": "${inbox}"}, "its folder ${inbox}"),
+        ({"settings": tag("regex", "true")}, "names of files by a regular expression"),
+        ({"settings": tag("fileFilter", "*.hl7,*.txt")}, "the names of files *.hl7,*.txt"),
+        ({"settings": tag("directoryRecursion", "true")}, "folders below its folder"),
+        ({"settings": tag("binary", "true")}, "binary files"),
+        ({"settings": tag("fileSizeMinimum", "10")}, "files by their size"),
+        ({"settings": tag("ignoreFileSizeMaximum", "false")}, "files by their size"),
+        ({"polls": "<pollingType>CRON</pollingType>"}, "it looks for files by cron"),
+    )
+]
+
+
+def test_a_file_reader_is_a_watched_folder() -> None:
+    settings = tag("fileFilter", "*.hl7") + tag("charsetEncoding", "ISO-8859-1") + tag("fileAge", "2500")
+    sends = destination(properties=sender(more=tag("charsetEncoding", "ISO-8859-1")))
+    made = imported(channel(properties=read(settings), transport="File Reader", destinations=sends))
+    assert made.missing == []
+    source = load(files_of(made)).sources["adt-feed"]
+    assert source.mllp is None
+    assert source.file == WatchedFolder("/srv/in", "*.hl7", 5.0, 2.5, None, encoding="ISO-8859-1")
+    assert load(files_of(made)).destinations["lakeview"].status == "live"
+    said = [each.what for each in made.remarks]
+    assert "files that were taken go to done/, and not to /srv/old" in said
+    assert "a file of several messages is split" in said
+
+
+@pytest.mark.parametrize(("action", "keep_s"), [("DELETE", 0.0), ("NONE", None)])
+def test_what_becomes_of_files_afterwards_is_said(action: str, keep_s: float | None) -> None:
+    made = imported(channel(properties=read(tag("afterProcessingAction", action)), transport="File Reader"))
+    file = load(files_of(made)).sources["adt-feed"].file
+    assert file is not None
+    assert file.keep_s == keep_s
+    assert any("done/" in each.what for each in made.remarks)
 
 
 def inside(side: str, settings: str, export: str = "", **more: str) -> str:
