@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from hl7bridge.channel.beside_file import TEST, expected_schema
 from hl7bridge.channel.enginetable import ENGINE
-from hl7bridge.channel.folder import KINDS
+from hl7bridge.channel.filekind import KINDS
 from hl7bridge.channel.model import Schema
 from hl7bridge.channel.operator import test_schema
 from hl7bridge.channel.segments import SEGMENTS

@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from hl7bridge.channel.enginetable import ENGINE
-from hl7bridge.channel.folder import KINDS, check
+from hl7bridge.channel.filekind import KINDS
+from hl7bridge.channel.folder import check
 from hl7bridge.channel.operator import OPERATORS
 from hl7bridge.channel.record import ListOf, MapOf, OneOf, Record
 from hl7bridge.channel.schema import schema
