@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterator
 from typing import Final, NamedTuple
 
+from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import REFERENCE, WRONG, Reading, Schema, Wrong, scalar
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun
@@ -38,9 +39,12 @@ class SiteField:
             hint = "a segment, a field or a component, without brackets: PID-41, OBR-20.2"
             return reading.wrong(node, f"{noun(node)} is not a field", hint)
         name, field, component = match.groups()
+        if name.startswith("Z"):
+            return reading.wrong(
+                node, f"{name} is the site's own", "whatever it holds is free, so leave it out"
+            )
         if name not in SEGMENTS:
-            hint = "site segments are free" if name.startswith("Z") else "site segments begin with Z"
-            return reading.wrong(node, f"HL7 has no segment {name}", hint)
+            return reading.wrong(node, f"HL7 has no segment {name}", meant(name, SEGMENTS))
         return name, int(field) if field else None, int(component) if component else None
 
     def schema(self) -> Schema:
@@ -58,8 +62,8 @@ def declared(node: Node, reading: Reading) -> frozenset[Site]:
 def doubt(path: Path, node: Node, reading: Reading) -> None:
     """Names in what a path that stands at `node` goes beyond the standard."""
     if not reading.kept and (found := beyond(path, reading.site_fields)) is not None:
-        meant = f"if your feed does have it, write site_fields: [{found.where}] in hl7bridge.yaml"
-        reading.doubt(node, found.what, meant)
+        hint = f"if your feed does have it, write site_fields: [{found.where}] in hl7bridge.yaml"
+        reading.doubt(node, found.what, hint)
 
 
 def doubt_template(node: Scalar, reading: Reading) -> None:
@@ -83,15 +87,15 @@ def beyond(path: Path, site: Collection[Site] = ()) -> Beyond | None:
     segment = path.segment.decode("ascii")
     if segment not in SEGMENTS or (segment, None, None) in site:
         return None
-    for place in _places(path):
-        if not _meant(segment, place, site) and (found := _place(segment, place)) is not None:
+    for place in places(path):
+        if (found := _place(segment, place, site)) is not None:
             return found
     if path.field is None or (segment, path.field, None) in site:
         return None
     return _repetition(segment, path.field, path.repetition)
 
 
-def _places(path: Path) -> Iterator[tuple[int, ...]]:
+def places(path: Path) -> Iterator[tuple[int, ...]]:
     """The numbers that a path names, its conditions' too: of a field, and as deep as they go."""
     if isinstance(path.occurrence, Where):
         yield from (each.position for each in path.occurrence.conditions)
@@ -101,18 +105,16 @@ def _places(path: Path) -> Iterator[tuple[int, ...]]:
             yield from ((path.field, *each.position) for each in path.repetition.conditions)
 
 
-def _meant(segment: str, place: tuple[int, ...], site: Collection[Site]) -> bool:
-    return (segment, place[0], None) in site or (segment, place[0], (*place, None)[1]) in site
-
-
-def _place(segment: str, place: tuple[int, ...]) -> Beyond | None:
+def _place(segment: str, place: tuple[int, ...], site: Collection[Site]) -> Beyond | None:
     number, *deeper = place
     name, last = f"{segment}-{number}", last_field(segment)
     if last is not None and number > last:
+        if any(each[:2] == (segment, number) for each in site):
+            return None
         return Beyond(f"{segment} has {counted(last, 'field')}, {name} is none", name)
     found = extent(segment, number)
     known = None if found is None else parts(found.datatypes)
-    if known is None or not deeper:
+    if known is None or not deeper or not {None, deeper[0]}.isdisjoint(_components(segment, number, site)):
         return None
     part = f"{name}.{deeper[0]}"
     if deeper[0] > len(known):
@@ -121,6 +123,11 @@ def _place(segment: str, place: tuple[int, ...]) -> Beyond | None:
     if inner is None or len(deeper) < 2 or deeper[1] <= inner:
         return None
     return Beyond(_too_deep(part, inner, "subcomponent", f"{part}.{deeper[1]}"), part)
+
+
+def _components(segment: str, field: int, site: Collection[Site]) -> set[int | None]:
+    """The components of a field that are meant, None for all."""
+    return {component for name, number, component in site if (name, number) == (segment, field)}
 
 
 def _too_deep(whole: str, count: int, word: str, part: str) -> str:

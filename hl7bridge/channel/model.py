@@ -314,4 +314,5 @@ class Truth:
         return reading.wrong(node, f"{noun(node)} is neither true nor false")
 
     def schema(self) -> Schema:
-        return {"type": "boolean"}
+        # YAML 1.2, by which editors read, takes only true and false for more than texts.
+        return {"enum": [True, False, "yes", "no", "on", "off"]}

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from hl7bridge.affiliation.withheld import Withheld
 from hl7bridge.channel.beyond import doubt
 from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.model import Choice, Reading, Text
+from hl7bridge.channel.model import Choice, Reading, Schema, Text
 from hl7bridge.channel.record import Field, ListOf, MapOf, Record, Values
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.sensitive import Sensitive
@@ -39,11 +40,21 @@ PRIVACY_FIELDS: Final[dict[str, Field]] = {
         Allow(), "fields that leave: those kept back that may, {only: [...]}, or everything", None
     ),
 }
+
+
+@dataclass(frozen=True)
+class _FieldName(Text):
+    """A whole field."""
+
+    def schema(self) -> Schema:
+        return {**super().schema(), "allOf": [{"$ref": "#/$defs/known path"}]}
+
+
 WITHHOLDING = Record(
     "withhold",
     {
         "fields": Field(
-            ListOf(Text("a field such as ZMH-2", _FIELD), lone=True),
+            ListOf(_FieldName("a field such as ZMH-2", _FIELD), lone=True),
             "coded fields to look into beside the usual ones, such as ZMH-2",
             (),
         ),

@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hl7bridge.channel.beyond import MOST_FIELDS, doubt
+from hl7bridge.channel.beyond import MOST_FIELDS, doubt, places
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import WRONG, Wrong
 from hl7bridge.channel.quick import quick_write
@@ -109,9 +109,10 @@ def read_reference(node: Scalar, setting: Setting) -> Reference | Wrong:
         return setting.wrong(
             node, f"HL7 has no segment {name}", meant(name, SEGMENTS, "site segments begin with Z")
         )
-    if (path.field or 0) > MOST_FIELDS and name in SEGMENTS and not setting.reading.kept:
+    number = max((place[0] for place in places(path)), default=0)
+    if number > MOST_FIELDS and name in SEGMENTS and not setting.reading.kept:
         return setting.wrong(
-            node, f"{name} has no field {path.field}", "look at the number: no segment has a hundred fields"
+            node, f"{name} has no field {number}", "look at the number: no segment has a hundred fields"
         )
     doubt(path, node, setting.reading)
     if path.variables:

@@ -187,7 +187,11 @@ class Allow:
         return entry
 
     def schema(self) -> Schema:
-        name = {"type": "string", "pattern": r"^[A-Z][A-Z0-9]{2}([-.][1-9][0-9]*)?$"}
+        name = {
+            "type": "string",
+            "pattern": r"^[A-Z][A-Z0-9]{2}([-.][1-9][0-9]*)?$",
+            "allOf": [{"$ref": "#/$defs/known path"}],
+        }
         names = {"anyOf": [name, {"type": "array", "items": name}]}
         only: Schema = {
             "type": "object",

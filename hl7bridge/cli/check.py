@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,9 @@ import click
 
 from hl7bridge.channel.beside import TestResult, run_tests
 from hl7bridge.channel.folder import load, look_over
+from hl7bridge.channel.foldernames import names_of
 from hl7bridge.channel.mistake import Mistake
+from hl7bridge.channel.schema import printed
 from hl7bridge.channel.schema import schema as language_schema
 from hl7bridge.cli.options import OutputFile, echo_json, json_option
 from hl7bridge.engine.folder import load_folder, read_folder, read_secret
@@ -132,9 +133,18 @@ def _gone(config: Path, result: TestResult) -> Path | None:
 
 
 @click.command()
-def schema() -> None:
-    """Print the JSON Schema of the channel language, for editors."""
-    click.echo(json.dumps(language_schema(), indent=1, ensure_ascii=False))
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+def schema(config: Path | None) -> None:
+    """Print the JSON Schema of the channel language, for editors.
+
+    With CONFIG, a folder of channels, it knows the names in it too: tables and their columns, destinations, affiliates, scopes,
+    sources, channels, and the site_fields of its hl7bridge.yaml; others are marked. Make it anew when there are new ones:
+
+        hl7bridge schema channels > channels/schema/channel.json
+
+    An editor finds it by a first line in each file such as # yaml-language-server: $schema=schema/channel.json, or by its settings.
+    """
+    click.echo(printed(language_schema(None if config is None else names_of(read_folder(config)))))
 
 
 def _junit(results: Sequence[TestResult]) -> bytes:

@@ -44,8 +44,9 @@ def extents(segment: str) -> tuple[Extent, ...]:
 def _extent(token: str) -> Extent:
     usual = not token.startswith("/")
     types, _, count = token.lstrip("/").removesuffix("*").partition(":")
-    most = None if token.endswith("*") else int(count or 1)
-    return Extent(tuple(types.split("/")), most, usual)
+    datatypes = tuple(types.split("/"))
+    most = None if token.endswith("*") or _VARIES in datatypes else int(count or 1)
+    return Extent(datatypes, most, usual)
 
 
 @cache
