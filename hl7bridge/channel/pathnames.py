@@ -1,14 +1,14 @@
 """What an editor shows of a path: the name of its field and component, their data types by version, repetition, tables.
 
-Made for the segments that feeds are made of, from every version of the standard, so this loads hl7apy; an engine never calls it. A
-field's name is the title of what its path matches, and what is said of the component its description: editors show both together.
-Raises nothing.
+Made for the segments that feeds are made of, and those that a folder speaks of, from every version of the standard, so this loads
+hl7apy; an engine never calls it. A field's name is the title of what its path matches, and what is said of the component its
+description: editors show both together. Raises nothing.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from itertools import groupby
 from typing import Final
@@ -28,55 +28,62 @@ _BEGIN: Final = r"^[^\[(]*"
 _BRACKETS: Final = r"(\[[^\]]*\])?"
 
 
-@cache
-def segments() -> tuple[str, ...]:
-    """The segments that feeds are made of."""
-    return tuple(sorted(each for each in SEGMENTS if segment_name(each) and each in places().fields))
+class PathNames:
+    """The names of paths to the segments that feeds are made of, and to `more` that a folder speaks of."""
 
+    def __init__(self, more: Collection[str] = ()) -> None:
+        known = places().fields
+        self.segments = tuple(
+            sorted(each for each in SEGMENTS & known.keys() if segment_name(each) or each in more)
+        )
+        #: The fields that have components, by the data types that have them.
+        self._groups: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
+        for segment in self.segments:
+            for number, history in enumerate(known[segment], 1):
+                kinds = tuple(sorted(each for each in datatypes(history) if each in places().components))
+                if kinds:
+                    self._groups[_lasting(kinds)].append((segment, number))
 
-def plain_paths() -> list[str]:
-    """The path of every field that has a name, as an editor proposes it."""
-    return [
-        f"{segment}-{number}"
-        for segment in segments()
-        for number in range(1, len(places().fields[segment]) + 1)
-    ]
+    def plain(self) -> list[str]:
+        """The path of every field, as an editor proposes it."""
+        return [
+            f"{segment}-{number}"
+            for segment in self.segments
+            for number in range(1, len(places().fields[segment]) + 1)
+        ]
 
+    def definitions(self) -> Schema:
+        """What is shown of each field (RXE-2) and of each component of a group of data types (CE|CWE.1), by name."""
+        found: Schema = {}
+        for segment in self.segments:
+            fields = places().fields[segment]
+            begun = _since(each for history in fields for each in history)
+            for number, history in enumerate(fields, 1):
+                found[f"{segment}-{number}"] = _field(f"{segment}-{number}", history, begun)
+        for kinds in self._groups:
+            for name, at in _parts_of(kinds):
+                found[name] = {"description": " ".join(_component(kinds, each) for each in at)}
+        return found
 
-def definitions() -> Schema:
-    """What is shown of each field (RXE-2) and of each component of a group of data types (CE|CWE.1), by name."""
-    found: Schema = {segment: {"title": f"{segment} {segment_name(segment)}"} for segment in segments()}
-    for segment in segments():
-        fields = places().fields[segment]
-        begun = _since(each for history in fields for each in history)
-        for number, history in enumerate(fields, 1):
-            found[f"{segment}-{number}"] = _field(f"{segment}-{number}", history, begun)
-    for kinds in _groups():
-        for name, at in _parts_of(kinds):
-            found[name] = {"description": " ".join(_component(kinds, each) for each in at)}
-    return found
+    def fields(self, brackets: str = _BRACKETS) -> Iterator[tuple[str, str]]:
+        """Which paths each field's definition is of, as pattern and name. Without `brackets`, of segments that have none: that
+        is shorter, for values, which seldom have any.
+        """
+        begin = _BEGIN if brackets else ""
+        for path in self.plain():
+            segment, _, number = path.partition("-")
+            yield rf"{begin}{segment}{brackets}[-.]{number}\b", path
 
-
-def fields(brackets: str = _BRACKETS) -> Iterator[tuple[str, str]]:
-    """Which paths each field's definition is of, as pattern and name. Without `brackets`, of segments that have none: that is
-    shorter, for values, which seldom have any.
-    """
-    begin = _BEGIN if brackets else ""
-    for segment in segments():
-        for number in range(1, len(places().fields[segment]) + 1):
-            yield rf"{begin}{segment}{brackets}[-.]{number}\b", f"{segment}-{number}"
-
-
-def components(brackets: str = _BRACKETS) -> Iterator[tuple[str, str]]:
-    """The same for the components of fields."""
-    begin = _BEGIN if brackets else ""
-    for kinds, fields in _groups().items():
-        numbers: dict[str, set[int]] = defaultdict(set)
-        for segment, number in fields:
-            numbers[segment].add(number)
-        within = "|".join(f"{name}{brackets}[-.]({any_of(found)})" for name, found in numbers.items())
-        for name, at in _parts_of(kinds):
-            yield rf"{begin}({within}){_BRACKETS}[-.]({any_of([each + 1 for each in at])})\b", name
+    def components(self, brackets: str = _BRACKETS) -> Iterator[tuple[str, str]]:
+        """The same for the components of fields."""
+        begin = _BEGIN if brackets else ""
+        for kinds, fields in self._groups.items():
+            numbers: dict[str, set[int]] = defaultdict(set)
+            for segment, number in fields:
+                numbers[segment].add(number)
+            within = "|".join(f"{name}{brackets}[-.]({any_of(found)})" for name, found in numbers.items())
+            for name, at in _parts_of(kinds):
+                yield rf"{begin}({within}){_BRACKETS}[-.]({any_of([each + 1 for each in at])})\b", name
 
 
 @cache
@@ -91,20 +98,6 @@ def _parts_of(kinds: tuple[str, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]
         if apart < count
         else tuple(alone)
     )
-
-
-@cache
-def _groups() -> dict[tuple[str, ...], list[tuple[str, int]]]:
-    """The fields that have components, by the data types that have them."""
-    found: dict[tuple[str, ...], list[tuple[str, int]]] = defaultdict(list)
-    for segment in segments():
-        for number, history in enumerate(places().fields[segment], 1):
-            kinds = _lasting(
-                tuple(sorted(each for each in datatypes(history) if each in places().components))
-            )
-            if kinds:
-                found[kinds].append((segment, number))
-    return dict(found)
 
 
 def _lasting(kinds: tuple[str, ...]) -> tuple[str, ...]:

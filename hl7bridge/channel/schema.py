@@ -14,13 +14,13 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, Final
 
-from hl7bridge.channel import pathnames
 from hl7bridge.channel.beside_file import TEST, expected_schema
 from hl7bridge.channel.enginetable import ENGINE
 from hl7bridge.channel.filekind import KINDS
 from hl7bridge.channel.foldernames import FolderNames
 from hl7bridge.channel.model import Schema
 from hl7bridge.channel.operator import test_schema
+from hl7bridge.channel.pathnames import PathNames
 from hl7bridge.channel.pathpattern import FIELD, LIKELY, SEGMENT, known
 from hl7bridge.channel.settingtable import NAME
 from hl7bridge.channel.value import FORMS
@@ -112,8 +112,8 @@ def _where(pattern: str, then: Schema) -> Schema:
 
 def _paths(names: FolderNames) -> Schema:
     """What is said of paths: as keys (`paths`) and as values, with the name of every field of the segments that feeds are made of."""
-    shown = pathnames.definitions()
-    plain = pathnames.plain_paths()
+    named_paths = PathNames(names.segments)
+    plain = named_paths.plain()
     field = {
         "type": "string",
         "pattern": FIELD,
@@ -123,7 +123,7 @@ def _paths(names: FolderNames) -> Schema:
     }
     whole = {
         "type": "string",
-        "defaultSnippets": [{"label": name, "body": name} for name in pathnames.segments()],
+        "defaultSnippets": [{"label": name, "body": name} for name in named_paths.segments],
         "pattern": f"{FIELD}|{SEGMENT}",
         "errorMessage": "this is no path; paths look like NTE, PID-19, 'PID-3[4=X]'",
         "allOf": [_reference("known path"), _reference("path names")],
@@ -137,9 +137,9 @@ def _paths(names: FolderNames) -> Schema:
     }
     # Asked first for the segment, and whether there is a component: an editor asks at every key that is pressed.
     by_segment: dict[str, list[Schema]] = defaultdict(list)
-    for pattern, name in pathnames.fields(""):
+    for pattern, name in named_paths.fields(""):
         by_segment[name.partition("-")[0]].append(_where(pattern, _reference(name)))
-    of_parts = [_where(pattern, _reference(name)) for pattern, name in pathnames.components("")]
+    of_parts = [_where(pattern, _reference(name)) for pattern, name in named_paths.components("")]
     named = {
         "allOf": [
             _where(r"[0-9](\[.*\])?[-.][0-9]", {"allOf": of_parts}),
@@ -149,12 +149,12 @@ def _paths(names: FolderNames) -> Schema:
     keys = {
         "type": "object",
         "properties": {path: _reference(path) for path in plain},
-        "patternProperties": {pattern: _reference(name) for pattern, name in pathnames.fields()},
+        "patternProperties": {pattern: _reference(name) for pattern, name in named_paths.fields()},
     }
     # By themselves, since of the patterns in one place some editors take only the first that a key meets.
     parts = {
         "type": "object",
-        "patternProperties": {pattern: _reference(name) for pattern, name in pathnames.components()},
+        "patternProperties": {pattern: _reference(name) for pattern, name in named_paths.components()},
     }
     return {
         "paths": keys,
@@ -164,7 +164,7 @@ def _paths(names: FolderNames) -> Schema:
         "path": whole,
         "path names": named,
         "segment": segment,
-        **shown,
+        **named_paths.definitions(),
     }
 
 

@@ -14,8 +14,6 @@ from hl7bridge.channel.beside import TestResult, run_tests
 from hl7bridge.channel.folder import load, look_over
 from hl7bridge.channel.foldernames import names_of
 from hl7bridge.channel.mistake import Mistake
-from hl7bridge.channel.schema import printed
-from hl7bridge.channel.schema import schema as language_schema
 from hl7bridge.cli.options import OutputFile, echo_json, json_option
 from hl7bridge.engine.folder import load_folder, read_folder, read_secret
 from hl7bridge.engine.rosters import roster_mistakes
@@ -37,11 +35,8 @@ def check(config: Path, as_json: bool) -> None:
     """
     files = read_folder(config)
     found, doubts = look_over(files, lambda reference: read_secret(config, reference))
-    lists = (
-        []
-        if found
-        else roster_mistakes(config, load(files, lambda reference: read_secret(config, reference)))
-    )
+    configuration = None if found else load(files, lambda reference: read_secret(config, reference))
+    lists = [] if configuration is None else roster_mistakes(config, configuration)
     if as_json:
         for row in [each._asdict() for each in found] + [each._asdict() for each in lists]:
             echo_json({**row, "severity": "mistake"})
@@ -56,8 +51,7 @@ def check(config: Path, as_json: bool) -> None:
     if count:
         click.echo(", ".join([counted(count, "mistake"), *_warnings(doubts)]), err=True)
         raise SystemExit(1)
-    if not as_json:
-        configuration = load(files, lambda reference: read_secret(config, reference))
+    if not as_json and configuration is not None:
         click.echo(
             f"{config}: {counted(len(configuration.channels), 'channel')}, {counted(len(configuration.sources), 'source')}, "
             f"{counted(len(configuration.destinations), 'destination')} "
@@ -140,10 +134,17 @@ def schema(config: Path | None) -> None:
     With CONFIG, a folder of channels, it knows the names in it too: tables and their columns, destinations, affiliates, scopes,
     sources, channels, and the site_fields of its hl7bridge.yaml; others are marked. Make it anew when there are new ones:
 
+    \b
         hl7bridge schema channels > channels/schema/channel.json
 
-    An editor finds it by a first line in each file such as # yaml-language-server: $schema=schema/channel.json, or by its settings.
+    An editor finds it by its settings, or by a first line in each file:
+
+    \b
+        # yaml-language-server: $schema=./schema/channel.json
     """
+    from hl7bridge.channel.schema import printed
+    from hl7bridge.channel.schema import schema as language_schema
+
     click.echo(printed(language_schema(None if config is None else names_of(read_folder(config)))))
 
 

@@ -387,6 +387,20 @@ def test_the_names_of_a_folder_are_there_for_completion_whatever_else_is_wrong_w
     assert "enum" not in SCHEMA["definitions"]["name of table"]
 
 
+def test_the_schema_of_a_folder_names_the_fields_of_whatever_segments_it_speaks_of() -> None:
+    assert "SCH-11" not in SCHEMA["definitions"]["paths"]["properties"]
+    names = names_of(
+        {
+            **FOLDER,
+            "c.yaml": b"channel: c\nsource: s\nfilter: {SCH-11.4: present, ABQ-1: x}\nsend_to: [out]\n",
+        }
+    )
+    assert "SCH" in names.segments
+    made = schema(names)["definitions"]
+    assert made["SCH-11"]["title"].startswith("SCH-11 Appointment Timing Quantity: TQ")
+    assert made["paths"]["properties"]["SCH-11"] == {"$ref": "#/definitions/SCH-11"}
+
+
 def test_an_editor_has_nothing_to_say_of_the_channels_that_come_with_it() -> None:
     folder = Path(__file__).parents[2] / "channels"
     made = validator(schema(names_of(read_folder(folder))))
