@@ -1,6 +1,6 @@
 """How far the standard goes: the data types of each segment's fields, and those of each data type's components.
 
-Made from the tables of hl7apy (MIT licence), the union of versions 2.1 to 2.8.2; `python -m hl7bridge.hl7.versions` writes it anew.
+Made from the tables of hl7apy (MIT licence), the union of versions 2.1 to 2.8.2; `python -m hl7bridge.hl7.versions` prints it.
 `CE/CWE*` had two data types, the first in 2.5.1, and repeats; `:3` three times at most; `/XTN` is not in 2.5.1. Only facts.
 """
 

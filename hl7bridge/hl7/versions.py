@@ -4,14 +4,13 @@ Holds `Places`, the union of the versions that hl7apy carries (2.1 to 2.8.2), an
 nobody who only asks how far the standard goes needs hl7apy. Loads all its versions, which takes seconds; an engine never does. Raises
 nothing.
 
-`python -m hl7bridge.hl7.versions` writes the table anew (hl7bridge/hl7/extenttable.py).
+`python -m hl7bridge.hl7.versions > hl7bridge/hl7/extenttable.py` writes the table anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
@@ -111,7 +110,7 @@ def _field(history: History) -> str:
 
 _HEAD: Final = '''"""How far the standard goes: the data types of each segment's fields, and those of each data type's components.
 
-Made from the tables of hl7apy (MIT licence), the union of versions 2.1 to 2.8.2; `python -m hl7bridge.hl7.versions` writes it anew.
+Made from the tables of hl7apy (MIT licence), the union of versions 2.1 to 2.8.2; `python -m hl7bridge.hl7.versions` prints it.
 `CE/CWE*` had two data types, the first in 2.5.1, and repeats; `:3` three times at most; `/XTN` is not in 2.5.1. Only facts.
 """
 
@@ -137,4 +136,4 @@ def module() -> str:
 
 
 if __name__ == "__main__":
-    Path(__file__).with_name("extenttable.py").write_text(module())
+    print(module(), end="")

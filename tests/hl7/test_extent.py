@@ -30,7 +30,9 @@ def elements() -> Iterator[tuple[str, int, Element]]:
 
 def test_the_table_is_what_hl7apy_says() -> None:
     written = Path(extenttable.__file__).read_text(encoding="utf-8")
-    assert written == module(), "write it anew: python -m hl7bridge.hl7.versions"
+    assert written == module(), (
+        "write it anew: python -m hl7bridge.hl7.versions > hl7bridge/hl7/extenttable.py"
+    )
 
 
 def test_no_version_goes_further() -> None:
