@@ -44,7 +44,9 @@ _CONDITION: Final = r"\[([^\]]*, *)?"
 #: What stands between a segment and a field that is meant, and also between a segment and a field that a condition of its names.
 _BETWEEN: Final = f"{BRACKETS}[-.]"
 _NAMED: Final = r"(\[([^\]]*(, *|\][-.]))?|\([0-9]*\)[-.]|[-.])"
-_MEANT: Final = "; if your feed does have it, write site_fields in hl7bridge.yaml and make this schema anew"
+_MEANT: Final = (
+    "; if your feed does have it, write site_fields in hl7bridge.yaml and make the schema of your folder"
+)
 
 #: How many subcomponents each component may have, by its number (None: open).
 Shape = tuple[tuple[int, int | None], ...]

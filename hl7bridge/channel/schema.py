@@ -186,6 +186,7 @@ def _names(names: FolderNames) -> Schema:
     if names.destinations:
         known_ones = {name: _reference("expected") for name in sorted(names.destinations)}
         expected = {"type": "object", "properties": known_ones, "additionalProperties": False}
+        expected["errorMessage"] = "the folder has no destination of this name"
     return {**found, "by destination": expected}
 
 
