@@ -36,11 +36,12 @@ MAY = {
         "delivery",
         "store",
         "connectors",
+        "drift",
         "words",
     },
     "observe": {"errors"},
     "reporting": {"errors", "hl7", "affiliation", "channel", "documents", "store"},
-    "operations": {"errors", "places", "shipped", "affiliation", "channel", "store", "reporting"},
+    "operations": {"errors", "hl7", "places", "shipped", "affiliation", "channel", "store", "reporting"},
     "testing": {
         "errors",
         "places",
@@ -56,8 +57,9 @@ MAY = {
     "certify": {"errors", "hl7", "words"},
     "explain": {"errors", "hl7", "channel", "store", "engine", "changes", "words"},
     "mirth": {"errors", "hl7", "channel"},
+    "drift": {"hl7", "channel", "store"},
     "changes": {"errors", "hl7", "affiliation", "channel", "store", "engine", "words"},
-    "reconciliation": {"errors", "hl7", "channel", "store", "engine", "words"},
+    "reconciliation": {"errors", "hl7", "channel", "store", "connectors", "engine", "words"},
     "cli": {
         "errors",
         "places",
@@ -77,7 +79,7 @@ MAY = {
         "words",
     },
 }
-PURE = ("hl7", "affiliation", "channel", "documents", "delivery", "sample", "mirth")
+PURE = ("hl7", "affiliation", "channel", "documents", "delivery", "sample", "mirth", "drift")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.
 FOREIGN = {
     "twisted",

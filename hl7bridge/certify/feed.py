@@ -21,7 +21,7 @@ from hl7bridge.hl7 import ack, conformance, mllp
 from hl7bridge.hl7.message import Message
 from hl7bridge.words import counted
 
-#: What is done with the messages after this many were answered AA.
+#: What is done with the message of this number, or with the next that did not come before.
 PLAN: Final = {5: "AE", 10: "AR", 15: "slow", 20: "close"}
 SLOW_S: Final = 12.0
 _CHUNK = 65_536
@@ -41,28 +41,31 @@ class Feed:
         self.ids: Counter[bytes] = Counter()
         self.not_test = 0
         self.without_id = 0
-        #: By what was done to it: the control ID of the message.
-        self.tried: dict[str, bytes] = {}
+        #: By what was done to it: the control ID of the message, and which of all it was.
+        self.tried: dict[str, tuple[bytes, int]] = {}
 
     def received(self, payload: bytes) -> tuple[str, bytes | None]:
         """What to do with a message ("AA", "AE", "AR", "slow", "close"), and the acknowledgment."""
         with self._lock:
             self.messages += 1
-            manner = PLAN.get(self.messages, "AA")
             try:
                 message = Message(payload)
             except HL7BridgeError:
                 self.unreadable += 1
                 return "AR", ack.build(None, "AR", now=datetime.now(UTC), control_id=b"0")
             self._look(message)
-            control_id = message.control_id
-            if manner != "AA" and self.ids[control_id] == 1:
-                self.tried[manner] = control_id
-                self._said(f"message {self.messages}: {manner}")
-            else:
-                manner = "AA"
+            manner = self._manner(message.control_id)
             code = manner if manner in ("AE", "AR") else "AA"
             return manner, ack.build(message, code, now=datetime.now(UTC), control_id=b"%d" % self.messages)
+
+    def _manner(self, control_id: bytes) -> str:
+        due = [each for at, each in PLAN.items() if at <= self.messages and each not in self.tried]
+        # What is done to a repetition would not show what the sender does after it.
+        if not due or self.ids[control_id] > 1:
+            return "AA"
+        self.tried[due[0]] = control_id, self.messages
+        self._said(f"message {self.messages}: {due[0]}")
+        return due[0]
 
     def _look(self, message: Message) -> None:
         self.ids[message.control_id] += 1
@@ -103,14 +106,15 @@ class Feed:
             yield Check("HL7 structure", Verdict.NOTED, f"{fault} ({counted(count, 'time')})")
 
     def _after(self, name: str, manner: str) -> Check:
-        control_id = self.tried.get(manner)
-        number = next(at for at, each in PLAN.items() if each == manner)
-        if control_id is None:
+        if manner not in self.tried:
+            number = next(at for at, each in PLAN.items() if each == manner)
+            came = f"{counted(self.messages, 'message')} came, {len(self.ids):,} of them for the first time"
             return Check(
                 f"after {name}",
                 Verdict.SKIPPED,
-                f"only {counted(self.messages, 'message')} came; it is done to the {number}th",
+                f"{came}; it is done to the {number}th, or to the next new one",
             )
+        control_id, number = self.tried[manner]
         again = self.ids[control_id] - 1
         went_on = self.messages > number + again
         seen = f"the message came {counted(again, 'time')} more; " + (
@@ -153,6 +157,7 @@ class _Connection(socketserver.BaseRequestHandler):
                     feed.broken += 1
                 elif isinstance(event, mllp.Frame) and not self._answered(event.payload):
                     return
+        feed.broken += len(framer.finish())
 
     def _received(self) -> bytes:
         try:

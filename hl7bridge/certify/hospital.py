@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from statistics import median
 
-from hl7bridge.certify.link import Endpoint, Link, LinkError, Said
+from hl7bridge.certify.link import Endpoint, Link, LinkError
 from hl7bridge.certify.messages import CHARSETS, Messages
 from hl7bridge.certify.report import Check, Verdict
 from hl7bridge.hl7 import mllp
-from hl7bridge.hl7.ack import read
+from hl7bridge.hl7.ack import Answer, read
 from hl7bridge.words import counted
 
 ACCEPTED = ("AA", "CA")
@@ -81,8 +81,7 @@ class Hospital:
                 control_id = self.messages.control_id()
                 said = link.ask(self.messages.order(control_id, patient=number), control_id.encode())
                 times.append(said.took_s)
-                if (fault := _fault(said)) is not None:
-                    wrong.append(fault)
+                wrong += _faults(said.answer)
             junk = link.junk_bytes
         yield _of("answers AA with the control ID of the message (MSA-2)", wrong, f"{COUNT} of {COUNT}")
         seen = f"median {median(times) * 1000:.0f} ms, longest {max(times) * 1000:.0f} ms of {COUNT}"
@@ -104,12 +103,12 @@ class Hospital:
                 seen = f"{said.answer.code} for a message type that does not exist: a refusal will never be seen here"
                 yield Check(name, Verdict.NOTED, seen)
             else:
-                yield Check(name, Verdict.FAILED, _fault(said) or "no acknowledgment")
+                yield Check(name, Verdict.FAILED, _fault(said.answer) or "no acknowledgment")
             control_id = self.messages.control_id()
             said = link.ask(self.messages.order(control_id), control_id.encode())
             yield _of(
                 "goes on after a refusal",
-                [fault] if (fault := _fault(said)) else [],
+                _faults(said.answer),
                 "the next message was accepted",
             )
 
@@ -120,7 +119,7 @@ class Hospital:
                 said = link.ask(
                     self.messages.order(control_id, name=name, charset=charset), control_id.encode()
                 )
-            fault = _fault(said)
+            fault = _fault(said.answer)
             seen = f"accepted; compare PID-5 there with {name!r}"
             yield Check(
                 f"character set {charset}",
@@ -140,7 +139,7 @@ class Hospital:
             except LinkError as error:
                 yield Check(name, Verdict.NOTED, error.what)
                 continue
-            fault = _fault(said)
+            fault = _fault(said.answer)
             yield Check(name, Verdict.NOTED if fault else Verdict.PASSED, fault or "accepted", said.took_s)
 
     def _pieces(self) -> Iterator[Check]:
@@ -149,17 +148,19 @@ class Hospital:
         with Link(self.endpoint) as link:
             for at in range(0, len(frames[0]), 40):
                 link.write(frames[0][at : at + 40])
-            first = read(link.read(), ids[0].encode())
-            wrong = [] if first.code in ACCEPTED and first.matches else ["not accepted"]
-            yield _of("a message that arrives in pieces", wrong, "accepted")
+            yield _of(
+                "a message that arrives in pieces", _faults(read(link.read(), ids[0].encode())), "accepted"
+            )
             name = "two messages at once"
             link.write(frames[1] + frames[2])
             try:
-                got = [read(link.read(), b"").control_id.decode("ascii", "replace") for _ in range(2)]
+                raws = [link.read() for _ in range(2)]
             except LinkError as error:
                 yield Check(name, Verdict.NOTED, f"{error.what}: it reads one at a time, as MLLP allows")
                 return
-            wrong = [] if got == ids[1:] else ["the answers came in another order"]
+            answers = [read(raw, each.encode()) for raw, each in zip(raws, ids[1:], strict=True)]
+            turned = [answer.control_id.decode("ascii", "replace") for answer in answers] == ids[:0:-1]
+            wrong = ["the answers came in another order"] if turned else _faults(*answers)
             yield _of(name, wrong, "answered in their order")
 
     def _torn(self) -> Iterator[Check]:
@@ -169,10 +170,9 @@ class Hospital:
             link.write(mllp.frame(payload)[: len(payload) // 2])
         with Link(self.endpoint) as link:
             said = link.ask(payload, control_id.encode())
-        fault = _fault(said)
         yield _of(
             "after a disconnect in the middle the whole message is taken",
-            [fault] if fault else [],
+            _faults(said.answer),
             "accepted on a new connection",
         )
 
@@ -180,11 +180,12 @@ class Hospital:
         control_id = self.messages.control_id()
         payload = self.messages.order(control_id)
         with Link(self.endpoint) as link:
-            codes = [
-                link.ask(payload, control_id.encode()).answer.code or "no acknowledgment" for _ in range(2)
-            ]
-        seen = f"answered {codes[0]}, then {codes[1]}: look that it is there once"
-        yield Check("the same message again (same MSH-10)", Verdict.NOTED, seen)
+            first, second = [link.ask(payload, control_id.encode()).answer for _ in range(2)]
+        name = "the same message again (same MSH-10)"
+        # A repetition may be refused; but it must be answered, or it comes again and again.
+        fault = _fault(first) or (None if second.code and second.matches else _fault(second))
+        seen = f"answered {first.code}, then {second.code}: look that it is there once"
+        yield Check(name, Verdict.FAILED if fault else Verdict.NOTED, fault or seen)
 
     def _parallel(self) -> Iterator[Check]:
         wrong: list[str] = []
@@ -198,18 +199,17 @@ class Hospital:
                 ids = [self.messages.control_id() for _ in range(2)]
                 for link, control_id in zip((first, second), ids, strict=True):
                     link.write(mllp.frame(self.messages.order(control_id, patient=number)))
-                for link, control_id in zip((second, first), reversed(ids), strict=True):
+                for link, control_id, other in ((second, ids[1], ids[0]), (first, ids[0], ids[1])):
                     answer = read(link.read(), control_id.encode())
-                    if not (answer.code in ACCEPTED and answer.matches):
-                        wrong.append("an answer came on the other connection, or none")
+                    crossed = answer.control_id == other.encode()
+                    wrong += ["an answer came on the other connection"] if crossed else _faults(answer)
         yield _of(
             "two connections at once, each with its own answers", wrong, f"{2 * PARALLEL} of {2 * PARALLEL}"
         )
 
 
-def _fault(said: Said) -> str | None:
+def _fault(answer: Answer) -> str | None:
     """What is wrong with an answer that should accept; None if nothing is. It quotes nothing but the code."""
-    answer = said.answer
     if answer.code is None:
         return "what came back is no acknowledgment"
     if not answer.matches:
@@ -219,6 +219,10 @@ def _fault(said: Said) -> str | None:
         if answer.code in ACCEPTED
         else f"answered {answer.code}" + (f", condition {answer.condition}" if answer.condition else "")
     )
+
+
+def _faults(*answers: Answer) -> list[str]:
+    return [fault for answer in answers if (fault := _fault(answer)) is not None]
 
 
 def _of(name: str, wrong: list[str], seen: str) -> Check:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from html import escape
 from typing import Any, Final, NamedTuple
 
+from hl7bridge.words import counted
+
 
 class Verdict(StrEnum):
     """What a check came to."""
@@ -30,13 +32,23 @@ class Check(NamedTuple):
     took_s: float | None = None
 
 
+def failed(checks: Sequence[Check]) -> int:
+    """How many failed."""
+    return sum(check.verdict is Verdict.FAILED for check in checks)
+
+
+def undone(checks: Sequence[Check]) -> int:
+    """How many were not done: of what they are about nothing is known, so the whole has not passed."""
+    return sum(check.verdict is Verdict.SKIPPED for check in checks)
+
+
 def plain(title: str, about: dict[str, str], checks: Sequence[Check], made: datetime) -> dict[str, Any]:
     """For JSON."""
     return {
         "title": title,
         "made": made.isoformat(timespec="seconds"),
         **about,
-        "passed": not any(check.verdict is Verdict.FAILED for check in checks),
+        "passed": not failed(checks) and not undone(checks),
         "checks": [
             {
                 "name": check.name,
@@ -65,8 +77,12 @@ def page(
     title: str, about: dict[str, str], checks: Sequence[Check], made: datetime, sides: tuple[str, str]
 ) -> str:
     """The page; `sides` are the two that sign it."""
-    failed = sum(check.verdict is Verdict.FAILED for check in checks)
-    verdict = "<p class='failed'>Not passed</p>" if failed else "<p class='passed'>Passed</p>"
+    if failed(checks):
+        verdict = "<p class='failed'>Not passed</p>"
+    elif left := undone(checks):
+        verdict = f"<p class='noted'>Not complete: {counted(left, 'check')} not done</p>"
+    else:
+        verdict = "<p class='passed'>Passed</p>"
     rows = "".join(
         f"<tr><td>{escape(check.name)}</td><td class='{check.verdict.value.replace(' ', '')}'>{check.verdict.value}</td>"
         f"<td>{escape(check.seen)}</td><td class='took'>{_took(check)}</td></tr>"

@@ -17,6 +17,7 @@ from hl7bridge.channel.assign import read_assignment
 from hl7bridge.channel.compare import read_moment
 from hl7bridge.channel.condition import WORDS, Condition, read_clauses, wording
 from hl7bridge.channel.configuration import ChannelSettings
+from hl7bridge.channel.kinds import NAME
 from hl7bridge.channel.language import NameOf, Written
 from hl7bridge.channel.mistake import Mistakes, meant
 from hl7bridge.channel.model import Choice, Reading, Schema, Text, Wrong, scalar
@@ -25,7 +26,6 @@ from hl7bridge.channel.record import Field, ListOf, MapOf, Record, Values
 from hl7bridge.channel.reference import every_segment, every_value, read_reference
 from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
-from hl7bridge.channel.settingtable import NAME
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 
 

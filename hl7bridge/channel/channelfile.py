@@ -13,6 +13,7 @@ from hl7bridge.affiliation.agreement import CLINIC, PHARMACY
 from hl7bridge.channel.condition import Clause, read_clauses, read_conditions
 from hl7bridge.channel.configuration import ChannelSettings
 from hl7bridge.channel.hook import Hooks
+from hl7bridge.channel.kinds import NAME
 from hl7bridge.channel.language import CONDITIONS, SEGMENT, SEGMENTS, STEPS, NameOf, Written
 from hl7bridge.channel.mistake import Place, meant
 from hl7bridge.channel.model import (
@@ -28,6 +29,7 @@ from hl7bridge.channel.plan import Accept, ChannelPlan, DestinationPlan, Route
 from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.program import Program, Step
 from hl7bridge.channel.programme import PROGRAMMES, ProgrammePlan, read_programmes
+from hl7bridge.channel.reads import Read
 from hl7bridge.channel.record import (
     Field,
     ListOf,
@@ -37,14 +39,8 @@ from hl7bridge.channel.record import (
 )
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.settings import DestinationSettings
-from hl7bridge.channel.settingtable import (
-    DESTINATION_FIELDS,
-    ERRORS,
-    NAME,
-    SOURCE_FIELDS,
-    destination_of,
-    with_defaults,
-)
+from hl7bridge.channel.settingtable import DESTINATION_FIELDS, destination_of, with_defaults
+from hl7bridge.channel.sourcetable import EDGES, ERRORS, SOURCE_FIELDS
 from hl7bridge.channel.split import Split
 from hl7bridge.channel.steps import read_steps
 from hl7bridge.channel.table import Table
@@ -105,7 +101,7 @@ ROUTE = Record(
     },
     exactly_one=("to", "affiliates", "destination"),
 )
-SOURCE = Record("source", SOURCE_FIELDS)
+SOURCE = Record("source", SOURCE_FIELDS, exactly_one=EDGES)
 CHANNEL = Record(
     "a channel",
     {
@@ -158,8 +154,8 @@ class Folder:
         if privacy is not None:
             self.privacies[name] = privacy
 
-    def setting(self, destination: str | None) -> Setting:
-        """What surrounds steps that are compiled for one destination, or for all if None."""
+    def setting(self, destination: str | None, reads: list[Read] | None = None) -> Setting:
+        """What surrounds steps that are compiled for one destination, or for all if None; what they read is added to `reads`."""
         settings = self.destinations.get(destination) if destination is not None else None
         affiliate = settings.affiliate if settings is not None else None
         return Setting(
@@ -168,6 +164,7 @@ class Folder:
             self.hooks.find,
             None if affiliate is None else affiliate.settings,
             destination,
+            reads=[] if reads is None else reads,
         )
 
     def scopes(self) -> set[str]:
@@ -190,17 +187,18 @@ class ChannelReader:
         self.name: str = values["channel"] or path
         self.late: list[Node] = []
         self.late_after_new = False
+        self.reads: list[Read] = []
         self._overlaid: dict[str, DestinationPlan | None] = {}
 
     def plan(self) -> ChannelPlan:
         """The compiled channel; where mistakes were named, what is left of it."""
         place = str(self.values.place_of("channel"))
-        fixed = self.folder.setting(f"the channel {self.name}")
+        fixed = self._setting(f"the channel {self.name}")
         clauses: list[Clause] | Wrong = []
         if (node := self.values.nodes.get("filter")) is not None:
             clauses = read_clauses(node, fixed)
         steps = self._map()
-        return ChannelPlan(
+        plan = ChannelPlan(
             self.name,
             place,
             Accept(self.values["accept"], self.values["lenient"]),
@@ -211,6 +209,10 @@ class ChannelReader:
             errors["answer"] if (errors := self.values["errors"]) is not None else None,
             self._programmes(self.values["programme"], fixed),
         )
+        return replace(plan, reads=tuple(dict.fromkeys(self.reads)))
+
+    def _setting(self, destination: str | None) -> Setting:
+        return self.folder.setting(destination, self.reads)
 
     def _programmes(self, found: Values | list[Values] | None, setting: Setting) -> tuple[ProgrammePlan, ...]:
         plans = read_programmes(found, setting)
@@ -258,7 +260,7 @@ class ChannelReader:
         if node is None:
             return []
         items: list[Node] = node.items if isinstance(node, Items) else [node]
-        setting = self.folder.setting(None)
+        setting = self._setting(None)
         steps: list[Step] = []
         for at, item in enumerate(items):
             found = read_steps(item, setting)
@@ -301,7 +303,7 @@ class ChannelReader:
     def _route(self, value: Values, place: Place) -> Route:
         route = Route(place=str(place))
         if (when := value.nodes.get("when")) is not None:
-            conditions = read_conditions(when, self.folder.setting(f"the channel {self.name}"))
+            conditions = read_conditions(when, self._setting(f"the channel {self.name}"))
             route.when = None if isinstance(conditions, Wrong) else conditions
         if (to := value.nodes.get("to")) is not None:
             route.destinations = self._named(to.items if isinstance(to, Items) else [to])
@@ -355,14 +357,14 @@ class ChannelReader:
             return None
         steps: list[Step] = []
         if self.late:
-            setting = self.folder.setting(name)
+            setting = self._setting(name)
             late = read_steps(
                 Items(self.late[0].place, self.late),
                 setting.within(original=True) if self.late_after_new else setting,
             )
             steps += [] if isinstance(late, Wrong) else late
         if (node := self.folder.overlays.get(name)) is not None:
-            own = read_steps(node, self.folder.setting(name))
+            own = read_steps(node, self._setting(name))
             steps += [] if isinstance(own, Wrong) else own
         place = self.folder.files.get(name, self.path)
         return DestinationPlan(settings, self.name, Program(steps), place, self.folder.privacies.get(name))

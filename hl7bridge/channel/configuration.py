@@ -56,7 +56,7 @@ class Configuration:
     def encoding(self, source: str) -> str:
         """The character set of a source's messages that name none; the programme's own are in UTF-8."""
         settings = self.sources.get(source)
-        return "utf-8" if settings is None else settings.mllp.encoding
+        return "utf-8" if settings is None else settings.encoding
 
     def authorities_but(self, affiliate: str) -> frozenset[str]:
         """The authorities of the other affiliates' patient numbers, which this one need not see; one that is its own too is not among

@@ -30,6 +30,7 @@ def read_each(
     if reference.it is not None or reference.path is None:
         return setting.wrong(node, "each goes through segments or repetitions", "OBX, or 'ORC-7[*]'")
     path = reference.path
+    setting.reads_path(path, node)
     if path.field is None:
         inside = setting.within(loop=True) if reference.original else setting.within(run=True)
         return (lambda program, where: _each_segment(reference, program, where)), inside

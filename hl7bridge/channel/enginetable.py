@@ -12,11 +12,12 @@ from typing import Any
 from hl7bridge.channel.alerttable import PROVIDER_WISH, provider_wish
 from hl7bridge.channel.beyond import SiteField
 from hl7bridge.channel.kinds import Path, Zone
-from hl7bridge.channel.model import Duration, Kind, Percent, Size, Text
+from hl7bridge.channel.model import Choice, Duration, Kind, Percent, Size, Text, Truth
 from hl7bridge.channel.privacy import WITHHOLDING
-from hl7bridge.channel.record import Field, ListOf, Record, Values
-from hl7bridge.channel.settings import EngineSettings
-from hl7bridge.channel.settingtable import DESTINATION_FIELDS, SEND, SOURCE_FIELDS
+from hl7bridge.channel.record import Field, ListOf, OneOf, Record, Values
+from hl7bridge.channel.settings import Drift, EngineSettings
+from hl7bridge.channel.settingtable import DESTINATION_FIELDS, SEND
+from hl7bridge.channel.sourcetable import EDGES, SOURCE_FIELDS
 
 
 def _defaults_of(fields: Mapping[str, Field]) -> Kind:
@@ -96,6 +97,25 @@ ENGINE = Record(
             ),
             "what operators are told",
         ),
+        "drift": Field(
+            OneOf(
+                text=Choice(("off",)),
+                pairs=Record(
+                    "drift",
+                    {
+                        "learn": Field(
+                            Duration(),
+                            "how long what is new in a new feed, segment or field is no news",
+                            1_209_600.0,
+                        ),
+                        "alert": Field(
+                            Truth(), "alert where a line of a channel or a table is concerned", True
+                        ),
+                    },
+                ),
+            ),
+            "noting what feeds send that they never sent before, or off",
+        ),
         "programme": Field(ENGINE_PROGRAMME, "the affiliation programme: alerts and summaries"),
         "site_fields": Field(
             ListOf(SiteField(), lone=True),
@@ -108,7 +128,8 @@ ENGINE = Record(
                 "defaults",
                 {
                     "source": Field(
-                        _defaults_of({k: v for k, v in SOURCE_FIELDS.items() if k != "mllp"}), "for sources"
+                        _defaults_of({k: v for k, v in SOURCE_FIELDS.items() if k not in EDGES}),
+                        "for sources",
                     ),
                     "destination": Field(
                         _defaults_of(
@@ -139,6 +160,9 @@ def engine_of(values: Values) -> EngineSettings:
         given["audit_head"] = audit["head"]
     if (alerting := values["alerting"]) is not None:
         given["alert_queue_age_s"] = alerting["queue_age"]
+    if (drift := values["drift"]) is not None:
+        off = isinstance(drift, str)
+        given["drift"] = None if off else Drift(drift["learn"], drift["alert"])
     if (programme := values["programme"]) is not None:
         given |= {"programme_zone": programme["zone"], "settle_s": programme["settle"]}
         given |= {

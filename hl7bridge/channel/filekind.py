@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from hl7bridge.channel.channelfile import CHANNEL
+from hl7bridge.channel.kinds import NAME
 from hl7bridge.channel.language import STEPS
 from hl7bridge.channel.record import Field, Record
-from hl7bridge.channel.settingtable import AFFILIATE_FIELDS, DESTINATION_FIELDS, NAME, SOURCE_FIELDS
+from hl7bridge.channel.settingtable import AFFILIATE_FIELDS, DESTINATION_FIELDS
+from hl7bridge.channel.sourcetable import EDGES, SOURCE_FIELDS
 
 _OVERLAY = {"map": Field(STEPS, "steps for it alone, after the channel's")}
 #: Every kind of file by the key that names it: its table, and the folder that usually holds it.
@@ -31,7 +33,9 @@ KINDS: dict[str, tuple[Record, str]] = {
         "destinations",
     ),
     "source": (
-        Record("a source", {"source": Field(NAME, "its name", required=True), **SOURCE_FIELDS}),
+        Record(
+            "a source", {"source": Field(NAME, "its name", required=True), **SOURCE_FIELDS}, exactly_one=EDGES
+        ),
         "sources",
     ),
 }

@@ -32,10 +32,11 @@ from hl7bridge.channel.settingtable import (
     affiliate_of,
     destination_of,
     roster_of,
-    source_of,
     with_defaults,
 )
+from hl7bridge.channel.sourcetable import source_of
 from hl7bridge.channel.table import Table, read_table
+from hl7bridge.channel.taken import check_taken
 from hl7bridge.channel.withheldtable import WITHHELD, classes_of, read_withheld
 from hl7bridge.channel.yaml import Node, Pairs, noun, read, shown
 
@@ -140,7 +141,7 @@ class _Loader:
         for path, values in self.found["channel"]:
             declare_in_place(folder, values, path)
         by_source = self._channels(folder)
-        self._ports()
+        check_taken(self.sources, self.source_places, self.mistakes)
         used = {path: data for path, data in self.files.items() if decides(path)}
         return Configuration(
             version=version_of(used),
@@ -275,7 +276,7 @@ class _Loader:
         made = source_of(name, with_defaults(values, defaults))
         if made is not None:
             self.sources[name] = made
-            self.source_places[name] = values.place_of("mllp")
+            self.source_places[name] = values.place_of("mllp" if made.mllp is not None else "file")
 
     def _destinations(self, folder: Folder, known_classes: set[str]) -> None:
         makers: dict[str, Callable[[str, Values], DestinationSettings | None]] = {
@@ -373,21 +374,3 @@ class _Loader:
             return None
         name: str = source
         return name
-
-    def _ports(self) -> None:
-        """Two sources cannot listen on one port of one address."""
-        taken: dict[tuple[str, int], str] = {}
-        for name, settings in self.sources.items():
-            host, port = settings.mllp.host, settings.mllp.port
-            everywhere = host in ("0.0.0.0", "::")
-            for (other_host, other_port), other in taken.items():
-                if port == other_port and (
-                    host == other_host or everywhere or other_host in ("0.0.0.0", "::")
-                ):
-                    place = self.source_places[name]
-                    what = f"port {port} is taken by the source {other} ({self.source_places[other]})"
-                    self.mistakes.add(
-                        place, what, "let one source serve both channels, or choose another port"
-                    )
-                    break
-            taken[(host, port)] = name

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from hl7bridge.channel.beyond import doubt_template
 from hl7bridge.channel.filename import template_fault
 from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.model import WRONG, Reading, Schema, Wrong, scalar
+from hl7bridge.channel.model import WRONG, Reading, Schema, Text, Whole, Wrong, scalar
 from hl7bridge.channel.yaml import Node, Scalar, noun
 from hl7bridge.hl7 import charset
 
@@ -146,3 +146,8 @@ class FileName:
 
     def schema(self) -> Schema:
         return {"type": "string", "examples": ["${date}/${id}-${MSH-10}.hl7"]}
+
+
+NAME = Text("a name of letters, digits, '.', '_' and '-'", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+PORT = Whole(1, 65535, "a port")
+HOST = Text("a host name or address", r"[A-Za-z0-9._:%-]+")

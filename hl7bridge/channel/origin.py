@@ -42,7 +42,7 @@ def _from(node: Node, form: Pairs, target: Reference, setting: Setting) -> Origi
         )
     if node.text == "received":
         return Origin(one=_received)
-    reference = _value_path(node, setting)
+    reference = _value_path(node, form, setting)
     if isinstance(reference, Wrong):
         return WRONG
     if reference.each_repetition or reference.each_segment:
@@ -55,7 +55,7 @@ def _from(node: Node, form: Pairs, target: Reference, setting: Setting) -> Origi
     return Origin(one=first_value(reference), reference=reference)
 
 
-def _value_path(node: Scalar, setting: Setting) -> Reference | Wrong:
+def _value_path(node: Scalar, form: Pairs, setting: Setting) -> Reference | Wrong:
     reference = read_reference(node, setting)
     if isinstance(reference, Wrong):
         return WRONG
@@ -65,6 +65,7 @@ def _value_path(node: Scalar, setting: Setting) -> Reference | Wrong:
         return setting.wrong(
             node, "[+] is one more repetition and holds nothing yet", "write [*] for every one"
         )
+    setting.reads_path(reference.path, node, form)
     return reference
 
 
@@ -78,7 +79,7 @@ def _join(node: Node, form: Pairs, target: Reference, setting: Setting) -> Origi
     parts: list[Constant | Value | Values] = []
     nodes = node.items if isinstance(node, Items) else [node]
     for each in nodes:
-        part = _part(each, target, setting)
+        part = _part(each, form, target, setting)
         if isinstance(part, Wrong):
             return WRONG
         parts.append(part)
@@ -118,7 +119,7 @@ def _joining(parts: list[Any], between: Constant | None) -> Value:
     return value
 
 
-def _part(node: Node, target: Reference, setting: Setting) -> Constant | Values | Wrong:
+def _part(node: Node, form: Pairs, target: Reference, setting: Setting) -> Constant | Values | Wrong:
     """One item of join or first_of: a path (all its values if it has [*]), or a text."""
     if not isinstance(node, Scalar):
         return setting.wrong(node, f"{noun(node)} stands where a path or a text belongs")
@@ -128,7 +129,7 @@ def _part(node: Node, target: Reference, setting: Setting) -> Constant | Values 
             return made
         single = made
         return lambda scope: [single(scope)]
-    reference = _value_path(node, setting)
+    reference = _value_path(node, form, setting)
     if isinstance(reference, Wrong):
         return WRONG
     if reference.each_repetition or reference.each_segment:
@@ -150,7 +151,7 @@ def _first_of(node: Node, form: Pairs, target: Reference, setting: Setting) -> O
         return setting.wrong(node, "first_of takes a list of paths", "[PID-3.1, PID-2]")
     parts: list[Constant | Values] = []
     for each in node.items:
-        part = _part(each, target, setting)
+        part = _part(each, form, target, setting)
         if isinstance(part, Wrong):
             return WRONG
         parts.append(part)

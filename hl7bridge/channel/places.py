@@ -23,5 +23,6 @@ def field_paths(
         if reference.whole_segment:
             setting.wrong(item, f"{item.text} is a segment, not a field", f"name a field: {item.text}-1")
             continue
+        setting.reads_path(reference.path, item)
         found.append(first_value(reference))
     return tuple(found)

@@ -13,6 +13,7 @@ from hl7bridge.channel.condition import Clause, Conditions
 from hl7bridge.channel.outcome import RECEIVED, ChannelOutcome
 from hl7bridge.channel.program import Program
 from hl7bridge.channel.programme import ProgrammePlan
+from hl7bridge.channel.reads import Read
 from hl7bridge.channel.settings import PROGRAMME, DestinationSettings
 from hl7bridge.channel.split import Split
 from hl7bridge.channel.withhold import Privacy
@@ -145,6 +146,8 @@ class ChannelPlan:
     routes: tuple[Route, ...]
     errors_answer: str | None = None
     programme: tuple[ProgrammePlan, ...] = ()
+    #: The places that it reads of what comes, also for single destinations.
+    reads: tuple[Read, ...] = field(default=(), repr=False)
     #: The outcome of all that goes well, made once.
     received: ChannelOutcome = field(init=False)
 

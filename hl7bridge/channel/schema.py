@@ -18,11 +18,11 @@ from hl7bridge.channel.beside_file import TEST, expected_schema
 from hl7bridge.channel.enginetable import ENGINE
 from hl7bridge.channel.filekind import KINDS
 from hl7bridge.channel.foldernames import FolderNames
+from hl7bridge.channel.kinds import NAME
 from hl7bridge.channel.model import Schema
 from hl7bridge.channel.operator import test_schema
 from hl7bridge.channel.pathnames import PathNames
 from hl7bridge.channel.pathpattern import FIELD, LIKELY, SEGMENT, known
-from hl7bridge.channel.settingtable import NAME
 from hl7bridge.channel.value import FORMS
 from hl7bridge.channel.verbs import MODIFIERS, VERBS
 

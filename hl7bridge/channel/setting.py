@@ -1,5 +1,5 @@
 """What surrounds a piece of a channel while it is compiled: tables, hooks, the affiliate it is compiled for,
-and mistakes.
+what it reads, and mistakes.
 
 Raises nothing; mistakes go where `Reading` takes them.
 """
@@ -12,8 +12,10 @@ from typing import Any
 
 from hl7bridge.channel.mistake import Place, meant
 from hl7bridge.channel.model import WRONG, Reading, Wrong, is_secret
+from hl7bridge.channel.reads import Read, read_of
 from hl7bridge.channel.table import Table
-from hl7bridge.channel.yaml import Node
+from hl7bridge.channel.yaml import Node, Pairs, Scalar
+from hl7bridge.hl7.path import Path
 
 Hook = Callable[[Any], object]
 
@@ -32,6 +34,12 @@ class Setting:
     in_run: bool = False
     has_original: bool = False
     late: list[Place] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
+
+    def reads_path(self, path: Path | None, node: Node, form: Node | None = None) -> None:
+        """Notes that the message is read there; `form` is what may say in which table it is looked up."""
+        if path is not None:
+            self.reads.append(read_of(path, str(node.place), _table_in(form)))
 
     def wrong(self, node: Node, what: str, hint: str | None = None) -> Wrong:
         """Names a mistake."""
@@ -72,6 +80,14 @@ class Setting:
             f"${{{name}}} is not known",
             "known: ${affiliate.x}, ${env.NAME}, ${file./path} and paths like ${MSH-10}",
         )
+
+
+def _table_in(form: Node | None) -> str | None:
+    """The table of `{from: path, table: name}`, or of a condition `{in_table: name}`, also under not."""
+    if not isinstance(form, Pairs):
+        return None
+    name = form.get("table") or form.get("in_table")
+    return name.text if isinstance(name, Scalar) else _table_in(form.get("not"))
 
 
 __all__ = ["WRONG", "Hook", "Setting"]

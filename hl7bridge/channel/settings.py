@@ -56,15 +56,48 @@ class MllpListener:
 
 
 @dataclass(frozen=True, slots=True)
+class WatchedFolder:
+    """Where a source's files arrive. Times in seconds: how often it is looked at, how long a file must stay as it is before it is
+    taken, and how long it is kept afterwards (None: until somebody removes it).
+    """
+
+    folder: str
+    pattern: str = "*"
+    every_s: float = 5.0
+    settled_s: float = 5.0
+    keep_s: float | None = None
+    max_message_bytes: int = 64_000_000
+    encoding: str = "utf-8"
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """One feed. `duplicates_s` None turns the recognition of repeats off; `zone` None means UTC."""
+    """One feed, by `mllp` or by `file`. `duplicates_s` None turns the recognition of repeats off; `zone` None means UTC."""
 
     name: str
-    mllp: MllpListener
+    mllp: MllpListener | None
     zone: ZoneInfo | None = None
     duplicates_s: float | None = 86400.0
     unaccepted: str = "AR"
     errors_answer: str = "AE"
+    file: WatchedFolder | None = None
+
+    @property
+    def encoding(self) -> str:
+        """The character set of messages that name none."""
+        edge = self.mllp or self.file
+        return "utf-8" if edge is None else edge.encoding
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The size of the largest message that it takes."""
+        edge = self.mllp or self.file
+        return 0 if edge is None else edge.max_message_bytes
+
+    @property
+    def commit_bytes(self) -> bool:
+        """Whether MLLP release 2 commit bytes are sent."""
+        return self.mllp is not None and self.mllp.commit_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +230,14 @@ class DestinationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """Noting what feeds send that they never sent before: for `learn_s` what is new in a new feed is no news."""
+
+    learn_s: float = 14 * 86_400.0
+    alert: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSettings:
     """What concerns the whole engine (`hl7bridge.yaml`). Times in seconds, sizes in bytes; None means without
     limit.
@@ -214,6 +255,7 @@ class EngineSettings:
     patient_retention_s: float | None = None
     audit_head: str | None = None
     alert_queue_age_s: float = 900.0
+    drift: Drift | None = Drift()
     programme_zone: ZoneInfo | None = None
     settle_s: float = 300.0
     letterhead: tuple[str, ...] = ()

@@ -1,5 +1,4 @@
-"""The tables of keys of sources, destinations, affiliates and the engine, and how settings are made of what
-was read.
+"""The tables of keys of destinations and affiliates, and how settings are made of what was read.
 
 Raises nothing; mistakes are named. What a table lists is what the loader takes, what `check` says, and what
 editors show.
@@ -12,14 +11,13 @@ from typing import Any
 
 from hl7bridge.affiliation.case import Thresholds
 from hl7bridge.channel.alerttable import ALERTS, SUMMARIES
-from hl7bridge.channel.kinds import Cidr, Day, Encoding, FileName, Path, Zone
+from hl7bridge.channel.kinds import HOST, NAME, PORT, Day, FileName, Path
 from hl7bridge.channel.model import (
     Choice,
     Decimal,
     Duration,
     Percent,
     Reading,
-    Size,
     Text,
     Truth,
     Whole,
@@ -40,17 +38,9 @@ from hl7bridge.channel.settings import (
     ClientTls,
     DestinationSettings,
     FileTarget,
-    MllpListener,
     MllpTarget,
     Retry,
-    ServerTls,
-    SourceSettings,
 )
-
-NAME = Text("a name of letters, digits, '.', '_' and '-'", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-PORT = Whole(1, 65535, "a port")
-HOST = Text("a host name or address", r"[A-Za-z0-9._:%-]+")
-
 
 ROSTER = Record(
     "roster",
@@ -61,29 +51,12 @@ ROSTER = Record(
 )
 
 
-def _tls_server(values: Values, reading: Reading) -> ServerTls | None:
-    if not values.complete:
-        return None
-    return ServerTls(values["certificate"], values["key"], values["client_ca"])
-
-
 def _tls_client(values: Values, reading: Reading) -> ClientTls:
     if ("certificate" in values) != ("key" in values):
         reading.mistakes.add(values.place, "a certificate and its key go together", "give both or neither")
     return ClientTls(values["ca"], values["name"], values["certificate"], values["key"])
 
 
-SERVER_TLS = Record(
-    "tls",
-    {
-        "certificate": Field(Path(), "PEM file with the certificate and its chain", required=True),
-        "key": Field(Path(), "PEM file with the private key", required=True),
-        "client_ca": Field(
-            Path(), "PEM file of the authorities that sign senders' certificates (mutual TLS)"
-        ),
-    },
-    _tls_server,
-)
 CLIENT_TLS = Record(
     "tls",
     {
@@ -94,68 +67,6 @@ CLIENT_TLS = Record(
     },
     _tls_client,
 )
-
-
-def _listener(values: Values, reading: Reading) -> MllpListener | None:
-    if not values.complete:
-        return None
-    return MllpListener(
-        port=values["port"],
-        host=values["host"],
-        tls=values["tls"],
-        allow=tuple(values["allow"]),
-        max_connections=values["max_connections"],
-        max_message_bytes=values["max_message_bytes"],
-        idle_after_s=values["idle_after"],
-        encoding=values["encoding"],
-        commit_bytes=values["commit_bytes"],
-    )
-
-
-LISTENER = Record(
-    "mllp",
-    {
-        "port": Field(PORT, "the TCP port to listen on", required=True),
-        "host": Field(HOST, "the address to listen on; all addresses if left out", "0.0.0.0"),
-        "tls": Field(SERVER_TLS, "encrypted connections"),
-        "allow": Field(ListOf(Cidr(), lone=True), "who may connect: addresses or networks (CIDR)", ()),
-        "max_connections": Field(Whole(1, 1_000_000), "the most connections at once", 20_000),
-        "max_message_bytes": Field(Size(1000), "the largest message: 64 MB if left out", 64_000_000),
-        "idle_after": Field(Duration(off=True), "close a connection that has been silent this long", None),
-        "encoding": Field(Encoding(), "the character set of messages without MSH-18", "utf-8"),
-        "commit_bytes": Field(Truth(), "answer with MLLP release 2 commit bytes too", False),
-    },
-    _listener,
-)
-ERRORS = Record(
-    "errors",
-    {
-        "answer": Field(
-            Choice(("AE", "AA", "AR")), "what a message answers that every channel failed on", None
-        )
-    },
-)
-#: The keys of a source, in place or in a file of its own. Each may have a default in hl7bridge.yaml.
-SOURCE_FIELDS: dict[str, Field] = {
-    "mllp": Field(LISTENER, "where messages arrive over MLLP", required=True),
-    "zone": Field(Zone(), "the time zone of times without an offset, such as America/New_York"),
-    "duplicates": Field(
-        Duration(off=True), "how long a repeated message is recognised; 24h, or off", 86400.0
-    ),
-    "unaccepted": Field(Choice(("AR", "AA")), "the answer to a message that no channel accepts", "AR"),
-    "errors": Field(ERRORS, "what the sender hears of errors", None),
-}
-
-
-def source_of(name: str, values: Values) -> SourceSettings | None:
-    """The settings of a source from what was read; None where a mistake was named."""
-    if values["mllp"] is None:
-        return None
-    errors = values["errors"]
-    answer = errors["answer"] if errors is not None and errors["answer"] else "AE"
-    return SourceSettings(
-        name, values["mllp"], values["zone"], values["duplicates"], values["unaccepted"], answer
-    )
 
 
 def _target(values: Values, reading: Reading) -> MllpTarget | None:

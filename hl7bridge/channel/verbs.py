@@ -74,6 +74,7 @@ def _keep(value: Node, node: Pairs, setting: Setting) -> Run | Wrong:
     path = reference.path
     if path is None or reference.original:
         return setting.wrong(value, "keep chooses among repetitions of a field", "keep: 'PID-3[4=X]'")
+    setting.reads_path(path, value)
     place, text = value.place, value.text
     if path.field is None:
         if reference.plain_segment or reference.each_segment:

@@ -136,7 +136,13 @@ def head(data: Path, as_json: bool) -> None:
 @click.option(
     "--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Only these; may be given again."
 )
-@click.option("--limit", default=200, show_default=True, help="The most records, the newest; 0 for all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=200,
+    show_default=True,
+    help="The most records, the newest; 0 for all.",
+)
 @unrecorded_option
 @json_option
 def list_(

@@ -14,10 +14,10 @@ from hl7bridge.certify.feed import Feed, Listener
 from hl7bridge.certify.hospital import Hospital
 from hl7bridge.certify.link import Endpoint
 from hl7bridge.certify.messages import Messages
-from hl7bridge.certify.report import Check, Verdict, page, plain
+from hl7bridge.certify.report import Check, Verdict, failed, page, plain, undone
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.settings import ClientTls, DestinationSettings
-from hl7bridge.cli.options import OutputFile, echo_json, json_option
+from hl7bridge.cli.options import Number, OutputFile, echo_json, json_option
 from hl7bridge.cli.wire import Address
 from hl7bridge.engine.folder import load_folder
 from hl7bridge.errors import HL7BridgeError
@@ -46,7 +46,12 @@ _COLOURS = {
     "--listen", type=Address(), help="Play the hospital here instead, for a feed's engineers, until Ctrl-C."
 )
 @click.option(
-    "--timeout", "timeout_s", default=30.0, show_default=True, help="Seconds to wait for an answer."
+    "--timeout",
+    "timeout_s",
+    type=Number(0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Seconds to wait for an answer.",
 )
 @click.option("--html", type=OutputFile(), help="Write a page that both sides can sign.")
 @json_option
@@ -62,7 +67,7 @@ def certify(
     """Try the test endpoint of a new link to AFFILIATE with made-up messages (MSH-11 = T and nothing else): TLS, answers, refusals,
     character sets, long texts, disconnects, repetitions, parallel connections; or, with --listen, the sender of a new feed.
 
-    Exit status 1 if a check failed.
+    Exit status 1 if a check failed or was not done.
     """
     if (affiliate is None) == (listen is None):
         raise click.UsageError("name an affiliate, or where to --listen")
@@ -87,10 +92,10 @@ def certify(
         echo_json(plain(title, about, checks, made))
     if html is not None:
         html.write_text(page(title, about, checks, made, sides), encoding="utf-8")
-    failed = sum(check.verdict is Verdict.FAILED for check in checks)
+    wrong, left = failed(checks), undone(checks)
     if not as_json:
-        click.echo(f"{len(checks)} checks, {failed} failed")
-    if failed:
+        click.echo(f"{len(checks)} checks, {wrong} failed" + (f", {left} not done" if left else ""))
+    if wrong or left:
         raise SystemExit(1)
 
 

@@ -31,7 +31,9 @@ from hl7bridge.store.base import REPLAY, MessageDetail, MessageRow, MessageStatu
 @click.command()
 @data_option
 @filter_options
-@click.option("--limit", default=50, show_default=True, help="The most rows; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=50, show_default=True, help="The most rows; 0 for all."
+)
 @click.option("--oldest-first", is_flag=True, help="In the order in which they came.")
 @unrecorded_option
 @json_option

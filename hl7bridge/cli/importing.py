@@ -123,13 +123,17 @@ def _write(folder: Path, there: dict[str, bytes], made: Imported) -> None:
             click.echo(folder / str(each), err=True)
         what = f"{counted(len(mistakes), 'mistake')} with what is there, nothing was written"
         raise ImportRefused(what, code="does-not-fit", hint="choose another folder with --to")
+    begun: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in new.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             with (folder / name).open("xb") as file:
+                begun.append(folder / name)
                 file.write(data)
     except OSError as fault:
+        for path in begun:
+            path.unlink(missing_ok=True)
         raise ImportRefused(
             f"cannot be written: {fault.strerror}", code="not-written", place=str(fault.filename or folder)
         ) from None

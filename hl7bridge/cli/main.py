@@ -33,6 +33,7 @@ COMMANDS = {
     "queue": "queue",
     "replay": "replay",
     "reconcile": "reconcile",
+    "drift": "drift",
     "compare": "compare",
     "trace": "why",
     "why": "why",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+#: The largest identifier of a message or a delivery that a store can be asked about.
+MOST_ID = (1 << 63) - 1
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d|w)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -34,15 +37,26 @@ class Moment(click.ParamType):
         if isinstance(value, int):
             return value
         age = _AGE.fullmatch(value.strip())
-        if age:
-            return int((time.time() - float(age[1]) * _SECONDS[age[2]]) * 1e6)
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+            if age:
+                moment = datetime.now(UTC) - timedelta(seconds=float(age[1]) * _SECONDS[age[2]])
+            else:
+                moment = datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):  # the calendar has ends
             self.fail(
                 f"'{value}' is neither an age like 2h or 7d nor a date like 2026-11-21 or 2026-11-21T22:00"
             )
-        return int(moment.astimezone(UTC).timestamp() * 1e6)
+        return int(moment.timestamp() * 1e6)
+
+
+class Number(click.FloatRange):
+    """A finite number, with a fraction or without, within bounds."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        if not math.isfinite(found):
+            self.fail(f"'{value}' is no number", param, ctx)
+        return found
 
 
 class OutputFile(click.Path):

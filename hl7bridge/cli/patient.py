@@ -135,7 +135,9 @@ def _day(day: date | None) -> str:
 
 @patient.command()
 @data_option
-@click.option("--limit", default=50, show_default=True, help="The most patients; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=50, show_default=True, help="The most patients; 0 for all."
+)
 @unrecorded_option
 @json_option
 def held(data: Path, limit: int, unrecorded: bool, as_json: bool) -> None:

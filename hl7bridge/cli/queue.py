@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import data_option, echo_json, json_option, must_be_known
+from hl7bridge.cli.options import MOST_ID, data_option, echo_json, json_option, must_be_known
 from hl7bridge.cli.queue_view import show_queue
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryQuery, DeliveryStatus
@@ -27,7 +27,9 @@ def queue() -> None:
     type=click.Choice([each.name for each in DeliveryStatus], case_sensitive=False),
     help="Only these; otherwise what is open or failed.",
 )
-@click.option("--limit", default=50, show_default=True, help="The most rows; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(0), default=50, show_default=True, help="The most rows; 0 for all."
+)
 @json_option
 def list_(data: Path, destination: str | None, status: str | None, limit: int, as_json: bool) -> None:
     """List deliveries that wait, are on their way or have failed.
@@ -75,7 +77,7 @@ def release(destination: str, data: Path, as_json: bool) -> None:
 
 
 @queue.command()
-@click.argument("deliveries", type=int, nargs=-1)
+@click.argument("deliveries", type=click.IntRange(1, MOST_ID), nargs=-1)
 @click.option("--all-failed", metavar="DESTINATION", help="Every failed delivery of this destination.")
 @data_option
 @json_option
@@ -94,16 +96,17 @@ def resend(deliveries: tuple[int, ...], all_failed: str | None, data: Path, as_j
     result = _done(data, "resend", ids=ids) if ids else {"resent": [], "warnings": []}
     for warning in result["warnings"]:
         click.echo(f"warning: {warning}", err=True)
-    _say(result, as_json, f"{_count(ids)} queued again")
+    _say(result, as_json, f"{_count(result['resent'])} queued again")
 
 
 @queue.command()
-@click.argument("deliveries", type=int, nargs=-1, required=True)
+@click.argument("deliveries", type=click.IntRange(1, MOST_ID), nargs=-1, required=True)
 @data_option
 @json_option
 def cancel(deliveries: tuple[int, ...], data: Path, as_json: bool) -> None:
     """Give up DELIVERIES that wait or have failed; they stay visible as CANCELLED."""
-    _say(_done(data, "cancel", ids=list(deliveries)), as_json, f"{_count(deliveries)} cancelled")
+    result = _done(data, "cancel", ids=list(deliveries))
+    _say(result, as_json, f"{_count(result['cancelled'])} cancelled")
 
 
 def _done(data: Path, verb: str, **arguments: Any) -> dict[str, Any]:

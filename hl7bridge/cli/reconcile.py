@@ -61,7 +61,13 @@ class Calendar(click.ParamType):
     multiple=True,
     help="What ended so needs no look; may be given again.",
 )
-@click.option("--limit", default=20, show_default=True, help="The most lines of each kind; 0 for all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=20,
+    show_default=True,
+    help="The most lines of each kind; 0 for all.",
+)
 @click.option(
     "--csv",
     "to",

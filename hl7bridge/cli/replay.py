@@ -13,6 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from hl7bridge.changes.preview import Wish
 from hl7bridge.cli.options import (
+    MOST_ID,
+    Number,
     data_option,
     echo_json,
     filter_options,
@@ -38,9 +40,16 @@ from hl7bridge.words import counted
 @click.option(
     "--to", multiple=True, metavar="DESTINATION", help="Only to this destination; may be given again."
 )
-@click.option("--rate", default=0.0, help="Messages a second; 0: as fast as the engine has time.")
-@click.option("--limit", type=int, help="The most messages.")
-@click.option("--after", "after_id", type=int, help="Go on behind this message, where a replay was stopped.")
+@click.option(
+    "--rate", type=Number(0), default=0.0, help="Messages a second; 0: as fast as the engine has time."
+)
+@click.option("--limit", type=click.IntRange(1), help="The most messages.")
+@click.option(
+    "--after",
+    "after_id",
+    type=click.IntRange(0, MOST_ID),
+    help="Go on behind this message, where a replay was stopped.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--newly-entitled",
@@ -89,6 +98,12 @@ def replay(
     """
     if edited is not None and (len(ids) != 1 or as_it_was or files or newly_entitled):
         raise click.UsageError("--edited goes through the channel, in place of the message of one --id")
+    chosen = {**given, "limit": limit, "after_id": after_id}
+    if ids:
+        # Beside a filter the engine would take the next message that matches, which is another one.
+        _must_be_alone("--id", chosen)
+    elif files:
+        _must_be_alone("a file", {name: value for name, value in chosen.items() if name != "source"})
     with Operations(data) as operations:
         query = query_from(operations, given)
         if newly_entitled:
@@ -119,6 +134,15 @@ def replay(
         _matching(operations, looked, query, given, request, dry_run, yes, as_json)
 
 
+def _must_be_alone(what: str, chosen: dict[str, Any]) -> None:
+    """Raises UsageError where messages are chosen by something that would not be heeded beside `what`."""
+    for option in click.get_current_context().command.params:
+        if chosen.get(option.name or "") is not None:
+            raise click.UsageError(
+                f"{option.opts[0]} does not go with {what}, which says itself what is replayed"
+            )
+
+
 def _by_id(
     operations: Operations,
     looked: Looking,
@@ -129,13 +153,16 @@ def _by_id(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Messages that are named, replays among them; `edited` goes in place of the one. On a terminal it asks first."""
+    """Messages that are named, replays among them, each once and the oldest first; `edited` goes in place of the one. On a terminal it
+    asks first.
+    """
+    ids = tuple(sorted(set(ids)))
     rows = [operations.message(message_id).row for message_id in ids]  # says so if there is none
     if dry_run:
-        looked.show(rows, array("q", sorted(set(ids))), as_json=as_json)
+        looked.show(rows, array("q", ids), as_json=as_json)
         return
     if not yes and sys.stdin.isatty():
-        looked.show(rows, array("q", sorted(set(ids))), stderr=True)
+        looked.show(rows, array("q", ids), stderr=True)
         _ask(len(ids))
     if edited is not None:
         request["edited"] = str(edited.resolve())
@@ -162,7 +189,10 @@ def _matching(
             wanted, after_id=request["after_id"], limit=request["limit"], newest_first=False
         )
 
-    among = array("q", (row.id for row in rows()))
+    among, latest_us = array("q"), 0
+    for row in rows():
+        among.append(row.id)
+        latest_us = max(latest_us, row.received_us)
     if not among:
         must_be_known(operations, given)
         click.echo("no message matches")
@@ -174,14 +204,16 @@ def _matching(
         _must_be_asked(len(among))
         looked.show(rows(), among, stderr=True)
         _ask(len(among))
-    _run(operations, "replay", request, len(among), as_json, "")
+    # What came while somebody was asked was neither shown nor counted.
+    asked = {**request, "query": {**query, "until_us": latest_us + 1}}
+    _run(operations, "replay", asked, len(among), as_json, "")
 
 
 def _files(operations: Operations, files: tuple[Path, ...], request: dict[str, Any], as_json: bool) -> None:
     if not request["source"]:
         raise click.UsageError("files need --source: the source whose channels decide them")
-    for file in files:
-        request = {**request, "path": str(file.resolve())}
+    for path, file in {file.resolve(): file for file in files}.items():  # each once, however it is named
+        request = {**request, "path": str(path)}
         _run(operations, "replay_file", request, None, as_json, f"{file}: ")
 
 
@@ -248,7 +280,10 @@ def _run(
                 last = reply.get("done") or reply.get("progress") or last
                 progress.update(task, completed=last.get("replayed", 0) + last.get("skipped", 0))
     except KeyboardInterrupt:
-        where = f"; --after {last['last_id']} goes on" if last.get("last_id") else ""
+        by_filter = last.get("last_id") and not request.get(
+            "replays_too"
+        )  # what is named goes on by its names
+        where = f"; --after {last['last_id']} goes on" if by_filter else ""
         click.echo(f"stopped after about {counted(last.get('replayed', 0), 'message')}{where}", err=True)
         raise SystemExit(1) from None
     if as_json:

@@ -93,7 +93,7 @@ def status(data: Path, as_json: bool) -> None:
         )
         if state["refusing"]:
             click.echo(f"takes no messages: {state['refusing']}")
-        table(["source", "connections"], [[name, count] for name, count in state["connections"].items()])
+        _show_sources(state)
         if state["table_misses"]:
             table(
                 ["not understood (a code in no table, an order that tells nothing)", "times"],
@@ -139,3 +139,18 @@ def status(data: Path, as_json: bool) -> None:
             )
     if state["refusing"] or state["late"]:
         raise SystemExit(1)
+
+
+def _show_sources(state: dict[str, Any]) -> None:
+    from hl7bridge.cli.tables import table
+
+    if state["connections"]:
+        table(["source", "connections"], [[name, count] for name, count in state["connections"].items()])
+    if state["files"]:
+        table(
+            ["source", "files waiting", "being read", "set aside since start"],
+            [
+                [name, each["waiting"], each["reading"], each["set_aside"]]
+                for name, each in state["files"].items()
+            ],
+        )

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +24,7 @@ from hl7bridge.cli.options import (
 )
 from hl7bridge.cli.tables import table
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.operations import Operations
 from hl7bridge.sample.common import Common
@@ -92,7 +94,9 @@ def sample(
         rows = [row for row in operations.messages(query, limit=limit, newest_first=False) if row.size]
         patients = _Patients(operations)
         safe = Safe(StandIns(_key(key)), Common(alike), account, datetime.now(UTC).date())
-        for message, patient in _messages(operations, rows, patients):
+        # Messages that name no patient may all be of one: what stands in them counts as nobody's.
+        named = [row for row in rows if row.patient_keys]
+        for message, patient in _messages(operations, named, patients):
             safe.learn(message, patient)
         with _new_file(to) as out:
             for message, patient in _messages(operations, rows, patients):
@@ -101,10 +105,18 @@ def sample(
                     written += 1
                 except Refused as error:
                     refused[error.place or "?"] += 1
+    unreadable = len(rows) - written - refused.total()
     if as_json:
-        echo_json({"written": written, "refused": dict(refused), "left_out": dict(account.left_out)})
+        echo_json(
+            {
+                "written": written,
+                "refused": dict(refused),
+                "unreadable": unreadable,
+                "left_out": dict(account.left_out),
+            }
+        )
     else:
-        _show(to, written, refused, account)
+        _show(to, written, refused, unreadable, account)
     if not written:
         to.unlink()
         raise SystemExit(1)
@@ -129,8 +141,12 @@ class _Patients:
 def _messages(
     operations: Operations, rows: list[MessageRow], patients: _Patients
 ) -> Iterator[tuple[Message, str]]:
+    """What of these rows can be read, and whose it is."""
     for row in rows:
-        yield Message(operations.body(operations.message(row.id).bodies[0][0])), patients.of(row)
+        raw = operations.body(operations.message(row.id).bodies[0][0])
+        with suppress(Unreadable):
+            message = Message(raw)
+            yield message, patients.of(row)
 
 
 def _key(path: Path | None) -> bytes:
@@ -155,8 +171,9 @@ def _new_file(path: Path) -> BinaryIO:
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
-def _show(to: Path, written: int, refused: Counter[str], account: Account) -> None:
-    click.echo(f"{to}: {counted(written, 'message')} written, {refused.total():,} refused")
+def _show(to: Path, written: int, refused: Counter[str], unreadable: int, account: Account) -> None:
+    unread = f", {unreadable:,} that cannot be read" if unreadable else ""
+    click.echo(f"{to}: {counted(written, 'message')} written, {refused.total():,} refused{unread}")
     if refused:
         table(
             ["a value of", "stood elsewhere, too, in"],

@@ -21,3 +21,12 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes `data` to `path` so that it is there wholly or not at all, also after a power cut. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    write_durably(aside, data)
+    os.replace(aside, path)
+    sync_folder(path.parent)

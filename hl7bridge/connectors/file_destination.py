@@ -6,7 +6,6 @@ whoever watches the folder never reads half a message. It knows no queue and no 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from hl7bridge.connectors.durable import sync_folder, write_durably
+from hl7bridge.connectors.durable import write_whole
 
 Run = Callable[..., "Deferred[None]"]
 
@@ -82,12 +81,3 @@ class FileDestination:
 
     def stop(self) -> None:
         """A write that is under way ends by itself."""
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes `data` to `path` so that it is there wholly or not at all, also after a power cut. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    write_durably(aside, data)
-    os.replace(aside, path)
-    sync_folder(path.parent)

@@ -97,6 +97,9 @@ class MllpSource(Protocol, TimeoutMixin):
         if not self.closed:
             self._write(mllp.commit_ack if positive else mllp.commit_nak)
 
+    def ended(self, code: str | None, number: int) -> None:
+        """A sender hears only what it asked for."""
+
     def pause(self) -> None:
         """Stops reading: the feed feels it as TCP back-pressure."""
         self._paused = True

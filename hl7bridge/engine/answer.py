@@ -31,12 +31,25 @@ class Connection(Protocol):
 
     def answer(self, payload: bytes) -> None: ...
     def commit(self, positive: bool) -> None: ...
+    def ended(self, code: str | None, number: int) -> None:
+        """How a message ended, whatever its sender asked to be told: AA, AE or AR, "" where it was not kept, None for a fault of the
+        program; and its number in the store.
+        """
 
 
 class Answering:
     """The answers to one message: settled when it is decided, sent when it is durable."""
 
-    __slots__ = ("_codes", "_commit_bytes", "_connection", "_errors", "_message", "_wall_us", "number")
+    __slots__ = (
+        "_codes",
+        "_commit_bytes",
+        "_connection",
+        "_end",
+        "_errors",
+        "_message",
+        "_wall_us",
+        "number",
+    )
 
     def __init__(
         self,
@@ -52,6 +65,7 @@ class Answering:
         self._commit_bytes = commit_bytes
         self._wall_us = wall_us
         self._codes: tuple[str, ...] = ()
+        self._end = ""
         self._errors: Sequence[AckError] = ()
 
     def decided(self, decision: Decision) -> str:
@@ -77,6 +91,7 @@ class Answering:
         return self._settle("AR")
 
     def _settle(self, code: str) -> str:
+        self._end = code
         self._codes = codes(self._message, code)
         return self._codes[0] if self._codes else ""
 
@@ -85,6 +100,7 @@ class Answering:
         if self._commit_bytes:
             self._connection.commit(True)
         self._write()
+        self._connection.ended(self._end, self.number)
 
     def not_kept(self) -> None:
         """The message is certainly not durable: AE or CE, never AR (the sender shall try again) and never AA."""
@@ -93,6 +109,7 @@ class Answering:
         if self._commit_bytes:
             self._connection.commit(False)
         self._write()
+        self._connection.ended("", self.number)
 
     def refuse(self, error: AckError) -> None:
         """AR or CR, at once: nothing was kept and sending it again is of no use."""

@@ -16,10 +16,13 @@ from twisted.internet.threads import deferToThread
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from hl7bridge.channel.filename import file_name
-from hl7bridge.channel.settings import CoverSettings, DestinationSettings, SourceSettings
+from hl7bridge.channel.settings import CoverSettings, DestinationSettings, WatchedFolder
+from hl7bridge.channel.settings import MllpListener as Listener
 from hl7bridge.connectors import tls
 from hl7bridge.connectors.document_outbox import MOST_WAITING, DocumentOutbox
 from hl7bridge.connectors.file_destination import FileDestination
+from hl7bridge.connectors.file_source import FileSource, Take
+from hl7bridge.connectors.inbox import Inbox
 from hl7bridge.connectors.mllp_pool import MllpPool
 from hl7bridge.connectors.mllp_source import Feed, MllpListener
 from hl7bridge.connectors.smtp_destination import SmtpDestination
@@ -56,9 +59,8 @@ def ahead_of(settings: DestinationSettings) -> int:
     return AHEAD * settings.connections
 
 
-def limits_of(source: SourceSettings) -> dict[str, Any]:
+def limits_of(mllp: Listener) -> dict[str, Any]:
     """What a source's connections are held to."""
-    mllp = source.mllp
     return {
         "max_message_bytes": mllp.max_message_bytes,
         "max_connections": mllp.max_connections,
@@ -76,13 +78,13 @@ class Connector:
         self.data = data
         self.chance = chance
 
-    def listener(self, source: SourceSettings, feed: Feed) -> MllpListener:
+    def listener(self, name: str, mllp: Listener, feed: Feed) -> MllpListener:
         """The factory of a source's connections."""
-        return MllpListener(source.name, feed, self.reactor, **limits_of(source))
+        return MllpListener(name, feed, self.reactor, **limits_of(mllp))
 
-    def served(self, source: SourceSettings, factory: MllpListener) -> Any:
-        """What the source's port serves: the factory, behind TLS where the source wants it. Raises TlsError."""
-        keys = source.mllp.tls
+    def served(self, mllp: Listener, factory: MllpListener) -> Any:
+        """What a source's port serves: the factory, behind TLS where the source wants it. Raises TlsError."""
+        keys = mllp.tls
         if keys is None:
             return factory
         options = tls.server(
@@ -92,23 +94,41 @@ class Connector:
         )
         return TLSMemoryBIOFactory(options, False, factory, self.reactor)
 
-    def listen(self, source: SourceSettings, factory: MllpListener) -> Any:
+    def listen(self, name: str, mllp: Listener, factory: MllpListener) -> Any:
         """Opens a source's port. Raises CannotListen, TlsError."""
-        mllp = source.mllp
-        served = self.served(source, factory)
+        served = self.served(mllp, factory)
         try:
             return self.open_port(mllp.host, mllp.port, served)
         except CannotListenError as error:
             raise CannotListen(
                 f"port {mllp.port} cannot be opened: {getattr(error.socketError, 'strerror', error.socketError)}",
                 code="cannot-listen",
-                place=f"source {source.name}",
+                place=f"source {name}",
                 hint="another program may use it: ss -ltnp shows which",
             ) from None
 
     def open_port(self, host: str, number: int, served: Any) -> Any:
         """Listens. Raises CannotListenError."""
         return self.reactor.listenTCP(number, served, interface=host, backlog=BACKLOG)
+
+    def inbox(self, settings: WatchedFolder) -> Inbox:
+        """A watched folder; it is not touched yet."""
+        return Inbox(
+            self.data / settings.folder, settings.pattern, settings.settled_s, settings.max_message_bytes
+        )
+
+    def files(self, name: str, settings: WatchedFolder, take: Take, wall_us: Callable[[], int]) -> FileSource:
+        """The source of a watched folder's messages."""
+        return FileSource(
+            name,
+            self.inbox(settings),
+            settings.every_s,
+            settings.keep_s,
+            take,
+            self.run_elsewhere,
+            self.reactor,
+            wall_us,
+        )
 
     def hand_over(self, port: Any, served: Any) -> None:
         """An open port serves something else from now on; it is not closed, so nobody is refused meanwhile."""
@@ -137,7 +157,7 @@ class Connector:
         """The time of day, in seconds since the epoch."""
         return time.time()
 
-    def run_elsewhere(self, function: Callable[..., None], *arguments: Any) -> Any:
+    def run_elsewhere(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Runs a blocking call in a thread; gives a Deferred."""
         return deferToThread(function, *arguments)
 

@@ -2,7 +2,8 @@
 
 A Unix socket in the data folder, readable by its owner only. One JSON object a line each way: a request names a `verb`, an
 `operator` and the verb's arguments; `{"progress": ...}` may follow any number of times, then `{"done": ...}` or
-`{"error": ..., "hint": ...}`. A client that hangs up stops the replay it asked for.
+`{"error": ..., "hint": ...}`. A client that hangs up stops the replay it asked for; one that
+only ends what it sends hears how far it came.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.protocols.basic import LineReceiver
+from zope.interface import implementer
 
+from hl7bridge.connectors.message_file import open_file
 from hl7bridge.engine.edited import read_edited
 from hl7bridge.engine.entitle import affiliates_of
 from hl7bridge.engine.operate import Operators
 from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
-from hl7bridge.engine.replayfile import open_file
 from hl7bridge.engine.settle import Settling
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import socket_path
@@ -46,6 +49,7 @@ MOST_LINE_BYTES = 64 * 1024 * 1024
 EVERY = 50
 
 
+@implementer(IHalfCloseableProtocol)
 class Control(LineReceiver):
     """One command's connection."""
 
@@ -71,6 +75,16 @@ class Control(LineReceiver):
         except TypeError:
             log.failure("a request could not be read")
             self._end(HL7BridgeError("the request lacks something", code="bad-request"))
+
+    def readConnectionLost(self) -> None:
+        """Who asked has no more to say: what can be stopped is, and tells how far it came."""
+        if self._stop is not None:
+            self._stop()
+        else:
+            self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Its end was written: nothing is left to do."""
 
     def connectionLost(self, reason: object = None) -> None:
         if self._stop is not None:

@@ -1,7 +1,10 @@
-"""What one source's connections hand their frames to: the receiver, with what each holds of the budget. Raises nothing."""
+"""What one source's connections, or its files, hand their messages to: the receiver, with what each holds of the budget. Raises
+nothing.
+"""
 
 from __future__ import annotations
 
+from hl7bridge.connectors.file_source import Ended
 from hl7bridge.connectors.mllp_source import MllpSource
 from hl7bridge.engine.budget import Budget
 from hl7bridge.engine.receive import Frame, Held, Receiver
@@ -27,3 +30,30 @@ class Feed:
 
     def gone(self, connection: MllpSource) -> None:
         self._budget.gone(connection)
+
+
+class _OfFile:
+    """What stands for a connection: nobody hears an answer, and the file hears how its message ended."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self, ended: Ended) -> None:
+        self.ended = ended
+
+    def answer(self, payload: bytes) -> None:
+        pass
+
+    def commit(self, positive: bool) -> None:
+        pass
+
+
+class FileFeed:
+    """Of one source that is a folder, whose files give on one message at a time."""
+
+    def __init__(self, source: str, receiver: Receiver) -> None:
+        self._source = source
+        self._receiver = receiver
+
+    def take(self, payload: bytes, since_us: int, ended: Ended) -> None:
+        """Receives a message of a file that was taken at `since_us`."""
+        self._receiver.frame(Frame(self._source, _OfFile(ended), payload, since_us=since_us))

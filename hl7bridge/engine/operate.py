@@ -242,7 +242,8 @@ class Operators:
             "refusing": engine.receiver.refusing,
             "held_bytes": engine.budget.held_bytes,
             "paused_connections": engine.budget.paused,
-            "connections": engine.connections,
+            "connections": engine.ports.connections,
+            "files": engine.folders.files,
             "commits": engine.journal.commits,
             "late": sorted(engine.upkeep.late),
             "programme": {

@@ -62,12 +62,15 @@ NOTHING_HELD: Final = Held(0, None)
 
 
 class Frame(NamedTuple):
-    """A message's bytes on their way in; what is `held` of the budget is given back when it is answered."""
+    """A message's bytes on their way in; what is `held` of the budget is given back when it is answered. `since_us`: it may have been
+    kept since then, and is looked for so far back, whatever the source says of duplicates.
+    """
 
     source: str
     connection: Connection
     payload: bytes
     held: Held = NOTHING_HELD
+    since_us: int | None = None
 
 
 class Receiver:
@@ -121,6 +124,7 @@ class Receiver:
                 self._receive_frame(frame)
             except Exception:  # a fault of ours: this sender hears nothing and sends again; the others go on
                 frame.held.give_back()
+                frame.connection.ended(None, 0)
                 self._say.failure("{source}: a frame could not be received", source=frame.source)
         if waiting:
             self._journal.wake()
@@ -154,18 +158,20 @@ class Receiver:
         self.received += 1
         source = self.configuration.sources[frame.source]
         try:
-            message = Message(frame.payload, source.mllp.encoding)
+            message = Message(frame.payload, source.encoding)
         except Unreadable as error:
             self._keep_unreadable(frame, source, error)
             return
         number = self._numbers.message()
-        answering = Answering(frame.connection, message, source.mllp.commit_bytes, self._wall_us, number)
+        answering = Answering(frame.connection, message, source.commit_bytes, self._wall_us, number)
         if self.refusing is not None:
             self._not_kept(answering, frame.held)
             return
         kept = self._new(frame, source, message, number)
         try:
             if source.duplicates_s is None or not self._is_in_flight(kept, frame, source.duplicates_s):
+                if frame.since_us is not None:
+                    kept.once_since_us = min(frame.since_us, kept.once_since_us or frame.since_us)
                 self._decide(kept, source, message, answering, frame.held)
         except StoreError as error:
             self._say.warn(
@@ -284,7 +290,7 @@ class Receiver:
 
     def _keep_unreadable(self, frame: Frame, source: SourceSettings, error: Unreadable) -> None:
         number = self._numbers.message()
-        answering = Answering(frame.connection, None, source.mllp.commit_bytes, self._wall_us, number)
+        answering = Answering(frame.connection, None, source.commit_bytes, self._wall_us, number)
         if self.refusing is not None:
             self._not_kept(answering, frame.held)
             return

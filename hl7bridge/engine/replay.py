@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 from twisted.logger import Logger
 
 from hl7bridge.channel.decide import Decision, Outgoing
+from hl7bridge.connectors.message_file import read_messages
 from hl7bridge.engine.edited import EDITED, must_be_of_its_patient
 from hl7bridge.engine.entitle import newly_entitled
 from hl7bridge.engine.identity import of_message
 from hl7bridge.engine.in_time import TooLong, decide
 from hl7bridge.engine.journal import Kept
-from hl7bridge.engine.replayfile import read_messages
 from hl7bridge.engine.replaywhere import chosen_payloads, order_keys
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import merge_identifiers, patient_identifiers
@@ -121,9 +121,9 @@ class Replaying:
             raise HL7BridgeError(
                 f"there is no source {source}", code="unknown-source", hint=f"the sources are {known}"
             )
-        mllp = self._engine.configuration.sources[source].mllp
+        settings = self._engine.configuration.sources[source]
         progress = Progress()
-        for raw in read_messages(path, mllp.max_message_bytes):
+        for raw in read_messages(path, settings.max_message_bytes):
             if raw is None:
                 yield None
                 continue
@@ -132,7 +132,7 @@ class Replaying:
             try:
                 if isinstance(raw, TooLarge):
                     raise HL7BridgeError("larger than the source allows", code="too-large")
-                message = Message(raw, mllp.encoding)
+                message = Message(raw, settings.encoding)
             except HL7BridgeError:
                 progress.failed += 1
             else:

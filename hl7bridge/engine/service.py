@@ -14,27 +14,28 @@ import gc
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 
 from hl7bridge.channel.configuration import Configuration
 from hl7bridge.channel.decide import STRICT
-from hl7bridge.channel.settings import DestinationSettings, SourceSettings
-from hl7bridge.connectors.mllp_source import MllpListener
+from hl7bridge.channel.settings import DestinationSettings
 from hl7bridge.delivery.queue import DestinationQueue
 from hl7bridge.delivery.retry import Backoff
 from hl7bridge.engine.accept import Acceptor
 from hl7bridge.engine.budget import Budget
-from hl7bridge.engine.connect import Connector, ahead_of, limits_of, policy_of
+from hl7bridge.engine.connect import Connector, ahead_of, policy_of
 from hl7bridge.engine.deliver import Delivery, Policy
-from hl7bridge.engine.feed import Feed
+from hl7bridge.engine.drift import Drift
 from hl7bridge.engine.folder import load_folder
+from hl7bridge.engine.folders import Folders
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.journal import Journal
 from hl7bridge.engine.numbers import Numbers
 from hl7bridge.engine.pool import Nowhere
+from hl7bridge.engine.ports import Opening, Ports
 from hl7bridge.engine.programme import Programme
 from hl7bridge.engine.receive import QUANTUM, Receiver
 from hl7bridge.engine.release import Releasing
@@ -52,14 +53,6 @@ log = Logger(namespace="hl7bridge.engine")
 GRACE_S = 5.0
 #: Messages decided between two commits while delivery has fallen behind.
 FEWEST = 2
-
-
-class Listening(NamedTuple):
-    """A source's open port."""
-
-    source: SourceSettings
-    port: Any
-    factory: MllpListener
 
 
 class Engine:
@@ -89,7 +82,6 @@ class Engine:
         self.wall_us = wall_us
         self._chance = chance
         self._fatal = fatal
-        self._ports: dict[str, Listening] = {}
         self._settings: dict[str, DestinationSettings] = {}
         self._active: dict[Delivery, None] = {}
         self.deliveries: dict[str, Delivery] = {}
@@ -119,11 +111,14 @@ class Engine:
             clock=self.clock,
             wall_us=wall_us,
         )
+        self.ports = Ports(connector, self.receiver, self.budget)
+        self.folders = Folders(connector, self.receiver, wall_us)
         self.journal.gather = [self._gather]
         self.journal.after = [self._after]
         self.upkeep = Upkeep(self)
         self.programme = Programme(self)
         self.revoking = Revoking(self)
+        self.drift = Drift(self)
 
     def _generation(self) -> int:
         return self.releasing.generation
@@ -175,14 +170,11 @@ class Engine:
                 self.deliveries[name] = self._delivery(name, _NO_POLICY, strict=False, ahead=1)
             self.deliveries[name].queue.start_from_store()
             self.deliveries[name].touch()
-        try:
-            for source in self.configuration.sources.values():
-                self._listen(source)
-        except Exception:
-            self._close_ports()
-            raise
+        self.ports.take(self.configuration, self.ports.prepare(self.configuration))
+        self.folders.take(self.configuration)
         self.upkeep.start()
         self.programme.start()
+        self.drift.start()
         self.revoking.begin(self.configuration.affiliates)
         self.journal.wake()
         # What is in flight lives for milliseconds and dies by reference count; looking through it often finds nothing.
@@ -223,19 +215,6 @@ class Engine:
             active=self._active,
         )
 
-    def _listen(self, source: SourceSettings) -> None:
-        factory = self._factory(source)
-        self._ports[source.name] = Listening(source, self.connector.listen(source, factory), factory)
-        log.info(
-            "{name}: listening on {host}:{port}",
-            name=source.name,
-            host=source.mllp.host,
-            port=source.mllp.port,
-        )
-
-    def _factory(self, source: SourceSettings) -> MllpListener:
-        return self.connector.listener(source, Feed(source.name, self.receiver, self.budget))
-
     # -- reload --------------------------------------------------------------------------------------------------------------------
 
     def reload(self, *, accept_roster_ends: bool = False) -> Iterator[None]:
@@ -260,10 +239,9 @@ class Engine:
             self._reloading = False
 
     def _put_in_force(self, new: Configuration, staged: Staged) -> None:
-        opened: dict[str, Listening] = {}
+        opening = self.ports.prepare(new)
         pools: dict[str, tuple[Delivery, Any]] = {}
         try:
-            handed = self._open_new_ports(new, opened)
             for name, settings in new.destinations.items():
                 if self._settings.get(name) != settings:
                     delivery = self._known(settings)
@@ -272,11 +250,10 @@ class Engine:
             self.rosters.publish(staged)
             self.roster.forget()
         except Exception:
-            for listening in opened.values():
-                listening.port.stopListening()
+            opening.undo()
             raise
         self.releasing.generation += 1
-        self._take(new, opened, handed, pools)
+        self._take(new, opening, pools)
         self.revoking.begin(each.affiliate for each in self.rosters.reports if each.ended or each.changed)
 
     def _known(self, settings: DestinationSettings) -> Delivery:
@@ -288,51 +265,14 @@ class Engine:
             ahead=ahead_of(settings),
         )
 
-    def _open_new_ports(
-        self, new: Configuration, opened: dict[str, Listening]
-    ) -> dict[str, tuple[Listening, Any]]:
-        """Adds to `opened` what listens on new addresses; gives what shall be served where a port is open already."""
-        here = {(each.source.mllp.host, each.source.mllp.port): each.port for each in self._ports.values()}
-        handed: dict[str, tuple[Listening, Any]] = {}
-        for name, source in new.sources.items():
-            old = self._ports.get(name)
-            if old is not None and old.source.mllp == source.mllp:
-                continue
-            # The source's connections stay, so its factory does, whichever port it has.
-            factory = old.factory if old is not None else self._factory(source)
-            port = here.get((source.mllp.host, source.mllp.port))
-            if port is not None:
-                handed[name] = Listening(source, port, factory), self.connector.served(source, factory)
-            else:
-                opened[name] = Listening(source, self.connector.listen(source, factory), factory)
-        return handed
-
-    def _take_ports(
-        self, new: Configuration, opened: dict[str, Listening], handed: dict[str, tuple[Listening, Any]]
-    ) -> None:
-        before = self._ports
-        self._ports = {name: each for name, each in before.items() if name in new.sources} | opened
-        for name, (listening, served) in handed.items():
-            self._ports[name] = listening
-            self.connector.hand_over(listening.port, served)
-        for name in (*opened, *handed):
-            listening = self._ports[name]
-            listening.factory.settle(**limits_of(listening.source))
-        for name, old in before.items():
-            if all(old.port is not each.port for each in self._ports.values()):
-                old.port.stopListening()
-            if name not in new.sources:
-                for connection in list(old.factory.connections):
-                    connection.close()
-
     def _take(
         self,
         new: Configuration,
-        opened: dict[str, Listening],
-        handed: dict[str, tuple[Listening, Any]],
+        opening: Opening,
         pools: dict[str, tuple[Delivery, Any]],
     ) -> None:
-        self._take_ports(new, opened, handed)
+        self.ports.take(new, opening)
+        self.folders.take(new)
         for name, (delivery, pool) in pools.items():
             settings = new.destinations[name]
             self.deliveries[name] = delivery
@@ -356,7 +296,9 @@ class Engine:
         self.upkeep.stop()
         self.programme.stop()
         self.revoking.stop()
-        self._close_ports()
+        self.drift.stop()
+        self.ports.close()
+        self.folders.stop()
         self.receiver.refusing = "the engine is stopping"
         for delivery in self.deliveries.values():
             delivery.stop_sending()
@@ -367,9 +309,7 @@ class Engine:
             delivery.stop()
         while self.clock.seconds() < deadline and not self.journal.idle:
             yield _pause(self.clock, 0.01)
-        for _, _, factory in self._ports.values():
-            for connection in list(factory.connections):
-                connection.close()
+        self.ports.close_connections()
         yield _pause(self.clock, 0.05)  # the last answers leave
         self.journal.stop()
         try:
@@ -384,22 +324,10 @@ class Engine:
     def _quiet(self) -> bool:
         return self.receiver.idle and not any(each.pool.busy_connections for each in self.deliveries.values())
 
-    def _close_ports(self) -> None:
-        for _, port, _ in self._ports.values():
-            port.stopListening()
-
     def _store_lost(self, error: StoreUnknown) -> None:
         """Nothing may be answered any more: every connection closes, and the process ends."""
-        for _, port, factory in self._ports.values():
-            port.stopListening()
-            for connection in list(factory.connections):
-                connection.transport.abortConnection()
+        self.ports.abort()
         self._fatal(error)
-
-    @property
-    def connections(self) -> dict[str, int]:
-        """Open connections of each source."""
-        return {name: len(factory.connections) for name, (_, _, factory) in self._ports.items()}
 
 
 #: Of a destination that is no longer configured: what is on its way is kept, however it ends.

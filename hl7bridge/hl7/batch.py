@@ -1,6 +1,7 @@
 """Batches: files and frames of more than one message (FHS BHS MSH BTS FTS; HL7 v2.5.1 chapter 2, 2.10.3).
 
-Holds `split`, `is_batch` and `read_file`. Messages come out byte for byte as they stood. Refuses to know what
+Holds `split`, `is_batch`, `read_file`, and `Counts`, which says what is wrong with a batch. Messages come out
+byte for byte as they stood. Refuses to know what
 messages say. Raises nothing: what is wrong with a batch is listed beside its messages, because it is no fault
 of theirs.
 """
@@ -11,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.hl7.mllp import START, Broken, Frame, Framer, Junk
+from hl7bridge.hl7.mllp import START, Broken, Event, Frame, Framer, Junk
 
 # A line that begins a part: three letters, a separator that is neither letter nor digit, as Delimiters
 # demands.
@@ -59,7 +60,7 @@ def split(raw: bytes) -> Batch:
     """The messages in `raw`; a plain message is a batch of one, and comes out as it is."""
     if not is_batch(raw):
         return Batch([raw])
-    return _Splitter(raw.lstrip(BLANK)).batch
+    return _split(raw.lstrip(BLANK))
 
 
 def read_file(data: bytes) -> Batch:
@@ -73,67 +74,93 @@ def read_file(data: bytes) -> Batch:
             part = split(event.payload)
             whole.messages += part.messages
             whole.errors += part.errors
-        elif isinstance(event, Broken):
-            whole.errors.append(_error("batch-broken-frame", "a frame is not finished", event.size_bytes))
-        elif isinstance(event, Junk) and event.size_bytes > 2:
-            whole.errors.append(_error("batch-stray-lines", "bytes stand between frames", event.size_bytes))
+        else:
+            whole.errors += beside_frames(event)
     return whole
 
 
-def _error(code: str, what: str, size: int) -> BatchError:
-    return BatchError(f"{what} ({size} bytes)", code=code)
+def beside_frames(event: Event) -> list[BatchError]:
+    """What is wrong where bytes of a file are no frame; line ends between frames are nothing."""
+    if isinstance(event, Broken):
+        what = f"a frame is not finished ({event.size_bytes} bytes)"
+        return [BatchError(what, code="batch-broken-frame")]
+    if isinstance(event, Junk) and event.size_bytes > 2:
+        what = f"bytes stand between frames ({event.size_bytes} bytes)"
+        return [BatchError(what, code="batch-stray-lines")]
+    return []
 
 
-class _Splitter:
-    """Walks through the parts of one batch and keeps count."""
-
-    def __init__(self, raw: bytes) -> None:
-        self.raw = raw
-        self.batch = Batch()
-        self.in_file = self.in_batch = False
-        self.batches = self.here = 0
-        parts = list(PART.finditer(raw))
-        if parts and raw[: parts[0].start()].strip(BLANK):
-            self.complain("batch-stray-lines", "there are lines before the first header", 0)
-        for at, part in enumerate(parts):
-            end = parts[at + 1].start() if at + 1 < len(parts) else len(raw)
-            self.part(part[1] or part[2], part.start(), end)
-        if self.in_batch:
-            self.complain("batch-unfinished", "the batch has no BTS: it may have been cut off", len(raw))
-        if self.in_file:
-            self.complain("batch-unfinished", "the file has no FTS: it may have been cut off", len(raw))
-        if not self.batch.messages:
-            self.complain("batch-empty", "there is no message in the batch", 0)
-
-    def part(self, name: bytes, begin: int, end: int) -> None:
+def _split(raw: bytes) -> Batch:
+    batch = Batch()
+    counts = Counts(batch.errors)
+    parts = list(PART.finditer(raw))
+    if parts:
+        counts.before(raw[: parts[0].start()])
+    for at, part in enumerate(parts):
+        begin, end = part.start(), parts[at + 1].start() if at + 1 < len(parts) else len(raw)
+        name = part[1] or part[2]
         if name == b"MSH":
-            self.batch.messages.append(self.raw[begin:end])
-            self.here += 1
-            return
-        line, _, rest = re.sub(rb"[\r\n]+", b"\n", self.raw[begin:end]).partition(b"\n")
+            batch.messages.append(raw[begin:end])
+            counts.message()
+        else:
+            counts.part(name, raw[begin:end], begin)
+    counts.end(len(raw))
+    return batch
+
+
+class Counts:
+    """Walks through the parts of one batch and keeps count; what is wrong goes to `errors`. Offsets are in bytes."""
+
+    def __init__(self, errors: list[BatchError]) -> None:
+        self._errors = errors
+        self._in_file = self._in_batch = False
+        self._batches = self._here = self._messages = 0
+
+    def before(self, lead: bytes) -> None:
+        """What stands before the first part."""
+        if lead.strip(BLANK):
+            self._complain("batch-stray-lines", "there are lines before the first header", 0)
+
+    def message(self) -> None:
+        """A message."""
+        self._messages += 1
+        self._here += 1
+
+    def part(self, name: bytes, text: bytes, at: int) -> None:
+        """A header or trailer, with what follows it up to the next part."""
+        line, _, rest = re.sub(rb"[\r\n]+", b"\n", text).partition(b"\n")
         if rest.strip(BLANK):
-            self.complain("batch-stray-lines", f"lines behind {name.decode()} belong to no message", begin)
+            self._complain("batch-stray-lines", f"lines behind {name.decode()} belong to no message", at)
         if name == b"FHS":
-            self.in_file, self.batches = True, 0
+            self._in_file, self._batches = True, 0
         elif name == b"BHS":
-            if self.in_batch:
-                self.complain("batch-unfinished", "a batch begins before the one before it has ended", begin)
-            self.in_batch, self.here = True, 0
-            self.batches += 1
+            if self._in_batch:
+                self._complain("batch-unfinished", "a batch begins before the one before it has ended", at)
+            self._in_batch, self._here = True, 0
+            self._batches += 1
         elif name == b"BTS":
-            self.count(line, self.here, "BTS-1", begin)
-            self.in_batch = False
-            self.here = 0
+            self._count(line, self._here, "BTS-1", at)
+            self._in_batch = False
+            self._here = 0
         else:
             # A file may leave out the headers of its only batch.
-            self.count(line, self.batches or min(1, len(self.batch.messages)), "FTS-1", begin)
-            self.in_file = False
+            self._count(line, self._batches or min(1, self._messages), "FTS-1", at)
+            self._in_file = False
 
-    def count(self, line: bytes, found: int, place: str, begin: int) -> None:
+    def end(self, at: int) -> None:
+        """Nothing follows."""
+        if self._in_batch:
+            self._complain("batch-unfinished", "the batch has no BTS: it may have been cut off", at)
+        if self._in_file:
+            self._complain("batch-unfinished", "the file has no FTS: it may have been cut off", at)
+        if not self._messages:
+            self._complain("batch-empty", "there is no message in the batch", 0)
+
+    def _count(self, line: bytes, found: int, place: str, at: int) -> None:
         said = line.split(line[3:4])[1].strip() if len(line) > 3 else b""
         if said and (not said.isdigit() or len(said) > 18 or int(said) != found):
             claim = said.decode("ascii") if said.isdigit() and len(said) <= 18 else "something else"
-            self.complain("batch-count", f"{place} says {claim}, but there are {found}", begin)
+            self._complain("batch-count", f"{place} says {claim}, but there are {found}", at)
 
-    def complain(self, code: str, what: str, at: int) -> None:
-        self.batch.errors.append(BatchError(what, code=code, place=f"byte {at}"))
+    def _complain(self, code: str, what: str, at: int) -> None:
+        self._errors.append(BatchError(what, code=code, place=f"byte {at}"))

@@ -163,13 +163,15 @@ def segment_name(segment: str) -> str | None:
 @cache
 def _fields(tables: Standard, segment: str) -> tuple[Element, ...]:
     found = tables.library.SEGMENTS.get(segment)
-    if (
-        found is None or len(found) < 2
-    ):  # a segment that a version has withdrawn may still be named, without fields
+    if found is None:
         return ()
     import hl7apy
 
-    return _elements(hl7apy.load_reference(segment, "Segment", tables.version)[1])
+    try:
+        children = hl7apy.load_reference(segment, "Segment", tables.version)[1]
+    except (IndexError, ValueError):
+        return ()  # some that a version has withdrawn hl7apy only names
+    return _elements(children)
 
 
 def _elements(children: Any) -> tuple[Element, ...]:

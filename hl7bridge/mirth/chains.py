@@ -49,6 +49,8 @@ def _passes(channel: Channel, destination: Connector) -> bool:
     source = channel.source
     if source.kind != "TcpReceiverProperties" or not (_untouched(source) and _untouched(destination)):
         return False
+    if source.splitter is not None:
+        return False
     if destination.properties.text("channelTemplate").strip() not in _WHOLE:
         return False
     return does_nothing(channel.element.text("preprocessingScript"))

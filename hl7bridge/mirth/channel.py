@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hl7bridge.mirth.chains import chains_of
-from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of
+from hl7bridge.mirth.connectors import NOWHERE, Ports, send_of, source_of, spoken, unusual
 from hl7bridge.mirth.elements import Channel, Connector, Part, channels_of
 from hl7bridge.mirth.export import read_export
 from hl7bridge.mirth.lines import Block, Comment, Listing, yaml_of
@@ -45,7 +45,8 @@ class _Names:
 
     zone: str | None
     ports: Ports = field(default_factory=Ports)
-    channels: set[str] = field(default_factory=set)
+    #: Ours for the engine's own file and source stand there already.
+    channels: set[str] = field(default_factory=lambda: {"hl7bridge", "programme"})
     destinations: set[str] = field(default_factory=set)
 
 
@@ -68,11 +69,13 @@ def import_export(data: bytes, *, zone: str | None = None, taken: Sequence[str] 
     found = channels_of(root)
     chains = chains_of(found)
     called = [unused(slug(channel.name), names.channels) for channel in found]
-    for at, channel in enumerate(found):
+    # What runs comes first to ports and names: an old copy that is switched off often has those of its successor.
+    for at, channel in sorted(enumerate(found), key=lambda each: not each[1].runs):
         notes = Notes(called[at])
         first = chains.source_of.get(at)
         shared = called[first] if first is not None else None
-        maker = _Maker(channel, called[at], notes, names, shared, chains.handed_on.get(at, set()))
+        listens = (channel if first is None else found[first]).source
+        maker = _Maker(channel, called[at], notes, names, listens, shared, chains.handed_on.get(at, set()))
         files.update(maker.files())
         channels[called[at]] = channel.name
         missing += notes.missing
@@ -108,6 +111,7 @@ class _Maker:
         name: str,
         notes: Notes,
         names: _Names,
+        listens: Connector,
         shared: str | None = None,
         handed_on: Set[int] = frozenset(),
     ) -> None:
@@ -118,6 +122,8 @@ class _Maker:
         #: The source of another channel that this one listens to, and the destinations that hand on to such channels.
         self.shared = shared
         self.handed_on = handed_on
+        #: The character set in which its messages come, where a listener brings them.
+        self.heard = spoken(listens.properties) if listens.kind == "TcpReceiverProperties" else None
         self.known = Known(zone=names.zone is not None)
         #: The whole channel lacks something, so that every destination does.
         self.lacking = False
@@ -154,9 +160,10 @@ class _Maker:
         made.put("channel", self.name)
         if channel.description:
             made.put("description", " ".join(channel.description.split()))
-        if not channel.enabled:
-            self.notes.remark("channel", "it was switched off in Mirth, and would run here")
-            made.say("This channel was switched off in Mirth.")
+        if not channel.runs:
+            off = "switched off" if not channel.enabled else f"deployed {channel.state}"
+            self.notes.remark("channel", f"it was {off} in Mirth; its destinations are in shadow")
+            made.say(f"This channel was {off} in Mirth.")
         made.put("source", source if source is not None else self.shared or self.name)
         listens = channel.source.kind == "TcpReceiverProperties" or self.shared is not None
         self.lacking = bool(self.notes.missing) and not listens
@@ -221,20 +228,14 @@ class _Maker:
             what = f"{connector.inbound} to {connector.outbound}"
             made.say(self.notes.lose(where, what, "hl7bridge reads and sends HL7 v2"))
             lost = True
-        handling = connector.handling
-        if handling is not None and connector.inbound == "HL7V2":
-            for name, usual in (
-                ("handleRepetitions", True),
-                ("handleSubcomponents", True),
-                ("useStrictParser", False),
-            ):
-                if handling.flag(name, default=usual) is not usual:
-                    made.say(
-                        self.notes.lose(
-                            where, f"{name} is {str(not usual).lower()}", "paths then mean something else"
-                        )
-                    )
-                    lost = True
+        for what, why in unusual(connector):
+            made.say(self.notes.lose(where, what, why))
+            lost = True
+        if connector.splitter is not None:
+            why = "hl7bridge begins a message at each MSH"
+            made.say(self.notes.lose(where, "batches split by JavaScript", why))
+            made.say("\n".join("    " + line for line in connector.splitter.strip().splitlines()))
+            lost = True
         self.lacking = self.lacking or (lost and where == "source")
         return lost
 
@@ -291,11 +292,19 @@ class _Maker:
             self._lose(part, "step", f"{where} transformer", reason)
         if where == "source" and ((fault and (active or template)) or found.missing):
             self.lacking = True
-        if found.firsts:
-            paths = ", ".join(dict.fromkeys(found.firsts))
-            self.notes.remark(
-                where, f"where a message has several of {paths}, Mirth writes XML; here it is the first"
-            )
+        for paths, what in (
+            (found.firsts, "where a message has several of {}, Mirth writes XML; here it is the first"),
+            (
+                found.changed_firsts,
+                "where several of {} are written to, Mirth stops with an error; here it is the first",
+            ),
+            (
+                found.indexed,
+                "where a message has not so many that {} could be written, Mirth stops with an error; here they are made",
+            ),
+        ):
+            if paths:
+                self.notes.remark(where, what.format(", ".join(dict.fromkeys(paths))))
         return found
 
     def _certain(self, taken: Sequence[Taken]) -> list[Taken]:
@@ -334,9 +343,9 @@ class _Maker:
         ]
         found = self._filter(destination, before_map, where)
         self._put_filter(body, "when", where, found, removed)
-        send, beside = send_of(destination, name, before_map, self.notes)
         known = self._known_to(destination, template=bool(destination.template.strip()))
         steps = self._steps(destination, known, where)
+        send, beside = send_of(destination, name, self.heard, known, self.notes)
         body.put("send", send)
         body.entries += beside.entries
         body.put("processing", "any")
@@ -347,7 +356,8 @@ class _Maker:
                 self._lose(part, "response step", f"{where} response transformer", why)
                 body.say(quoted(part, "response step", why))
         route.put("destination", name)
-        if self.lacking or len(self.notes.missing) > before or not destination.enabled:
+        lacks = self.lacking or len(self.notes.missing) > before
+        if lacks or not self.channel.runs or not destination.enabled:
             route.put("status", "shadow")
         if not destination.enabled:
             route.say("This destination was switched off in Mirth.")

@@ -1,4 +1,4 @@
-"""Where messages come from and go to: TCP listeners and senders, file writers, and what queues and answers are like.
+"""Where messages come from and go to: TCP listeners and senders, file writers.
 
 What is no MLLP gets something in its place with which the configuration loads and nothing is sent. Raises nothing.
 """
@@ -6,7 +6,7 @@ What is no MLLP gets something in its place with which the configuration loads a
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from hl7bridge.channel.filename import template_fault
 from hl7bridge.hl7 import charset
@@ -14,6 +14,7 @@ from hl7bridge.mirth.elements import Connector
 from hl7bridge.mirth.export import Element
 from hl7bridge.mirth.lines import Block
 from hl7bridge.mirth.notes import Notes
+from hl7bridge.mirth.queue import milliseconds, queue_of, span
 from hl7bridge.mirth.script import NotRead, Variable
 from hl7bridge.mirth.values import Known
 
@@ -21,6 +22,10 @@ from hl7bridge.mirth.values import Known
 NOWHERE: Final = "not-carried-over.invalid"
 _HOST: Final = re.compile(r"[A-Za-z0-9._:%-]+")
 _DEFAULT_CHARSETS: Final = ("", "DEFAULT_ENCODING", "UTF-8")
+#: Folders that Windows means: of a drive, or of another machine.
+_WINDOWS: Final = re.compile(r"[A-Za-z]:.*|\\\\.*|//.*", re.DOTALL)
+#: Answers of Mirth that wait for no destination.
+_AT_ONCE: Final = ("Auto-generate (Before processing)", "Auto-generate (After source transformer)")
 _FIRST_FREE_PORT: Final = 12575
 _MESSAGE: Final = ("${message.encodedData}",)
 
@@ -48,6 +53,8 @@ def source_of(source: Connector, notes: Notes, ports: Ports, zone: str | None) -
     else:
         why = "hl7bridge listens for MLLP; a port that nobody knows stands here, on this machine alone"
         listener.say(notes.lose("source", source.transport or source.kind, why))
+        for script in source.scripts:
+            listener.say(_indented(script))
         listener.put("port", str(ports.free()))
         listener.put("host", "127.0.0.1")
     made.put("mllp", listener)
@@ -71,7 +78,7 @@ def _listener(properties: Element, listener: Block, notes: Notes, ports: Ports) 
     elif int(port) in ports.taken:
         why = "another channel of this export listens there; let one source serve both channels"
         listener.say(notes.lose("source", f"the port {port}", why))
-        port = ""
+        port, host = "", "127.0.0.1"
     number = _port(port)
     if number is None:
         number = ports.free()
@@ -96,9 +103,9 @@ def _listener(properties: Element, listener: Block, notes: Notes, ports: Ports) 
     connections = properties.text("maxConnections").strip()
     if re.fullmatch(r"[1-9][0-9]{0,5}", connections):
         listener.put("max_connections", connections)
-    silence = _milliseconds(properties.text("receiveTimeout"))
+    silence = milliseconds(properties.text("receiveTimeout"))
     if silence:
-        listener.put("idle_after", _span(silence))
+        listener.put("idle_after", span(silence))
     if properties.text("respondOnNewConnection").strip() not in ("", "0"):
         listener.say(notes.lose("source", "answers over a new connection", "they leave on the same one"))
     _plugins(properties, listener, notes, "source")
@@ -110,13 +117,14 @@ def _answers(properties: Element, listener: Block, notes: Notes) -> None:
     answer = properties.text("sourceConnectorProperties", "responseVariable").strip()
     if answer in ("", "None"):
         listener.say(notes.lose("source", "no answer", "hl7bridge answers every message once it is kept"))
-    elif not answer.startswith("Auto-generate"):
+    elif answer not in _AT_ONCE:
         why = "hl7bridge answers by itself once a message is kept, before destinations have answered"
         listener.say(notes.lose("source", f"the answer is {answer}", why))
 
 
 def _frames(properties: Element, block: Block, notes: Notes, where: str, ours: str | None) -> None:
-    """The bytes around a message."""
+    """The bytes of a message, and those around it."""
+    _bytes(properties.flag("dataTypeBinary"), block, notes, where)
     mode = properties.child("transmissionModeProperties")
     if mode is None:
         return
@@ -138,6 +146,11 @@ def _frames(properties: Element, block: Block, notes: Notes, where: str, ours: s
             )
 
 
+def _bytes(binary: bool, block: Block, notes: Notes, where: str) -> None:
+    if binary:
+        block.say(notes.lose(where, "binary messages", "what Mirth then has is base64, and no HL7"))
+
+
 def _plugins(properties: Element, block: Block, notes: Notes, where: str) -> None:
     """Settings of extensions, such as TLS."""
     plugins = properties.child("pluginProperties")
@@ -152,22 +165,66 @@ def _plugins(properties: Element, block: Block, notes: Notes, where: str) -> Non
             block.say(notes.lose(where, name, why))
 
 
-def send_of(destination: Connector, name: str, known: Known, notes: Notes) -> tuple[Block, Block]:
-    """`send`, and the keys beside it."""
+def spoken(properties: Element) -> str:
+    """The character set of a connector, by one name for each."""
+    text = properties.text("charsetEncoding").strip()
+    if text in _DEFAULT_CHARSETS:
+        return "utf-8"
+    found = charset.named(text)
+    return text if found is None else found.codec
+
+
+def unusual(connector: Connector) -> list[tuple[str, str]]:
+    """How a connector reads or writes HL7 v2 otherwise than is usual: what, and why that is not carried over."""
+    found: list[tuple[str, str]] = []
+    reading = connector.reading.child("serializationProperties") if connector.reading is not None else None
+    if reading is not None and connector.inbound == "HL7V2":
+        for name, usual in (
+            ("handleRepetitions", True),
+            ("handleSubcomponents", True),
+            ("useStrictParser", False),
+        ):
+            if reading.flag(name, default=usual) is not usual:
+                found.append((f"{name} is {str(not usual).lower()}", "paths then mean something else"))
+        ends = reading.text("segmentDelimiter")
+        if ends.strip() and not re.fullmatch(r"(?:\\[rn]|[\r\n|])+", ends):
+            found.append((f"segments that end in {ends}", "hl7bridge reads line ends only"))
+    writing = connector.writing.child("deserializationProperties") if connector.writing is not None else None
+    # What a source writes is read by its destinations again.
+    if writing is not None and connector.outbound == "HL7V2" and connector.id != 0:
+        ends = writing.text("segmentDelimiter")
+        if ends.strip() not in ("", "\\r"):
+            found.append(
+                (f"segments that end in {ends}", "hl7bridge ends them in a carriage return, as HL7 has it")
+            )
+    return found
+
+
+def send_of(
+    destination: Connector, name: str, heard: str | None, known: Known, notes: Notes
+) -> tuple[Block, Block]:
+    """`send`, and the keys beside it.
+
+    `heard`: the character set in which messages come, if any do; `known`: what is certain behind the destination's steps.
+    """
     where = f"destination {destination.id} '{destination.name}'"
     send, beside = Block(), Block()
     if destination.kind == "TcpDispatcherProperties":
         _sender(destination.properties, send, notes, where)
-        _queue(destination.properties, send, beside, notes, where)
+        queue_of(destination, send, beside, notes, where)
     elif destination.kind == "FileDispatcherProperties":
         _writer(destination.properties, name, send, known, notes, where)
     else:
         why = "hl7bridge sends over MLLP, into files and as documents; a folder stands in its place, and nothing is sent"
         send.say(notes.lose(where, destination.transport or destination.kind, why))
-        script = destination.properties.text("script").strip()
-        if script:
-            send.say("\n".join("    " + line for line in script.splitlines()))
+        for script in destination.scripts:
+            send.say(_indented(script))
         send.put("file", {"folder": f"not-carried-over/{name}"})
+        return send, beside
+    speaks = spoken(destination.properties)
+    if heard is not None and speaks != heard:
+        why = f"a message leaves in that in which it came, {heard}"
+        send.say(notes.lose(where, f"the character set {speaks}", why))
     return send, beside
 
 
@@ -186,9 +243,9 @@ def _sender(properties: Element, send: Block, notes: Notes, where: str) -> None:
         send.say(notes.lose(where, f"the port {port or '(none)'}", "it is no number; 1 stands here"))
         port = "1"
     send.put("mllp", {"host": host, "port": port})
-    timeout = _milliseconds(properties.text("responseTimeout"))
+    timeout = milliseconds(properties.text("responseTimeout"))
     if timeout:
-        send.put("timeout", _span(timeout))
+        send.put("timeout", span(timeout))
     _frames(properties, send, notes, where, ours=None)
     _plugins(properties, send, notes, where)
     _template(properties, send, notes, where)
@@ -204,37 +261,27 @@ def _sender(properties: Element, send: Block, notes: Notes, where: str) -> None:
         send.say(
             notes.lose(where, "a local address", "the system chooses the address that hl7bridge sends from")
         )
-    encoding = properties.text("charsetEncoding").strip()
-    if encoding not in _DEFAULT_CHARSETS:
-        send.say(
-            notes.lose(where, f"the character set {encoding}", "a message leaves in that in which it came")
-        )
 
 
 def _template(properties: Element, send: Block, notes: Notes, where: str) -> None:
     template = properties.text("template").strip()
     if template and template not in _MESSAGE:
         send.say(notes.lose(where, "its template", "what leaves is the message, and nothing around it"))
-        send.say("\n".join("    " + line for line in template.splitlines()))
+        send.say(_indented(template))
 
 
 def _writer(properties: Element, name: str, send: Block, known: Known, notes: Notes, where: str) -> None:
     """A file writer on this machine, of one file for each message."""
     scheme = properties.text("scheme").strip()
     folder, pattern = properties.text("host").strip(), properties.text("outputPattern").strip()
-    if (
-        scheme not in ("", "FILE")
-        or not folder
-        or "${" in folder
-        or properties.flag("outputAppend", default=True)
-    ):
-        what = (
-            "writes over " + scheme
-            if scheme not in ("", "FILE")
-            else "its folder"
-            if "${" in folder
-            else "appends to files"
-        )
+    what = ""
+    if scheme not in ("", "FILE"):
+        what = f"writes over {scheme}"
+    elif not folder or "${" in folder or _WINDOWS.fullmatch(folder):
+        what = f"its folder {folder}".strip()
+    elif properties.flag("outputAppend", default=True):
+        what = "appends to files"
+    if what:
         send.say(
             notes.lose(
                 where, what, "hl7bridge writes one file for each message, into a folder of this machine"
@@ -248,11 +295,12 @@ def _writer(properties: Element, name: str, send: Block, known: Known, notes: No
     except NotRead as why:
         send.say(notes.lose(where, f"the file name {pattern}", str(why)))
     send.put("file", target)
+    _bytes(properties.flag("binary"), send, notes, where)
     _template(properties, send, notes, where)
 
 
 def _file_name(pattern: str, known: Known) -> str:
-    """Our template of a file's name. Raises `NotRead`."""
+    """Our template of a file's name, which is made of what leaves. Raises `NotRead`."""
 
     def put(match: re.Match[str]) -> str:
         name = match[1]
@@ -261,6 +309,8 @@ def _file_name(pattern: str, known: Known) -> str:
         value = known.find(Variable("any", name))
         if value.plain is None or value.plain.several:
             raise NotRead(f"the variable {name} is more than one value of a field")
+        if known.template and value.plain.root == "msg":
+            raise NotRead(f"the variable {name} was read from the message before the new one")
         return "${" + value.plain.path() + "}"
 
     made = re.sub(r"\$\{([^{}]*)\}", put, pattern)
@@ -270,45 +320,9 @@ def _file_name(pattern: str, known: Known) -> str:
     return made
 
 
-def _queue(properties: Element, send: Block, beside: Block, notes: Notes, where: str) -> None:
-    """What the queue does, and what an answer means."""
-    queue = properties.child("destinationConnectorProperties") or properties.child("queueConnectorProperties")
-    if queue is None:
-        return
-    threads = queue.text("threadCount").strip()
-    if re.fullmatch(r"[1-9][0-9]{0,2}", threads) and threads != "1":
-        send.put("connections", threads)
-    if queue.text("threadAssignmentVariable").strip():
-        beside.say(notes.lose(where, "threads by a variable", "hl7bridge keeps the order of each patient"))
-    queued, wait = queue.flag("queueEnabled"), _milliseconds(queue.text("retryIntervalMillis"))
-    attempts = queue.text("retryCount").strip()
-    retry: dict[str, Any] = {}
-    if wait and (queued or attempts not in ("", "0")):
-        retry = {"first": _span(wait), "factor": "1", "most": _span(wait), "jitter": "0%"}
-    if not queued and re.fullmatch(r"[1-9][0-9]{0,5}", attempts) and wait:
-        retry["give_up"] = _span(wait * int(attempts))
-    if retry:
-        beside.put("retry", retry)
-    if queued:
-        notes.remark(
-            where,
-            "Mirth never gives a queued message up; here it fails after retry.give_up (3 days) and can be resent",
-        )
-    elif attempts in ("", "0"):
-        notes.remark(where, "Mirth sends once; here a message is tried again until retry.give_up (3 days)")
-    # A refusal is an error in Mirth, and is not sent again.
-    beside.put("answers", {"AE": "fail", "CE": "fail"})
-    if not queue.flag("validateResponse"):
-        notes.remark(where, "Mirth took every answer as accepted; here AE, AR, CE and CR fail, and are shown")
+def _indented(text: str) -> str:
+    return "\n".join("    " + line for line in text.strip().splitlines())
 
 
 def _port(text: str) -> int | None:
     return int(text) if re.fullmatch(r"[0-9]{1,5}", text) and 1 <= int(text) <= 65535 else None
-
-
-def _milliseconds(text: str) -> int:
-    return int(text) if re.fullmatch(r"[0-9]{1,10}", text.strip()) else 0
-
-
-def _span(milliseconds: int) -> str:
-    return f"{milliseconds // 1000}s" if milliseconds % 1000 == 0 else f"{milliseconds}ms"

@@ -69,13 +69,36 @@ class Connector:
     inbound: str
     outbound: str
     template: str
-    handling: Element | None
+    #: How the one data type is read and the other is written.
+    reading: Element | None
+    writing: Element | None
     responses: tuple[Part, ...]
+    #: What its answers are in, and what Mirth looks at in them.
+    answered: str
+    checks: Element | None
 
     @property
     def known(self) -> bool:
         """Whether it speaks HL7 v2 on both sides."""
         return self.inbound == "HL7V2" and self.outbound == "HL7V2"
+
+    @property
+    def scripts(self) -> list[str]:
+        """The JavaScript that it reads or writes with."""
+        # A database's settings hold SQL, or scripts under the same names.
+        names = ["script"]
+        if self.properties.flag("useScript"):
+            names += ["select", "update", "query"]
+        return [text for text in map(self.properties.text, names) if text.strip()]
+
+    @property
+    def splitter(self) -> str | None:
+        """The script that splits what comes into messages, where one does."""
+        batches = self.reading.child("batchProperties") if self.reading is not None else None
+        processed = self.properties.flag("sourceConnectorProperties", "processBatch")
+        if not processed or batches is None or batches.text("splitType").strip() != "JavaScript":
+            return None
+        return batches.text("batchScript")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +110,17 @@ class Channel:
     description: str
     version: str
     enabled: bool
+    #: The state in which it is deployed, in small letters; empty where the export does not say.
+    state: str
     line: int
     source: Connector
     destinations: tuple[Connector, ...]
     element: Element
+
+    @property
+    def runs(self) -> bool:
+        """Whether messages go through it in Mirth."""
+        return self.enabled and self.state in ("", "started")
 
 
 def channels_of(root: Element) -> list[Channel]:
@@ -119,6 +149,16 @@ def _channel(element: Element) -> Channel:
     version = element.attributes.get("version", "") or element.text("version")
     source = element.child("sourceConnector")
     assert source is not None
+    # What keeps channels in files of their own (mirthSync) leaves scripts out of them: they would look like none.
+    apart = next(element.having("msync-fileref"), None)
+    if apart is not None:
+        beside = apart.attributes["msync-fileref"][:60]
+        raise ExportError(
+            f"the scripts of this channel lie in files beside it, such as {beside}",
+            code="scripts-apart",
+            place=f"{apart.line}:1",
+            hint="export it from Mirth itself, with its scripts in it",
+        )
     properties = source.child("properties")
     if version.split(".")[0] in ("1", "2") or properties is None or "class" not in properties.attributes:
         raise ExportError(
@@ -134,6 +174,7 @@ def _channel(element: Element) -> Channel:
         element.text("description").strip(),
         version,
         element.flag("exportData", "metadata", "enabled", default=element.flag("enabled", default=True)),
+        element.text("properties", "initialState").strip().lower(),
         element.line,
         _connector(source),
         tuple([_connector(each) for each in (outgoing.children if outgoing is not None else ())]),
@@ -158,8 +199,11 @@ def _connector(element: Element) -> Connector:
         _data_type(transformer.text("inboundDataType")),
         _data_type(transformer.text("outboundDataType")),
         transformer.text("outboundTemplate"),
-        transformer.child("inboundProperties", "serializationProperties"),
+        transformer.child("inboundProperties"),
+        transformer.child("outboundProperties"),
         _parts(response, "steps"),
+        _data_type(response.text("inboundDataType")),
+        response.child("inboundProperties", "responseValidationProperties"),
     )
 
 

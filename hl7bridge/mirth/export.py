@@ -66,11 +66,17 @@ class Element:
 
     def every(self, name: str) -> Iterator[Element]:
         """All elements of that name below this one, in order."""
+        return (each for each in self._below() if each.name == name)
+
+    def having(self, attribute: str) -> Iterator[Element]:
+        """All elements with that attribute below this one, in order."""
+        return (each for each in self._below() if attribute in each.attributes)
+
+    def _below(self) -> Iterator[Element]:
         waiting = list(reversed(self.children))
         while waiting:
             found = waiting.pop()
-            if found.name == name:
-                yield found
+            yield found
             waiting += reversed(found.children)
 
 

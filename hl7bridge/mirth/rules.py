@@ -114,7 +114,7 @@ def _built(rule: Part, known: Known, *, any_of_many: bool = False) -> Condition:
             raise NotRead("a value that it compares with holds a delimiter")
     if "CONTAIN" in word:
         return _contains(path, texts, negative=word == "NOT_CONTAIN")
-    if (not as_text and not texts) or (any_of_many and "" in (texts or [""])):
+    if "" in (texts or [""]) and (any_of_many or not as_text):
         raise NotRead("it compares an element, or one of several, with nothing")
     return _equals(path, texts or [""], negative=word == "NOT_EQUAL")
 

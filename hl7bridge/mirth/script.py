@@ -34,6 +34,7 @@ _MAPS: Final = {
 }
 _OTHER_MAPS: Final = ("globalMap", "globalChannelMap", "sourceMap", "responseMap", "configurationMap")
 _OTHER_SHORT: Final = ("$g", "$gc", "$s", "$r", "$cfg")
+_JAVA_DATE: Final = re.compile(r"yyyy(?:[-/]?MM(?:[-/]?dd(?:[ T]?HH(?::?mm(?::?ssZ?)?)?)?)?)?")
 _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 
 
@@ -54,9 +55,14 @@ class Field:
     subcomponent: int | None = None
 
     @property
+    def repeats(self) -> bool:
+        """Whether a message may have its segment more than once."""
+        return self.segment not in _ONCE
+
+    @property
     def several_segments(self) -> bool:
         """Whether it may mean more than one segment."""
-        return self.occurrence is None and self.segment not in _ONCE
+        return self.occurrence is None and self.repeats
 
     @property
     def several_repetitions(self) -> bool:
@@ -376,17 +382,9 @@ def field_of(root: str, keys: list[str | int]) -> Field:
 
 
 def _java_date(form: str) -> str:
-    """Our format for Java's, where each letter means the same."""
-    made = form
-    for theirs, ours in (
-        ("mm", "@@"),
-        ("yyyy", "YYYY"),
-        ("dd", "DD"),
-        ("ss", "SS"),
-        ("@@", "MM"),
-        ("Z", "ZZZZ"),
-    ):
-        made = made.replace(theirs, ours)
-    if not re.fullmatch(r"YYYY(?:[-/]?MM(?:[-/]?DD(?:[ T]?HH(?::?MM(?::?SS(?:ZZZZ)?)?)?)?)?)?", made):
+    """Our format for Java's. It is read in Java's letters: its YYYY, DD and SS mean week year, day of the year and millisecond."""
+    if not _JAVA_DATE.fullmatch(form):
         raise NotRead(f"the date format {json.dumps(form)} is not carried over")
-    return made
+    for theirs, ours in (("yyyy", "YYYY"), ("dd", "DD"), ("ss", "SS"), ("mm", "MM"), ("Z", "ZZZZ")):
+        form = form.replace(theirs, ours)
+    return form

@@ -7,7 +7,7 @@ doubtful behind it. Raises nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hl7bridge.mirth.elements import Part
@@ -20,6 +20,8 @@ from hl7bridge.mirth.values import Known, Value, checked, touches, value_of
 
 #: The maps of Mirth that end with the message.
 _SCOPES = {"CHANNEL": "channel", "CONNECTOR": "connector", "": "channel"}
+#: What a step that is lost writes to, where that may hide a variable of these.
+_HIDING = {**_SCOPES, "RESPONSE": "response"}
 
 
 @dataclass(slots=True)
@@ -43,9 +45,11 @@ class Steps:
     map: Listing = field(default_factory=Listing)
     missing: list[tuple[Part, str]] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
-    #: Paths that may mean several values, of which the first is taken.
+    #: Paths that may mean several values, of which the first is taken, or written.
     firsts: list[str] = field(default_factory=list)
     changed_firsts: list[str] = field(default_factory=list)
+    #: Paths that are written with an index that a message may not have.
+    indexed: list[str] = field(default_factory=list)
     #: Some step that filters destinations is not carried over.
     unfiltered: bool = False
     variables: list[str] = field(default_factory=list)
@@ -70,7 +74,7 @@ def lost(part: Part, why: str, known: Known, found: Steps, into: Listing) -> Non
     found.missing.append((part, why))
     into.entries.append(Comment(quoted(part, "step", why)))
     if part.kind == "Mapper":
-        scope = _SCOPES.get(part.fields.get("scope", "").strip(), "other")
+        scope = _HIDING.get(part.fields.get("scope", "").strip(), "other")
         known.put(scope, part.fields.get("variable", ""), f"step {part} sets it: {why}")
         return
     if part.kind == "Message Builder":
@@ -147,13 +151,31 @@ def _builder(part: Part, known: Known, found: Steps, into: Listing) -> None:
         checked(value.text, whole=target.component is None)
     if value.otherwise:
         checked(value.otherwise, whole=target.component is None)
-    into.entries.append({key: value.form()})
-    if value.text is None:
-        found.firsts += [each.path() for each in value.reads if each.several and each.component is not None]
-    if target.several:
-        found.changed_firsts.append(target.path())
+    into.entries += _written_as(target, key, value, known)
+    found.firsts += [each.path() for each in value.reads if each.several]
     if target.root == "msg":
+        if target.several_segments or (target.several_repetitions and target.component is not None):
+            found.changed_firsts.append(target.path())
+        if isinstance(target.repetition, int) and target.repetition > 0:
+            found.indexed.append(target.path())
+        elif isinstance(target.occurrence, int) and target.repeats:
+            found.indexed.append(target.exact())
         _written(target, known, found)
+
+
+def _written_as(target: Field, key: str, value: Value, known: Known) -> list[Any]:
+    """The steps that write a value. A whole field that is named without an index is written with all its repetitions."""
+    if target.component is not None or target.repetition is not None:
+        return [{key: value.form()}]
+    alone = target.several_segments and known.loop is None
+    whole = replace(target, occurrence=0).exact() if alone else key
+    if value.text == "":
+        return [{"remove": [whole]}]
+    if not target.several_repetitions:
+        return [{key: value.form()}]
+    if any(touches(target, each) for each in value.reads):
+        raise NotRead(f"it writes every repetition of {target.path()}, and reads one of them")
+    return [{"remove": [whole]}, {key: value.form()}]
 
 
 def _target(target: Field, known: Known) -> str:
@@ -180,16 +202,11 @@ def _validated(part: Part, known: Known, target: Field | None) -> Value:
     elif otherwise and not value.otherwise:
         value = Value(value.text, value.origin, value.functions, otherwise, value.reads)
     if part.replacements and isinstance(expression, Read) and not expression.as_text:
-        raise NotRead("it replaces in a field without .toString(), which Mirth leaves as it is")
+        raise NotRead("it replaces in a field without .toString(), which not every Mirth does")
     for pattern, by in part.replacements:
         made = replacement(read_text(pattern), read_text(by) if by.strip() else "")
         value = value.changed("replace", [made.pattern, made.by], made.apply)
-    if (
-        value.functions
-        and target is not None
-        and target.component is None
-        and value.functions[0][0] != "with"
-    ):
+    if value.functions and target is not None and target.component is None:
         raise NotRead("it changes the text of a whole field")
     return value
 
@@ -197,6 +214,8 @@ def _validated(part: Part, known: Known, target: Field | None) -> Value:
 def _destinations(part: Part, known: Known, found: Steps, into: Listing) -> None:
     if known.template:
         raise NotRead("it looks at the message before the new one")
+    if known.loop is not None:
+        raise NotRead("it stands inside an iterator")
     behaviour = part.fields.get("behavior", "").strip()
     if behaviour not in ("REMOVE", "REMOVE_ALL_EXCEPT", "REMOVE_ALL"):
         raise NotRead("what it does is not known")
@@ -209,6 +228,18 @@ def _destinations(part: Part, known: Known, found: Steps, into: Listing) -> None
     comment = Comment(f"step {part}: stands as a condition where destinations are chosen")
     found.taken.append(Taken(condition, reads, ids, behaviour != "REMOVE", part, comment))
     into.entries.append(comment)
+
+
+def _turned(part: Part, inner: Known) -> None:
+    """What steps of an iterator change is changed for those before them, too, when it comes round again."""
+    for child in part.children:
+        if not child.enabled or child.kind == "Mapper":
+            continue
+        try:
+            inner.written(read_field(child.fields.get("messageSegment", "")))
+        except NotRead:
+            script = child.script if child.kind == "JavaScript" else None
+            inner.doubt(f"step {child} may change it when the iterator comes round again", script)
 
 
 def _iterator(part: Part, known: Known, found: Steps, into: Listing) -> None:
@@ -229,6 +260,7 @@ def _iterator(part: Part, known: Known, found: Steps, into: Listing) -> None:
         each = f"{loop.segment}-{loop.field}[*]"
         place = Field(loop.root, loop.segment, None, loop.field, variable)
     inner = Known(False, known.zone, place, known.variables)
+    _turned(part, inner)
     listing = Listing()
     for child in part.children:
         if not child.enabled:

@@ -18,6 +18,16 @@ _WORDS: Final = (
 )
 #: What may stand before a bracket and changes no message: words of the language, and its own functions.
 _HARMLESS: Final = frozenset(_WORDS.split())
+_METHOD_WORDS: Final = (
+    "toString trim toUpperCase toLowerCase substring substr slice split join concat charAt charCodeAt indexOf lastIndexOf match"
+    " search test replace replaceAll startsWith endsWith contains equals equalsIgnoreCase isEmpty length toFixed push getTime"
+    " getFullYear getMonth getDate getHours getMinutes getSeconds getCurrentDate put get remove containsKey info debug warn error"
+)
+#: Methods of texts, lists, times, maps and the log; those of another object could do anything.
+_METHODS: Final = frozenset(_METHOD_WORDS.split())
+_ASKED: Final = re.compile(r"\.\s*([A-Za-z_$][\w$]*)\s*\(")
+#: A bracket behind what only running the script can tell.
+_HIDDEN: Final = re.compile(r"[\])]\s*\(")
 _CALLED: Final = re.compile(r"(?<![\w$.])([A-Za-z_$][\w$]*)\s*\(")
 _MESSAGE: Final = re.compile(r"(?<![\w$.])(?:msg|tmp)(?![\w$])(?!\s*\[\s*['\"][A-Z][A-Z0-9]{2}['\"]\s*\])")
 _FILLED: Final = re.compile(
@@ -52,6 +62,8 @@ def leaves(script: str, name: str, reads: Sequence[Field]) -> bool:
         return False
     if any(called not in _HARMLESS and called not in _MAPS for called in _CALLED.findall(script)):
         return False
+    if any(asked not in _METHODS for asked in _ASKED.findall(script)) or _HIDDEN.search(script):
+        return False
     if name and re.search(re.escape(name), script):
         return False
     return not any(re.search(rf"['\".]{read.segment}\b", script) for read in reads)
@@ -82,9 +94,8 @@ def set_elsewhere(destination: Connector, others: Sequence[Connector], name: str
     for other in others:
         if other is destination or not other.enabled:
             continue
-        script = other.properties.text("script")
-        if may_set((*other.rules, *other.steps, *other.responses), name) or (
-            script and not leaves(script, name, ())
-        ):
+        if may_set((*other.rules, *other.steps, *other.responses), name):
+            return True
+        if not all(leaves(script, name, ()) for script in other.scripts):
             return True
     return False

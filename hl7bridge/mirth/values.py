@@ -77,7 +77,7 @@ class Known:
         """What a destination knows: variables of the connector end, and a new message hides the one they were read from."""
         kept: dict[str, Value | str] = {}
         for key, value in self.variables.items():
-            if key.startswith("channel:"):
+            if key.startswith(("channel:", "response:")):
                 hidden = "the source makes a new message, and it was read from the old one"
                 kept[key] = hidden if behind_new and not isinstance(value, str) and value.reads else value
                 if template and not isinstance(kept[key], str):
@@ -104,12 +104,17 @@ class Known:
 
     def find(self, variable: Variable) -> Value:
         """The value of a variable. Raises `NotRead` where it is not certain."""
-        scopes = ("connector", "channel") if variable.scope == "any" else (variable.scope,)
+        scopes = ("response", "connector", "channel") if variable.scope == "any" else (variable.scope,)
         for scope in scopes:
             found = self.variables.get(f"{scope}:{variable.name}")
             if isinstance(found, str):
                 raise NotRead(f"the variable {variable.name} is not certain here: {found}")
             if found is not None:
+                other = next((read for read in found.reads if read.repeats), None)
+                if self.loop is not None and other is not None:
+                    raise NotRead(
+                        f"the variable {variable.name} was read from an {other.segment} outside of the iterator"
+                    )
                 return found
         raise NotRead(f"no step of the channel that is carried over sets the variable {variable.name}")
 
@@ -137,7 +142,8 @@ class Known:
                 return f"it{place.rest}"
         if isinstance(place.occurrence, str) or isinstance(place.repetition, str):
             raise NotRead("its index is not that of the iterator")
-        if place.several_segments or place.occurrence not in (None, 0):
+        # Ours would take the one that the iterator stands at, also for an index of 0.
+        if place.repeats or place.occurrence not in (None, 0):
             raise NotRead(
                 f"inside the iterator it reads another {place.segment}, which could mean one of several"
             )
@@ -189,20 +195,14 @@ def _changed(value: Value, word: str) -> Value:
 
 def _read(read: Read, known: Known, target: Field | None) -> Value:
     place = read.field
+    if place.component is None:
+        raise NotRead("it takes a whole field or segment, which is XML in Mirth; a component was not named")
     if not read.as_text:
-        # E4X then copies the element itself, with its name: it lands where it should only under the same name.
-        if target is None or _name(place) != _name(target) or place.field is None:
-            raise NotRead("a field is read without .toString(), so that Mirth copies the XML element")
+        # Up to 3.4 E4X then copies the element itself, with its name: it lands where it should only under the same name.
+        if target is None or _name(place) != _name(target):
+            raise NotRead("a field is read without .toString(), so that Mirth may copy the XML element")
         if place.several_segments:
             raise NotRead(f"it copies the elements of every {place.segment}")
-        if place.several_repetitions and place.component is None:
-            return Value(
-                origin=("join", known.path(place, every=True)), functions=(("with", "~"),), reads=(place,)
-            )
-    elif place.component is None:
-        raise NotRead(
-            "it makes a text of a whole field or segment, which is XML in Mirth; a component was not named"
-        )
     plain = place if read.as_text else None
     if place.several_segments:
         # Of several segments only one may have the field, and that one need not be the first.
@@ -227,6 +227,10 @@ def _sum(expression: Sum, known: Known, target: Field | None) -> Value:
             continue
         if value.functions or value.otherwise or not value.reads:
             raise NotRead("a part of what is put together is changed before, or has a default")
+        if value.origin[0] == "first_of":
+            # A join takes all of them, one behind another.
+            segment = value.reads[0].segment
+            raise NotRead(f"what it puts together is one of several {segment}; write which, as in [0]")
         inner = value.origin[1]
         parts += [inner] if isinstance(inner, str) else inner
         reads += value.reads

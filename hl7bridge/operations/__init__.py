@@ -8,6 +8,7 @@ folder without a store or an engine that does not run.
 from __future__ import annotations
 
 from hl7bridge.operations.acting import ActRefused, NotRunning, operator
+from hl7bridge.operations.feeds import Feeds
 from hl7bridge.operations.patients import Disclosure, Patients, Unsettled, Who
 from hl7bridge.operations.trail import Disclosed, Trail, Unrecorded
 
@@ -24,5 +25,5 @@ __all__ = [
 ]
 
 
-class Operations(Patients, Trail):
+class Operations(Patients, Trail, Feeds):
     """On one data folder. Close it, or use it in a `with`."""

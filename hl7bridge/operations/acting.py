@@ -12,13 +12,15 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import socket_path
 
 #: Seconds without a word after which an engine counts as stuck.
 PATIENCE_S = 600.0
+#: Seconds in which it says how far it came with what it shall stop.
+STOP_S = 10.0
 
 
 class NotRunning(HL7BridgeError):
@@ -31,20 +33,24 @@ class Acting:
     data: Path
 
     def act(self, verb: str, *, patience_s: float = PATIENCE_S, **arguments: Any) -> Iterator[dict[str, Any]]:
-        """Asks the engine; yields its progress, and at last its result under `done`. Raises HL7BridgeError."""
+        """Asks the engine; yields its progress, and at last its result under `done`. Raises HL7BridgeError.
+
+        At KeyboardInterrupt the engine stops what it does for it, where that can be stopped; how far that came is yielded before
+        KeyboardInterrupt is raised.
+        """
         request = {"verb": verb, "operator": operator(), **arguments}
+        ended = False
         with self._connected(patience_s) as connection, connection.makefile("rb") as lines:
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            for line in lines:
+            for line in _told(connection, lines, json.dumps(request).encode() + b"\n"):
                 reply = json.loads(line)
                 if "error" in reply:
                     raise ActRefused(reply)
+                ended = "done" in reply
                 yield reply
-                if "done" in reply:
-                    return
-        raise HL7BridgeError(
-            "the engine hung up before it was done", code="hung-up", hint="see the engine's log"
-        )
+        if not ended:
+            raise HL7BridgeError(
+                "the engine hung up before it was done", code="hung-up", hint="see the engine's log"
+            )
 
     def done(self, verb: str, **arguments: Any) -> dict[str, Any]:
         """`act` without its progress."""
@@ -72,6 +78,33 @@ class Acting:
                 hint="start it with `hl7bridge run`, or name its folder with --data",
             ) from None
         return connection
+
+
+def _told(connection: socket.socket, lines: BinaryIO, request: bytes) -> Iterator[bytes]:
+    """The whole lines that the engine answers until it hangs up. Raises HL7BridgeError where it does not answer."""
+    try:
+        connection.sendall(request)
+        try:
+            yield from _whole(lines)
+        except KeyboardInterrupt:
+            with suppress(OSError):
+                connection.settimeout(STOP_S)
+                connection.shutdown(socket.SHUT_WR)
+                yield from _whole(lines)
+            raise
+    except TimeoutError:
+        raise HL7BridgeError(
+            "the engine does not answer",
+            code="no-answer",
+            hint="what was asked for may have been done all the same: look before you ask again",
+        ) from None
+    except ConnectionError:
+        return
+
+
+def _whole(lines: BinaryIO) -> Iterator[bytes]:
+    """The engine may end within a line."""
+    return (line for line in lines if line.endswith(b"\n"))
 
 
 class ActRefused(HL7BridgeError):

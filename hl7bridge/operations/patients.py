@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,7 +32,7 @@ from hl7bridge.store.base import (
 if TYPE_CHECKING:
     from hl7bridge.reporting.make import Report
 
-#: Patients held for a person that are listed at once.
+#: Patients held for a person that are looked through.
 MOST_HELD = 10_000
 _LEFT = (DeliveryStatus.SENT, DeliveryStatus.SENDING)
 
@@ -83,9 +84,12 @@ class Patients(Reading):
         return known.patient, chart_of(known.said.facts(), known.patient.held, medicines, on, listed)
 
     def unsettled(self, limit: int | None = None) -> Iterator[Unsettled]:
-        """Those who are held for a person, the longest held first; who was settled since the last look is left out."""
+        """Those who are held for a person, at most `limit`, the longest held first; who was settled since a look is left out."""
+        return islice(self._unsettled(), limit)
+
+    def _unsettled(self) -> Iterator[Unsettled]:
         seen: set[int] = set()
-        for row in self.reader.held_patients(limit=MOST_HELD if limit is None else limit):
+        for row in self.reader.held_patients(limit=MOST_HELD):
             known = self.known(row.patient)
             if known.patient.held is None or seen.intersection(known.patient.keys):
                 continue

@@ -1,6 +1,6 @@
 """A calendar day as microseconds: it begins at midnight of a zone, and has 23 or 25 hours where clocks are changed.
 
-Raises HL7BridgeError for a zone that there is not.
+Raises HL7BridgeError for a zone that there is not, and for a day at either end of the calendar.
 """
 
 from __future__ import annotations
@@ -41,7 +41,12 @@ def zone_of(name: str) -> ZoneInfo:
 
 def day_of(day: date, zone: tzinfo | None, words: str) -> Day:
     """A day of a zone; None is the machine's."""
-    begin, end = (_midnight(each, zone) for each in (day, day + timedelta(days=1)))
+    try:
+        begin, end = (_midnight(each, zone) for each in (day, day + timedelta(days=1)))
+    except (ValueError, OverflowError):
+        raise HL7BridgeError(
+            f"no clock has shown {day}", code="no-such-day", hint="a day like 2026-11-21"
+        ) from None
     return Day(day, words, begin, end, zone)
 
 

@@ -1,6 +1,7 @@
 """What a reconciliation has found so far, in a temporary file of SQLite that vanishes with it: a busy day does not lie in memory.
 
-It holds control IDs, numbers and reasons, and nothing else of a message. Refuses to know the store. Raises nothing of its own.
+It holds control IDs, numbers, keyed hashes of patients and reasons, and nothing else of a message. Refuses to know the
+store. Raises nothing of its own.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from hl7bridge.store.base import DeliveryStatus, MessageRow
 
 _TABLES: Final = """
 CREATE TABLE message (
-    id INTEGER PRIMARY KEY, received_us INTEGER, source TEXT, type TEXT, control_id TEXT, answer TEXT, end TEXT, reason TEXT,
-    pieces INTEGER, delivered INTEGER
+    id INTEGER PRIMARY KEY, received_us INTEGER, source TEXT, type TEXT, control_id TEXT, patient TEXT, answer TEXT, end TEXT,
+    reason TEXT, pieces INTEGER, delivered INTEGER
 );
 CREATE TABLE try (
     delivery INTEGER PRIMARY KEY, original INTEGER, piece INTEGER, channel TEXT, sent TEXT, status INTEGER, at_us INTEGER,
@@ -30,7 +31,7 @@ CREATE INDEX IF NOT EXISTS try_original ON try (original);
 CREATE INDEX IF NOT EXISTS theirs_id ON theirs (id);
 CREATE INDEX IF NOT EXISTS message_control ON message (control_id);
 """
-_MORE: Final = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_MORE: Final = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TRY: Final = "INSERT OR REPLACE INTO try VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 SENT: Final = int(DeliveryStatus.SENT)
 
@@ -58,7 +59,8 @@ class Ledger:
         """A message that was received for the destination, with what was made of it."""
         made = [piece for piece in pieces if piece.tries]
         delivered = sum(piece.end is End.DELIVERED for piece in made)
-        values = (row.received_us, row.source, row.type, row.control_id, row.answer)
+        patient = ",".join(map(str, row.patient_keys))
+        values = (row.received_us, row.source, row.type, row.control_id, patient, row.answer)
         self._conn.execute(_MORE, (row.id, *values, str(whole.end), whole.reason, len(made), delivered))
         self.tries(row.id, made)
 
@@ -70,13 +72,12 @@ class Ledger:
                 replay = row.message_id if row.message_id != original else None
                 self._conn.execute(_TRY, (row.id, original, number, piece.channel, sent, *state, replay))
 
-    def carried(self, original: int, each: Try) -> None:
-        """A delivery of a message of another day."""
+    def carried(self, original: int, piece: int, each: Try) -> None:
+        """A delivery of a message of another day; `piece` is its number among those that were made of it."""
         row = each.row
         state = (int(row.status), row.at_us, row.attempts, row.possible_duplicate)
         replay = row.message_id if row.message_id != original else None
-        # Its number among the pieces of its original is not known; no other has that of the delivery.
-        self._conn.execute(_TRY, (row.id, original, row.id, row.channel, each.sent, *state, replay))
+        self._conn.execute(_TRY, (row.id, original, piece, row.channel, each.sent, *state, replay))
 
     def accepted(self, delivery: int, message: int, at_us: int) -> None:
         """The audit trail says that the destination accepted a delivery on the day."""

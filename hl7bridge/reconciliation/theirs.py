@@ -1,7 +1,7 @@
 """The hospital's list of control IDs: a text, a column of a CSV file, or the messages themselves (a batch file, or a log of them).
 
-Byte order marks, quotes, blank lines and a heading are taken as they come; of a message that is an acknowledgment MSA-2 counts. Raises
-HL7BridgeError, with the line.
+Byte order marks, quotes, blank lines and a heading are taken as they come; of an acknowledgment MSA-2 counts where it is AA or CA.
+Raises HL7BridgeError, with the line.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
+from hl7bridge.connectors.message_file import read_messages
 from hl7bridge.engine.pool import control_id_of
-from hl7bridge.engine.replayfile import read_messages
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.mllp import START
 
@@ -26,6 +26,9 @@ _BLANK: Final = b"\xef\xbb\xbf \r\n\t"
 _HEADINGS: Final = frozenset(
     ("controlid", "messagecontrolid", "msgcontrolid", "mshcontrolid", "msh10", "msa2", "messageid", "id")
 )
+#: MSA-1 and MSA-2 of an acknowledgment, and the codes that say that the message was taken (table 0008).
+_ACKNOWLEDGED: Final = re.compile(rb"[\r\n]MSA(.)([^\r\n]*?)\1([^\r\n]*?)(?:\1|[\r\n]|$)")
+_TAKEN: Final = (b"AA", b"CA")
 #: What a spreadsheet makes of a long number: the digits are gone, and every comparison would be wrong.
 _ROUNDED: Final = re.compile(r"\d(?:[.,]\d+)?E\+\d+")
 
@@ -57,8 +60,10 @@ def _messages(path: Path) -> Iterator[tuple[int, str]]:
         number += 1
         if not isinstance(found, bytes):
             raise _wrong("a message is too large to be read", f"{path}: message {number}")
-        acknowledged = re.search(rb"[\r\n]MSA(.)[^\r\n]*?\1([^\r\n]*?)(?:\1|[\r\n]|$)", found)
-        id_ = acknowledged[2] if acknowledged else control_id_of(found)
+        acknowledged = _ACKNOWLEDGED.search(found)
+        if acknowledged and acknowledged[2] not in _TAKEN:
+            continue
+        id_ = acknowledged[3] if acknowledged else control_id_of(found)
         yield number, id_.decode("utf-8", "replace").strip()
 
 

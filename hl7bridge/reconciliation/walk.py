@@ -30,11 +30,12 @@ from hl7bridge.store.base import (
 PAGE: Final = 500
 #: Replays of one message that are looked through, and deliveries of one message.
 MOST: Final = 1_000
-#: The ends of messages whose sender heard that they were not taken, and sends them again.
+#: The ends of messages whose sender heard that they were not taken, and sends them again. Stores number their messages alike, so only
+#: what is of the same patient is the same message; of what names no patient that cannot be told.
 _SENT_AGAIN: Final = """
 DELETE FROM message WHERE end = 'failed' AND answer NOT IN ('AA', 'CA', '') AND EXISTS (
     SELECT 1 FROM message later WHERE later.control_id = message.control_id AND later.source = message.source
-    AND later.type = message.type AND later.id > message.id
+    AND later.type = message.type AND later.patient = message.patient AND later.patient <> '' AND later.id > message.id
 )
 """
 _NOT_SENT: Final = """
@@ -129,13 +130,15 @@ class Walk:
         if row.status is MessageStatus.REJECTED and not row.outcomes:
             counts.rejected += 1
             return
-        if not self.routes.looked(row) and row.version not in self.routes.unknown:
+        looked = self.routes.looked(row)
+        if not looked and row.version not in self.routes.unknown:
             return
         copies = list(self.copies(row))
         pieces = pieces_of(copies, {each for copy in copies for each in self.routes.of(copy.row.version)})
         worst = whole(pieces)
+        # Counted apart from the ends: where one were missing, the sums would differ.
+        counts.received += looked or worst is not None
         if worst is not None:
-            counts.received += 1
             self._ledger.message(row, worst, pieces)
 
     def _was_for_it(self, original: int) -> bool:
@@ -155,6 +158,15 @@ class Walk:
         ):
             return
         self.counts.carried += 1
-        original = detail.row.original or detail.row.id
-        sent = self.sent(row, detail.row.control_id)
-        self._ledger.carried(original, Try(row, sent))
+        original = self._original(detail.row)
+        made = [piece for piece in pieces_of(list(self.copies(original)), ()) if piece.tries]
+        for number, piece in enumerate(made):
+            for each in piece.tries:
+                if each.row.id == delivery:
+                    self._ledger.carried(original.id, number, each)
+
+    def _original(self, row: MessageRow) -> MessageRow:
+        """What was replayed, perhaps more than once; the oldest of it that is still kept."""
+        while row.original is not None and (earlier := self._reader.message(row.original)) is not None:
+            row = earlier.row
+        return row

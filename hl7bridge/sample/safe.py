@@ -18,15 +18,18 @@ from datetime import date, timedelta
 from typing import Final, NamedTuple
 
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7.charset import UTF8
 from hl7bridge.hl7.escape import escape, unescape
 from hl7bridge.hl7.message import HEADERS, Message, Segment
 from hl7bridge.hl7.names import Element, Standard, standard
 from hl7bridge.sample.common import Common
 from hl7bridge.sample.standins import StandIns
 
-_NAMES: Final = frozenset({"XPN", "PN", "PPN"})
-_CLINICIANS: Final = frozenset({"XCN", "CN", "CNN", "NDL"})
-_NUMBERS: Final = frozenset({"CX", "CK", "EI", "EIP", "DLN"})
+_NAMES: Final = frozenset({"XPN", "PN"})
+_CLINICIANS: Final = frozenset({"XCN", "CN", "CNN", "NDL", "PPN"})
+_NUMBERS: Final = frozenset({"CX", "CK", "CK_ACCOUNT_NO", "EI", "EIP", "DLN"})
+#: What the first versions write as NM, and is no quantity: visits, cards and licences.
+_NUMERIC: Final = frozenset({"PV1-19", "IN2-6", "IN2-8", "IN2-10", "RX1-23"})
 _ADDRESSES: Final = frozenset({"XAD", "AD", "SAD"})
 _PHONES: Final = frozenset({"XTN", "TN"})
 _STAMPS: Final = frozenset({"TS", "DTM", "DT"})
@@ -42,6 +45,8 @@ _TITLES: Final = frozenset(
     ("MR", "MRS", "MS", "DR", "JR", "SR", "II", "III", "MD", "DO", "RN", "NP", "PA", "PHD", "PHARMD", "RPH")
 )
 _QUANTITY: Final = re.compile(r"[+-]?\d{1,5}(\.\d{1,6})?")
+#: What people write between the digits of one number.
+_BETWEEN: Final = re.compile(r"[ ()./+-]")
 _TIME: Final = re.compile(r"\d{4,6}(\.\d+)?([+-]\d{4})?")
 #: What is shorter is in too many places to be looked for: words of names, and numbers.
 _LEAST_WORD, _LEAST_NUMBER = 4, 5
@@ -102,14 +107,15 @@ class Safe:
         segments = [made for segment in message.segments if (made := one.segment(segment)) is not None]
         made = b"\r".join(segments) + b"\r"
         text = made.decode("utf-8", "replace").casefold()
+        numbers = _BETWEEN.sub("", text)
         for hidden, place in one.hidden.items():
-            if hidden in text:
+            if hidden in text or hidden in numbers:
                 raise Refused(
                     f"what stands in {place} stands where it is not looked for, too",
                     code="still-there",
                     place=place,
                 )
-        return made
+        return made if made.isascii() else _named_utf8(made, message.delimiters.field)
 
 
 class _One:
@@ -143,7 +149,7 @@ class _One:
 
     def _field(self, segment: Segment, number: int, element: Element) -> bytes:
         if f"{segment.name.decode('ascii', 'replace')}-{number}" in _ENVELOPE:
-            return segment.field(number)
+            return _text_of(segment, segment.field(number)).encode("utf-8", "replace")
         marks = segment.delimiters
         made: list[list[list[bytes]]] = []
         for leaf, value, (at, component, below) in _placed(segment, number, element):
@@ -156,7 +162,8 @@ class _One:
             safe = self._value(leaf, value) if value else ""
             if not safe and value:
                 self._safe.account.left_out[f"{leaf.field}.{leaf.component}"] += 1
-            made[at][component - 1][below - 1] = escape(safe.encode("utf-8"), marks)
+            # What the character set does not know is no letter.
+            made[at][component - 1][below - 1] = escape(safe.encode("utf-8", "replace"), marks)
         return marks.repetition.join(
             marks.component.join(
                 marks.subcomponent.join(parts).rstrip(marks.subcomponent) for parts in components
@@ -170,8 +177,7 @@ class _One:
         outer, last, at = leaf.types[0], leaf.last, leaf.component
         standins = self._safe.standins
         if last in _STAMPS:
-            oldest = self._safe.oldest if leaf.field == "PID-7" else None
-            return standins.moved(value, self._weeks, oldest)
+            return standins.moved(value, self._weeks, self._safe.oldest)
         if last == "TM":
             return value if _TIME.fullmatch(value) else ""
         if outer in _NAMES:
@@ -191,6 +197,8 @@ class _One:
                 return standins.phone(value)
             return self._code(leaf, value) if last in _CODES else ""
         if last in ("NM", "SI"):
+            if leaf.field in _NUMERIC:
+                return self._number(leaf, value)
             return value if _QUANTITY.fullmatch(value) else ""
         if last in _CODES or outer in _CODED:
             return self._code(leaf, value)
@@ -204,7 +212,7 @@ class _One:
         return self._safe.standins.name(value)
 
     def _number(self, leaf: Leaf, value: str) -> str:
-        self._hide(leaf, value, _LEAST_NUMBER)
+        self._hide(leaf, _BETWEEN.sub("", value), _LEAST_NUMBER)
         return self._safe.standins.number(value)
 
     def _address(self, leaf: Leaf, value: str) -> str:
@@ -237,6 +245,15 @@ class _One:
     def _hide(self, leaf: Leaf, value: str, least: int) -> None:
         if len(value) >= least:
             self.hidden.setdefault(value.casefold(), f"{leaf.field}.{leaf.component}")
+
+
+def _named_utf8(made: bytes, separator: bytes) -> bytes:
+    """With MSH-18 as it is written: whatever character set the message came in."""
+    header, end, rest = made.partition(b"\r")
+    fields = header.split(separator)
+    fields += [b""] * (18 - len(fields))
+    fields[17] = UTF8.name.encode()
+    return separator.join(fields) + end + rest
 
 
 # -- the message, value by value ----------------------------------------------------------------------------------------------
@@ -278,13 +295,11 @@ def _placed(
                 types = (datatype or "?", *(each.datatype or "?" for each in chain))
                 tables = tuple(each.table for each in (element, *chain) if each.table)
                 leaf = Leaf(place, component, below, types, tables)
-                value = unescape(raw, marks)
-                text = (
-                    value.decode("utf-8", "replace")
-                    if segment.charset is None
-                    else segment.charset.decode(value)
-                )
-                yield leaf, text, (at, component, below)
+                yield leaf, _text_of(segment, unescape(raw, marks)), (at, component, below)
+
+
+def _text_of(segment: Segment, value: bytes) -> str:
+    return (segment.charset or UTF8).decode(value)
 
 
 def _split(value: bytes, separator: bytes) -> list[bytes]:

@@ -69,19 +69,18 @@ class StandIns:
         found = int.from_bytes(self._bytes("weeks", patient)[:4], "big") % (2 * MOST_WEEKS)
         return timedelta(weeks=found - MOST_WEEKS if found < MOST_WEEKS else found - MOST_WEEKS + 1)
 
-    def moved(self, stamp: str, by: timedelta, oldest: date | None = None) -> str:
+    def moved(self, stamp: str, by: timedelta, oldest: date) -> str:
         """A time stamp (HL7 v2.5.1 chapter 2.A.22) with its day moved; what has no day is "". `oldest`: days before it become that
         day, since an age over 89 tells of a person.
         """
         year, month, day, rest = stamp[:4], stamp[4:6], stamp[6:8], stamp[8:]
-        if not (stamp.isascii() and year.isdigit()):
+        if not (stamp.isascii() and year.isdigit() and len(year) == 4):
             return ""
         try:
             found = date(int(year), int(month or "1"), int(day or "1")) + by
         except (ValueError, OverflowError):
             return ""
-        if oldest is not None and found < oldest:
-            found = oldest
+        found = max(found, oldest)
         written = f"{found:%Y%m%d}"
         if not month or not day:
             return written[: 6 if month else 4]

@@ -72,6 +72,7 @@ from hl7bridge.store.rows import (
     Removed,
     Stats,
 )
+from hl7bridge.store.seen_rows import SeenKind, SeenRow, Watched
 from hl7bridge.store.view_row import View
 
 __all__ = [
@@ -122,6 +123,8 @@ __all__ = [
     "RosterFile",
     "RosterMatch",
     "RosterReport",
+    "SeenKind",
+    "SeenRow",
     "Stats",
     "Store",
     "StoreBusy",
@@ -134,6 +137,7 @@ __all__ = [
     "StoreUnusable",
     "VerdictRow",
     "View",
+    "Watched",
     "keyed_hash",
     "records_of",
 ]
@@ -298,6 +302,15 @@ class StoreReader(Protocol):
 
     def notices_to(self, recipient: str, after_message: int = 0, limit: int = 100) -> list[NoticeRow]:
         """A page of what a recipient was told last of each subject, by the message that told it, beginning after one."""
+
+    def seen(self, source: str, type_: str) -> list[SeenRow]:
+        """All that a source's messages of one type have shown; its types themselves for the type ""."""
+
+    def news(self, since_us: int, until_us: int, limit: int = 1000) -> list[SeenRow]:
+        """What was seen for the first time since a time and before another, and was news; the oldest first."""
+
+    def watched(self) -> Watched | None:
+        """How far messages were looked at for that; None where none was."""
 
     def audit_head(self) -> AuditHead:
         """The newest row of the audit trail; of one without rows the anchor."""

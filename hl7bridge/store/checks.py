@@ -21,6 +21,8 @@ from hl7bridge.store.base import (
     MessageStatus,
     NewMessage,
     NoticeRow,
+    SeenKind,
+    SeenRow,
     StoreFault,
     VerdictRow,
 )
@@ -105,6 +107,18 @@ def check_verdict(row: VerdictRow) -> None:
         _whole(f"verdict.{name}", getattr(row, name), _I64)
     for name in ("operator", "reason"):
         _text(f"verdict.{name}", getattr(row, name))
+
+
+def check_seen(row: SeenRow) -> None:
+    """Raise StoreFault unless every field of what was seen can be kept."""
+    for name in ("source", "type", "place"):
+        _text(f"seen.{name}", getattr(row, name))
+    for name in ("value", "at_us", "message_id"):
+        _whole(f"seen.{name}", getattr(row, name), _I64)
+    if row.kind not in SeenKind.__members__.values():
+        raise StoreFault("seen.kind is no kind")
+    if row.concern is not None:
+        _text("seen.concern", row.concern)
 
 
 def news_of(message: NewMessage) -> set[int]:

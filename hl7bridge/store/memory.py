@@ -44,12 +44,13 @@ from hl7bridge.store.base import (
 from hl7bridge.store.checks import once
 from hl7bridge.store.memory_audit import AuditTrail
 from hl7bridge.store.memory_programme import ProgrammeRows
+from hl7bridge.store.memory_seen import SeenRows
 from hl7bridge.store.memory_state import Pending, State, message_row
 
 _SENT = DeliveryStatus.SENT
 
 
-class MemoryStore(ProgrammeRows, AuditTrail):
+class MemoryStore(ProgrammeRows, SeenRows, AuditTrail):
     """The protocol `Store`, kept in dictionaries.
 
     `room_bytes` bounds the bodies it takes: beyond it, commits raise StoreFull until retention makes room

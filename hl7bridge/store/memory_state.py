@@ -29,14 +29,17 @@ from hl7bridge.store.base import (
     NewDelivery,
     NewMessage,
     NoticeRow,
+    SeenRow,
     StoreFault,
     VerdictRow,
+    Watched,
 )
 from hl7bridge.store.checks import (
     AT_ONCE,
     check_change,
     check_message,
     check_notice,
+    check_seen,
     check_verdict,
     is_plain_acceptance,
     news_of,
@@ -69,6 +72,8 @@ class State:
     verdicts: dict[tuple[int, int], VerdictRow] = field(default_factory=dict)
     held_patients: dict[int, HeldPatient] = field(default_factory=dict)
     marks: dict[int, int] = field(default_factory=dict)
+    seen: dict[tuple[str, str, str, int, int], SeenRow] = field(default_factory=dict)
+    watched: Watched | None = None
     body_bytes: int = 0
 
     def copy(self) -> State:
@@ -93,6 +98,8 @@ class State:
             dict(self.verdicts),
             dict(self.held_patients),
             dict(self.marks),
+            dict(self.seen),
+            self.watched,
             self.body_bytes,
         )
 
@@ -148,6 +155,8 @@ class Pending:
         self.gathered.views(batch.views)
         for verdict in batch.verdicts:
             check_verdict(verdict)
+        for each in batch.seen:
+            check_seen(each)
 
     def merge(self, batch: Batch) -> None:
         """Make all that was taken in part of the state."""
@@ -183,6 +192,9 @@ class Pending:
                 state.held_patients.pop(held.patient, None)
             else:
                 state.held_patients[held.patient] = held
+        for each in batch.seen:
+            state.seen.setdefault(each[:5], each)
+        state.watched = batch.watched or state.watched
 
     def _settle(self, verdict: VerdictRow) -> None:
         one, other = verdict.patient, verdict.other

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from hl7bridge.store.programme_rows import AssignmentRow, HeldPatient, Look, NoticeRow, VerdictRow
+from hl7bridge.store.seen_rows import SeenRow, Watched
 from hl7bridge.store.view_row import View
 
 COUNTER_BITS = 40
@@ -173,7 +174,7 @@ class Act:
 @dataclass(slots=True)
 class Batch:
     """One durable transaction. Within it: versions, messages, claims, changes, holds, acts, looks, notices, verdicts and patients
-    held, in this order.
+    held, what was seen and how far messages were `watched` for it, in this order.
 
     `notices` are those that change without a message. Whoever a verdict is about is to be looked at at once. What of the batch belongs
     into the audit trail (see `audit_rows`) is chained in the same transaction: messages that were refused to somebody, changes, acts,
@@ -191,6 +192,8 @@ class Batch:
     views: list[View] = field(default_factory=list)
     verdicts: list[VerdictRow] = field(default_factory=list)
     held_patients: list[HeldPatient] = field(default_factory=list)
+    seen: list[SeenRow] = field(default_factory=list)
+    watched: Watched | None = None
 
 
 @dataclass(slots=True, frozen=True)

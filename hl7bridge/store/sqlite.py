@@ -53,6 +53,7 @@ from hl7bridge.store.sqlite_reader import SqliteReader, said
 from hl7bridge.store.sqlite_roster import RosterLoads
 from hl7bridge.store.sqlite_rows import NO_CODE, MessageRows, message_rows, packed_keys, unpacked_keys
 from hl7bridge.store.sqlite_search import open_counts
+from hl7bridge.store.sqlite_seen import see
 from hl7bridge.store.sqlite_trail import Trail
 from hl7bridge.store.sqlite_upkeep import Upkeep
 
@@ -227,6 +228,7 @@ class SqliteStore(SqliteReader):
             tell(self._conn, batch.notices)
         settle(self._conn, batch.verdicts)
         hold_patients(self._conn, batch.held_patients)
+        see(self._conn, batch.seen, batch.watched)
         gathered.acts(batch.acts)
         gathered.views(batch.views)
         rows.size += self._trail.keep(gathered)

@@ -35,9 +35,11 @@ from hl7bridge.store.base import (
     OpenDelivery,
     RosterFile,
     RosterMatch,
+    SeenRow,
     Stats,
     StoreFault,
     VerdictRow,
+    Watched,
 )
 from hl7bridge.store.bodies import sizes, unpack
 from hl7bridge.store.names import Words
@@ -47,6 +49,7 @@ from hl7bridge.store.sqlite_connect import open_reader, refused
 from hl7bridge.store.sqlite_roster import counts_now, unpublished
 from hl7bridge.store.sqlite_rows import delivery_row, message_row, open_delivery
 from hl7bridge.store.sqlite_search import Search, open_counts
+from hl7bridge.store.sqlite_seen import news_between, seen_of, watched_of
 
 _READ = sql.load("read.sql")
 _SEARCH = sql.load("search.sql")
@@ -327,6 +330,21 @@ class SqliteReader:
         """What a recipient was told."""
         rows = self._conn.execute(_PROGRAMME["notices_to"], (recipient, after_message, limit)).fetchall()
         return [NoticeRow(*row) for row in rows]
+
+    @said
+    def seen(self, source: str, type_: str) -> list[SeenRow]:
+        """What a source's messages have shown."""
+        return seen_of(self._conn, source, type_)
+
+    @said
+    def news(self, since_us: int, until_us: int, limit: int = 1000) -> list[SeenRow]:
+        """What was news in a span of time."""
+        return news_between(self._conn, since_us, until_us, limit)
+
+    @said
+    def watched(self) -> Watched | None:
+        """How far messages were looked at."""
+        return watched_of(self._conn)
 
     @said
     def audit_head(self) -> AuditHead:

@@ -79,7 +79,7 @@ def exactly(source: socket.socket, count: int) -> bytes:
 def is_plain(batch: Batch) -> bool:
     """Whether a batch holds only what nearly all hold: messages, claims and changes."""
     rare = batch.versions or batch.holds or batch.acts or batch.looks or batch.notices
-    return not (rare or batch.verdicts or batch.held_patients or batch.views)
+    return not (rare or batch.verdicts or batch.held_patients or batch.views or batch.seen or batch.watched)
 
 
 def packed_batch(batch: Batch) -> tuple[bytes, list[bytes]]:

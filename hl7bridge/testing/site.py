@@ -173,7 +173,8 @@ class Site:
     def prepare(self) -> None:
         """Opens the hospitals' ports and starts the engine. Raises HL7BridgeError."""
         for source in self.configuration.sources.values():
-            must_be_free(source.mllp.host, source.mllp.port, source.name)
+            if source.mllp is not None:
+                must_be_free(source.mllp.host, source.mllp.port, source.name)
         for receiver in self.receivers.values():
             receiver.listen()
         self.engine.start()
@@ -216,8 +217,9 @@ class Site:
             falling.manner = f"down for {0.25 * self.seconds:.0f} s"
 
     def _feeds(self, name: str) -> list[Feed]:
-        source = self.configuration.sources[SOURCES[name]]
-        endpoint: Any = TCP4ClientEndpoint(self._clock, "127.0.0.1", source.mllp.port)
+        mllp = self.configuration.sources[SOURCES[name]].mllp
+        assert mllp is not None
+        endpoint: Any = TCP4ClientEndpoint(self._clock, "127.0.0.1", mllp.port)
         progress = self.progress[name]
 
         def answered(message: bytes, code: str) -> None:

@@ -214,7 +214,8 @@ class Story:
                 except CannotListenError:
                     raise port_taken(settings.mllp.port, name) from None
         for source in engine.configuration.sources.values():
-            must_be_free(source.mllp.host, source.mllp.port, source.name)
+            if source.mllp is not None:
+                must_be_free(source.mllp.host, source.mllp.port, source.name)
         engine.start()
         return engine
 
@@ -237,8 +238,9 @@ class Story:
 
     def _send(self, source: str, *messages: bytes) -> Generator[Deferred[Any], Any, None]:
         assert self._engine is not None
-        port = self._engine.configuration.sources[source].mllp.port
-        feed = Feed(TCP4ClientEndpoint(self._reactor, "127.0.0.1", port), messages, self._reactor)
+        mllp = self._engine.configuration.sources[source].mllp
+        assert mllp is not None
+        feed = Feed(TCP4ClientEndpoint(self._reactor, "127.0.0.1", mllp.port), messages, self._reactor)
         codes = yield feed.done
         if set(codes) != {"AA"}:
             raise StoryFailed(f"{source} was answered {', '.join(codes)}", code="story")

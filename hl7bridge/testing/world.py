@@ -13,6 +13,8 @@ from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
 
+from hl7bridge.channel.settings import WatchedFolder
+from hl7bridge.connectors.inbox import Inbox
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.connect import Connector
 from hl7bridge.engine.service import Engine
@@ -39,6 +41,7 @@ class MemoryConnector(Connector):
         super().__init__(process, folder, data, network.random.random)
         self.network = network
         self.process = process
+        self.inboxes: list[Inbox] = []
 
     def open_port(self, host: str, number: int, served: Any) -> Any:
         return self.network.listen(number, served, self.process)
@@ -52,7 +55,12 @@ class MemoryConnector(Connector):
     def wall_s(self) -> float:
         return self.process.seconds()
 
-    def run_elsewhere(self, function: Callable[..., None], *arguments: Any) -> Any:
+    def inbox(self, settings: WatchedFolder) -> Inbox:
+        made = super().inbox(settings)
+        self.inboxes.append(made)
+        return made
+
+    def run_elsewhere(self, function: Callable[..., Any], *arguments: Any) -> Any:
         from twisted.internet.defer import maybeDeferred
 
         return maybeDeferred(function, *arguments)
@@ -146,6 +154,7 @@ class World:
         self._open_store = open_store
         self._store: Store | None = None
         self.engine: Engine | None = None
+        self._connector: MemoryConnector | None = None
         self.process: Process | None = None
 
     @property
@@ -171,10 +180,11 @@ class World:
         self._store = self._open_store(self._store)
         data = self.folder.parent / "data"
         data.mkdir(exist_ok=True)
+        self._connector = MemoryConnector(self.network, self.process, self.folder, data)
         self.engine = Engine(
             self.folder,
             self._store,
-            MemoryConnector(self.network, self.process, self.folder, data),
+            self._connector,
             wall_us=self.wall_us,
             chance=self.network.random.random,
             fatal=self._fatal,
@@ -191,6 +201,8 @@ class World:
     def crash(self) -> None:
         """Ends the engine's process as kill -9 does."""
         self.crashes += 1
+        for inbox in self._connector.inboxes if self._connector is not None else ():
+            inbox.close()  # as the system does for a process that has ended
         if self.process is not None:
             self.process.kill()
         self.engine = None

@@ -19,9 +19,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hl7bridge.certify.feed import PLAN, Feed, Listener
+from hl7bridge.certify.hospital import Hospital
 from hl7bridge.certify.link import Endpoint, Link
 from hl7bridge.certify.messages import Messages
-from hl7bridge.certify.report import Verdict
+from hl7bridge.certify.report import Check, Verdict, page, plain
 from hl7bridge.cli.main import main
 from hl7bridge.hl7 import ack, conformance, mllp
 from hl7bridge.hl7.message import Message
@@ -35,6 +36,7 @@ FILES = {
     "rush.yaml": "destination: rush\nsend: {mllp: {host: 127.0.0.1, port: 6701}}\n",
     "mercy.yaml": "destination: mercy\nstatus: test\nsend: {mllp: {host: 127.0.0.1, port: 1}}\n",
 }
+MADE = Messages("F", "TEST", datetime(2026, 11, 22, tzinfo=UTC), ("HUB", "HUB"))
 
 
 def answered(message: Message, code: str = "AA", asked: bytes | None = None) -> bytes:
@@ -141,6 +143,60 @@ def test_what_a_bad_endpoint_does_is_said(
     result = certify(tmp_path, "rush", "--to", f"127.0.0.1:{endpoints.open(answer)}", "--json")
     assert result.exit_code == 1
     assert seen in [said for verdict, said in checks(result).values() if verdict == "failed"]
+
+
+def refusing(number: int, code: str = "AE") -> Answer:
+    """Refuses one of the messages; all others are answered well."""
+    seen: list[Message] = []
+
+    def answer(message: Message) -> bytes:
+        seen.append(message)
+        return answered(message, code) if len(seen) == number else good(message)
+
+    return answer
+
+
+def numbered(endpoints: Endpoints, name: str) -> int:
+    """Which message of a whole run is the last of a check."""
+    counts: dict[str, int] = {}
+    endpoint = Endpoint("127.0.0.1", endpoints.open(good), 5.0)
+    for check in Hospital(endpoint, MADE).checks():
+        counts[check.name] = len(endpoints.seen)
+    return counts[name]
+
+
+@pytest.mark.parametrize(
+    ("check", "seen"),
+    [
+        ("two messages at once", "answered AE"),
+        ("two connections at once, each with its own answers", "answered AE"),
+        ("goes on after a refusal", "answered AE"),
+    ],
+)
+def test_a_check_in_which_a_message_was_refused_has_not_passed_and_says_so(
+    tmp_path: Path, endpoints: Endpoints, check: str, seen: str
+) -> None:
+    number = numbered(endpoints, check)
+    result = certify(tmp_path, "rush", "--to", f"127.0.0.1:{endpoints.open(refusing(number))}", "--json")
+    assert checks(result)[check] == ("failed", seen)
+    assert result.exit_code == 1
+
+
+def test_a_repetition_that_is_not_acknowledged_has_failed(tmp_path: Path, endpoints: Endpoints) -> None:
+    ids: list[bytes] = []
+
+    def answer(message: Message) -> bytes:
+        ids.append(message.control_id)
+        return b"hello" if ids[:-1].count(message.control_id) else good(message)
+
+    found = checks(certify(tmp_path, "rush", "--to", f"127.0.0.1:{endpoints.open(answer)}", "--json"))
+    assert found["the same message again (same MSH-10)"] == ("failed", "what came back is no acknowledgment")
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan"])
+def test_a_time_that_is_none_is_refused(tmp_path: Path, seconds: str) -> None:
+    result = certify(tmp_path, "rush", "--to", "127.0.0.1:1", "--timeout", seconds)
+    assert (result.exit_code, "--timeout" in result.output) == (2, True)
 
 
 def test_one_who_does_not_answer_is_not_waited_for_for_ever(tmp_path: Path, endpoints: Endpoints) -> None:
@@ -261,6 +317,42 @@ def test_a_feed_that_sends_what_is_no_hl7_is_told(tmp_path: Path) -> None:
     assert found["after AE"][0] is Verdict.SKIPPED
 
 
+def test_a_frame_that_its_sender_never_finished_is_told(tmp_path: Path) -> None:
+    feed = Feed(lambda line: None, slow_s=0.0)
+    server = Listener(("127.0.0.1", 0), feed)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with socket.create_connection(server.server_address) as link:
+        link.sendall(mllp.frame(MADE.order("F1")) + mllp.frame(MADE.order("F2"))[:40])
+        link.shutdown(socket.SHUT_WR)
+        while link.recv(4096):
+            pass
+    server.shutdown()
+    server.server_close()
+    found = {check.name: (check.verdict, check.seen) for check in feed.checks()}
+    assert found["whole frames"] == (Verdict.FAILED, "1 frame given up by the sender")
+
+
+def test_trouble_waits_for_a_message_that_is_none_that_came_before() -> None:
+    """A sender that repeats what was answered AE until it is taken must meet AR all the same."""
+    feed = Feed(lambda line: None)
+    manners = [
+        feed.received(MADE.order(f"F{number}"))[0] for number in (1, 2, 3, 4, 5, 5, 5, 5, 5, 5, 6, 7, 8)
+    ]
+    assert manners == ["AA"] * 4 + ["AE"] + ["AA"] * 5 + ["AR", "AA", "AA"]
+    found = {check.name: (check.verdict, check.seen) for check in feed.checks()}
+    assert found["after AE"] == (Verdict.NOTED, "the message came 5 times more; others went on")
+    assert found["after AR"] == (Verdict.NOTED, "the message came 0 times more; others went on")
+
+
+def test_what_was_not_done_is_not_passed() -> None:
+    made = datetime(2026, 11, 22, tzinfo=UTC)
+    done, left = Check("one", Verdict.PASSED, "seen"), Check("other", Verdict.SKIPPED, "too few came")
+    assert plain("", {}, [done], made)["passed"]
+    assert "<p class='passed'>Passed</p>" in page("", {}, [done], made, ("a", "b"))
+    assert not plain("", {}, [done, left], made)["passed"]
+    assert "Not complete" in page("", {}, [done, left], made, ("a", "b"))
+
+
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_feed_is_told_however_listening_ends(tmp_path: Path, number: signal.Signals) -> None:
@@ -282,6 +374,8 @@ def test_a_feed_is_told_however_listening_ends(tmp_path: Path, number: signal.Si
         running.send_signal(number)
         said, _ = running.communicate(timeout=30)
     assert "messages: 1 on 1 connection: 1 RDE^O11" in said
+    assert "0 failed, 4 not done" in said
+    assert running.returncode == 1
     assert "A feed, tried by hl7bridge" in written.read_text(encoding="utf-8")
 
 

@@ -165,3 +165,47 @@ def test_newer_is_what_the_destination_has_behind_it_and_what_does_not_go(
     finally:
         newer.PAGE = asked  # type: ignore[misc]
         store.leaves()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--id", "1", "--destination", "rush"),
+        ("--id", "1", "--since", "2h"),
+        ("--id", "1", "--limit", "1"),
+        ("--id", "1", "--after", "1"),
+        ("FILE", "--source", "pharmacy", "--limit", "1"),
+        ("FILE", "--source", "pharmacy", "--type", "RDE^O11"),
+        ("FILE", "--source", "pharmacy", "--since", "2h"),
+        ("FILE", "--source", "pharmacy", "--after", "1"),
+    ],
+)
+def test_what_would_not_be_heeded_is_refused(store: Store, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A filter beside --id would choose the next message that matches, and one beside a file none at all."""
+    store.receives(message(1))
+    file = tmp_path / "evening.hl7"
+    file.write_bytes(message(2))
+    result = store.command("replay", *(str(file) if word == "FILE" else word for word in words))
+    assert result.exit_code == 2
+    assert words[-2] in result.output
+    assert "no engine runs" not in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--rate", "-1"),
+        ("--rate", "nan"),
+        ("--limit", "0"),
+        ("--limit", "-3"),
+        ("--after", "-1"),
+        ("--after", str(1 << 63)),
+        ("--since", "99999999999999999d"),
+        ("--since", "9" * 400 + "d"),
+        ("--until", "0001-01-01"),
+    ],
+)
+def test_numbers_that_are_none_are_refused(store: Store, words: tuple[str, ...]) -> None:
+    store.receives(message(1))
+    result = store.dry(*ALL, *words)
+    assert (result.exit_code, words[0] in result.output) == (2, True)

@@ -260,7 +260,7 @@ def test_a_sender_is_told_when_the_store_cannot_be_asked_for_repetitions(site: S
 def test_copies_do_not_wait_for_ever_behind_an_answer_that_could_not_be_written(site: Site) -> None:
     world = site()
     first, second = world.client(2575), world.client(2575)
-    for connection in list(world.engine._ports["pharmacy"][2].connections)[:1]:
+    for connection in list(world.engine.ports["pharmacy"].factory.connections)[:1]:
         connection._write = lambda data: 1 / 0
     first.send(order(1))
     second.send(order(1))
@@ -328,7 +328,7 @@ def test_new_limits_of_a_source_keep_its_port_and_its_connections(site: Site) ->
     other.send(order(2))
     world.run(2)
     assert client.codes == other.codes == ["AA"]
-    assert world.engine.connections == {"pharmacy": 2}
+    assert world.engine.ports.connections == {"pharmacy": 2}
 
 
 def test_a_source_that_is_renamed_takes_its_port_along(site: Site) -> None:
@@ -495,7 +495,7 @@ def test_a_sender_that_reads_no_answers_is_not_read(site: Site) -> None:
     world = site()
     world.client(2575)
     world.run(1)
-    connection = next(iter(world.engine._ports["pharmacy"].factory.connections))
+    connection = next(iter(world.engine.ports["pharmacy"].factory.connections))
     connection.pauseProducing()
     connection.resume()
     assert connection.transport._paused

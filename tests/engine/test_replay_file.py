@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from twisted.internet.testing import StringTransport
 
-from hl7bridge.engine import replayfile
+from hl7bridge.connectors import message_file
 from hl7bridge.engine.control import Control
 from hl7bridge.hl7 import mllp
 from hl7bridge.testing.world import World
@@ -60,8 +60,8 @@ def test_feeds_are_answered_while_a_large_file_is_read(
             file.write(noise)
         file.write(mllp.frame(order(2)) if framed else order(2))
     reads: list[int] = []
-    open_file = replayfile.open_file
-    monkeypatch.setattr(replayfile, "open_file", lambda path: Counted(open_file(path), reads))
+    open_file = message_file.open_file
+    monkeypatch.setattr(message_file, "open_file", lambda path: Counted(open_file(path), reads))
     if not framed:  # what stands behind a message is its own there
         text = (world.folder / "pharmacy.yaml").read_text()
         (world.folder / "pharmacy.yaml").write_text(text.replace("2575", "2575, max_message_bytes: 1MB"))
@@ -79,7 +79,7 @@ def test_feeds_are_answered_while_a_large_file_is_read(
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert max(reads) <= replayfile.CHUNK_BYTES
+    assert max(reads) <= message_file.CHUNK_BYTES
     assert peak < 12_000_000
     expected = (2, 0) if framed else (1, 1)
     assert (asked.last["done"]["replayed"], asked.last["done"]["failed"]) == expected

@@ -105,17 +105,18 @@ def check(world: World, messages: list[bytes], *, clean: bool) -> None:
     marked = set()
     from hl7bridge.store.base import DeliveryQuery
 
-    for row in world.store.deliveries(DeliveryQuery(), limit=10_000):
+    store: Store = world.store._store  # looking is no call at which it may crash
+    for row in store.deliveries(DeliveryQuery(), limit=10_000):
         assert row.status.name == "SENT", row
         if row.possible_duplicate:
-            marked.add(world.store.message(row.message_id).row.control_id)
+            marked.add(store.message(row.message_id).row.control_id)
     assert repeated <= marked, "delivered twice without being marked"
     check_trail(world)
 
 
 def check_trail(world: World) -> None:
     """Whatever the hospital got is told in the audit trail, and whatever it got twice is told twice."""
-    store: Store = world.store._store  # looking is no call at which it may crash
+    store: Store = world.store._store
     verdict = audit_check.check(store)
     assert verdict.faults == []
     told: dict[str, int] = {}

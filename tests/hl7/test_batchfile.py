@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from hl7bridge.hl7.batch import BLANK, PART, read_file
+from hl7bridge.hl7.batch import BLANK, PART, BatchError, read_file
 from hl7bridge.hl7.batchfile import messages_of
 from hl7bridge.hl7.mllp import TooLarge, frame
 
@@ -53,6 +53,29 @@ def test_pieces_change_nothing(data: bytes, sizes: list[int]) -> None:
     if whole:
         whole[0] = whole[0].lstrip(BLANK)
     assert read(data, sizes) == whole
+
+
+@given(
+    st.lists(st.sampled_from(PARTS), max_size=8).map(b"".join),
+    st.lists(st.integers(1, 90), min_size=1, max_size=5),
+)
+def test_what_is_wrong_with_a_batch_is_found_in_pieces_too(data: bytes, sizes: list[int]) -> None:
+    wrong: list[BatchError] = []
+    list(messages_of(cut(data, sizes), framed=False, limit_bytes=10_000, errors=wrong))
+    whole = read_file(data)
+    assume(len(PART.findall(data.lstrip(BLANK))) > 1 or not whole.messages)
+    assert [(each.code, each.place, str(each)) for each in wrong] == [
+        (each.code, each.place, str(each)) for each in whole.errors
+    ]
+
+
+def test_what_stands_between_frames_and_what_is_cut_off_is_said() -> None:
+    wrong: list[BatchError] = []
+    data = frame(A) + b"some words" + frame(b"BHS|^~\\&|X\r" + A + b"BTS|2\r") + b"\x0bMSH|"
+    found = messages_of([data], framed=True, limit_bytes=1000, errors=wrong)
+    assert [each for each in found if each] == [A, A]
+    assert [each.code for each in wrong] == ["batch-stray-lines", "batch-count", "batch-broken-frame"]
+    assert [str(each) for each in wrong] == [str(each) for each in read_file(data).errors]
 
 
 @given(

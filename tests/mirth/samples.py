@@ -229,6 +229,24 @@ def channel(
     )
 
 
+def reader(name: str, number: int, **more: str) -> str:
+    """A channel that another hands messages on to."""
+    properties = '<properties class="com.mirth.connect.connectors.vm.VmReceiverProperties"><pluginProperties/></properties>'
+    made = channel(name=name, properties=properties, transport="Channel Reader", **more)
+    return made.replace("7a4a0e0e-0000-4000-8000-000000000001", f"reader-{number}")
+
+
+def writer(number: int, rules: str = "", template: str = "${message.encodedData}") -> str:
+    """A destination that hands messages on to the channel of that number."""
+    properties = (
+        '<properties class="com.mirth.connect.connectors.vm.VmDispatcherProperties"><pluginProperties/>'
+        f"<channelId>reader-{number}</channelId><channelTemplate>{template}</channelTemplate></properties>"
+    )
+    return destination(
+        number=number, name=f"To {number}", rules=rules, properties=properties, transport="Channel Writer"
+    )
+
+
 MESSAGE = (
     "MSH|^~\\&|RX|S1|HUB|NORTH|20261121120000||ADT^A08^ADT_A01|4711|P|2.5.1\r"
     "PID|1||E77^^^MED^MR~901^^^RETAIL^PI||ALEXANDER^JANE^Q||19480214|F|||1 MAIN ST^^TOWN\r"

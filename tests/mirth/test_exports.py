@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -26,9 +29,11 @@ from tests.mirth.samples import (
     files_of,
     imported,
     listener,
+    reader,
     rule,
     script,
     sent,
+    writer,
 )
 
 #: A channel as exports before 3.5 have it: steps and rules are maps of their settings.
@@ -96,24 +101,8 @@ def test_several_channels_of_one_file_become_several_files(around: str) -> None:
 def test_two_channels_on_one_port_do_not_both_listen_there() -> None:
     made = imported("<list>" + channel(name="One") + channel(name="Two") + "</list>")
     assert [(each.channel, each.what) for each in made.missing] == [("two", "the port 6661")]
-
-
-def reader(name: str, number: int, **more: str) -> str:
-    """A channel that another hands messages on to."""
-    properties = '<properties class="com.mirth.connect.connectors.vm.VmReceiverProperties"><pluginProperties/></properties>'
-    made = channel(name=name, properties=properties, transport="Channel Reader", **more)
-    return made.replace("7a4a0e0e-0000-4000-8000-000000000001", f"reader-{number}")
-
-
-def writer(number: int, rules: str = "", template: str = "${message.encodedData}") -> str:
-    """A destination that hands messages on to the channel of that number."""
-    properties = (
-        '<properties class="com.mirth.connect.connectors.vm.VmDispatcherProperties"><pluginProperties/>'
-        f"<channelId>reader-{number}</channelId><channelTemplate>{template}</channelTemplate></properties>"
-    )
-    return destination(
-        number=number, name=f"To {number}", rules=rules, properties=properties, transport="Channel Writer"
-    )
+    # The port in its place is nobody's, and open to nobody else.
+    assert load(files_of(made)).sources["two"].mllp.host == "127.0.0.1"
 
 
 def test_channels_that_are_handed_messages_as_they_came_share_the_source() -> None:
@@ -166,6 +155,51 @@ def test_what_changes_a_message_on_its_way_to_another_channel_is_not_carried_ove
     assert {each.status for each in load(files_of(made)).destinations.values()} == {"shadow"}
 
 
+@pytest.mark.parametrize("name", ["HL7Bridge", "Programme"])
+def test_a_channel_has_no_name_that_means_something_else_here(name: str) -> None:
+    made = imported(channel(name=name, destinations=destination(name=name)))
+    assert list(made.files) == [f"{name.lower()}-2.yaml"]
+    assert list(sent(made)) == [name.lower()]
+
+
+OFF = "<exportData><metadata><enabled>false</enabled></metadata></exportData></channel>"
+PAUSED = "<properties><initialState>PAUSED</initialState></properties></channel>"
+
+
+@pytest.mark.parametrize(
+    ("state", "said"), [(OFF, "it was switched off in Mirth"), (PAUSED, "it was deployed paused in Mirth")]
+)
+def test_what_did_not_run_in_mirth_sends_nothing_here(state: str, said: str) -> None:
+    off = channel(name="Old", properties=listener("6662")).replace("</channel>", state)
+    made = imported(off)
+    assert f"{said}; its destinations are in shadow" in [each.what for each in made.remarks]
+    assert [each.refused for each in decided(made).outgoing] == ["shadow: kept, nothing is sent"]
+    # Nor where it listens to a source that runs.
+    lab = reader("Lab", 1).replace("</channel>", state)
+    both = imported(
+        f"<list>{channel(name='Router', destinations=writer(1) + destination(number=2))}{lab}</list>"
+    )
+    assert {each.destination: each.refused for each in decided(both).outgoing} == {
+        "lakeview": None,
+        "lab-lakeview": "shadow: kept, nothing is sent",
+    }
+
+
+def test_an_old_channel_that_is_switched_off_takes_no_port_or_name_from_the_one_that_runs() -> None:
+    old = channel(name="Old Feed").replace("</channel>", OFF)
+    made = imported(f"<list>{old}{channel(name='Feed')}</list>")
+    assert [(each.channel, each.what) for each in made.missing] == [("old-feed", "the port 6661")]
+    configuration = load(files_of(made))
+    assert configuration.sources["feed"].mllp.port == 6661
+    assert configuration.destinations["lakeview"].status == "live"
+    assert configuration.destinations["old-feed-lakeview"].status == "shadow"
+
+
+def test_what_runs_in_mirth_runs_here() -> None:
+    for state in (OFF.replace("false", "true"), PAUSED.replace("PAUSED", "STARTED")):
+        assert list(sent(imported(channel().replace("</channel>", state)))) == ["lakeview"]
+
+
 def test_what_a_server_has_besides_channels_is_listed() -> None:
     templates = "<codeTemplateLibraries><codeTemplate><id>1</id></codeTemplate></codeTemplateLibraries>"
     made = imported(f"<serverConfiguration><channels>{channel()}</channels>{templates}</serverConfiguration>")
@@ -187,6 +221,10 @@ BAD = [
         "declares a document type",
     ),
     ("<a>" * 300 + "</a>" * 300, "more elements than any export has"),
+    (
+        channel(scripts='<preprocessingScript msync-fileref="Pre.js"/>'),
+        "the scripts of this channel lie in files beside it, such as Pre.js (export it from Mirth itself",
+    ),
 ]
 
 
@@ -212,8 +250,6 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def run(folder: Path, *arguments: str) -> Result:
-    import os
-
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -270,6 +306,25 @@ def test_nothing_that_is_there_is_written_over(tmp_path: Path) -> None:
     assert "there/two.yaml: there is such a file already" in result.stderr
     assert [each.name for each in (tmp_path / "there").iterdir()] == ["two.yaml"]
     assert (tmp_path / "there" / "two.yaml").read_text() == "mine"
+
+
+def test_what_cannot_be_written_whole_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "export.xml").write_text(
+        "<list>" + channel(name="One") + channel(name="Two", properties=listener("7")) + "</list>"
+    )
+    opened = Path.open
+
+    def full(path: Path, mode: str = "r", *more: Any, **given: Any) -> Any:
+        if path.name == "two.yaml" and mode == "xb":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return opened(path, mode, *more, **given)
+
+    monkeypatch.setattr(Path, "open", full)
+    result = run(tmp_path, "export.xml", "--to", "there")
+    assert (result.exit_code, "two.yaml: cannot be written: No space left" in result.stderr) == (2, True)
+    assert list((tmp_path / "there").rglob("*.yaml")) == []
+    monkeypatch.undo()
+    assert run(tmp_path, "export.xml", "--to", "there").exit_code == 0, "it can be asked for again"
 
 
 def test_a_second_export_goes_beside_the_first(tmp_path: Path) -> None:

@@ -146,6 +146,11 @@ def test_a_variable_is_not_certain_once_its_field_has_changed() -> None:
         ("channelMap.put('se' + 'x', 'U');", False),
         ("channelMap.put(name, 'U');", False),
         ("tidy();", False),
+        # Code templates may be gathered in an object.
+        ("Tidy.names();", False),
+        ("Tidy['names']();", False),
+        ("(0, tidy)();", False),
+        ("var s = msg['PV1']['PV1.2'].toString().trim().substring(0, 1); logger.info(s);", True),
         ("var m = msg; m['PID'] = '';", False),
         ("eval(code)", False),
     ],
@@ -157,18 +162,58 @@ def test_a_script_in_between_makes_a_variable_doubtful_unless_it_surely_leaves_i
         mapper("sex", "msg['PID']['PID.8']['PID.8.1'].toString()") + script(text) + builder(TO, "$('sex')")
     )
     made = imported(channel(steps))
-    assert (
-        [each.what for each in made.missing][1:] == []
-        if certain
-        else ["step 2 'a builder' (Message Builder)"]
-    )
+    lost = [] if certain else ["step 2 'a builder' (Message Builder)"]
+    assert [each.what for each in made.missing][1:] == lost
 
 
-def test_a_whole_field_is_copied_with_its_repetitions() -> None:
-    steps = builder("msg['PID']['PID.3']", "msg['PID']['PID.3']") + builder(
-        "msg['PID']['PID.5']", "msg['PID']['PID.5']"
-    )
-    assert value(steps, "PID-3[2].1") == "901"
+def test_a_whole_field_that_is_written_has_no_other_repetitions() -> None:
+    """E4X takes the other elements of that name away (ECMA-357, 9.1.1.2); what a step clears must not leave in part."""
+    assert value(builder("msg['PID']['PID.3']", "''"), "PID-3[2].1") == ""
+    assert value(builder("msg['PID']['PID.3']", "'7^^^OURS'"), "PID-3[2].1") == ""
+    assert value(builder("msg['PID']['PID.3']", "'7^^^OURS'"), "PID-3[1].4") == "OURS"
+    sex = "msg['PID']['PID.8']['PID.8.1'].toString()"
+    assert value(builder("msg['PID']['PID.3']", sex), "PID-3[1].1") == "F"
+    # With an index it is that repetition alone.
+    assert value(builder("msg['PID']['PID.3'][0]", "'7'"), "PID-3[2].1") == "901"
+    each = iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.5']", "'x'"))
+    several = MESSAGE.replace("|81|", "|81~82|")
+    assert value(each, "OBX[2]-5[2]", several) == ""
+    assert value(each, "OBX[1]-5", several) == "x"
+
+
+def test_only_the_first_segment_loses_its_other_repetitions() -> None:
+    several = MESSAGE.replace("|81|", "|81~82|").replace("|180|", "|180~181|")
+    steps = builder("msg['OBX']['OBX.5']", "'x'")
+    assert value(steps, "OBX[1]-5[2]", several) == ""
+    assert value(steps, "OBX[1]-5[1]", several) == "x"
+    assert value(steps, "OBX[2]-5[2]", several) == "82"
+
+
+@pytest.mark.parametrize(
+    "target", ["msg['PID']['PID.3']['PID.3.1']", "msg['OBX']['OBX.6']['OBX.6.1']", "msg['OBX']['OBX.6']"]
+)
+def test_a_target_that_may_be_several_is_to_be_looked_at(target: str) -> None:
+    """E4X throws where a list of more than one element is written to (ECMA-357, 9.2.1.2)."""
+    said = [each.what for each in imported(channel(builder(target, "'x'"))).remarks]
+    assert any("Mirth stops with an error; here it is the first" in each for each in said)
+    assert not any("Mirth writes XML" in each for each in said)
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("msg['OBX'][2]['OBX.4']['OBX.4.1']", True),
+        ("msg['OBX'][0]['OBX.4']['OBX.4.1']", True),
+        ("msg['PID']['PID.3'][4]['PID.3.1']", True),
+        ("msg['PID']['PID.3'][0]['PID.3.1']", False),
+        ("msg['PID'][0]['PID.8']['PID.8.1']", False),
+        ("msg['ZAB']['ZAB.2']['ZAB.2.1']", False),
+    ],
+)
+def test_an_index_that_a_message_may_not_have_is_to_be_looked_at(target: str, said: bool) -> None:
+    """In E4X what has no such index is undefined, and to write into it is an error; here it is made."""
+    remarks = [each.what for each in imported(channel(builder(target, "'x'"))).remarks]
+    assert any("a message has not so many" in each for each in remarks) is said
 
 
 def test_an_iterator_goes_through_every_segment() -> None:
@@ -180,6 +225,12 @@ def test_an_iterator_goes_through_every_segment() -> None:
     assert value(steps, "OBX[1]-4") == "Height"
     assert value(steps, "OBX[2]-4") == "Weight"
     assert value(steps, "OBX[2]-14") == "F"
+
+
+def test_a_variable_of_the_patient_is_the_same_for_every_segment() -> None:
+    sex = mapper("sex", "msg['PID']['PID.8']['PID.8.1'].toString()")
+    steps = sex + iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('sex')"))
+    assert (value(steps, "OBX[1]-4"), value(steps, "OBX[2]-4")) == ("F", "F")
 
 
 def test_an_iterator_goes_through_every_repetition() -> None:

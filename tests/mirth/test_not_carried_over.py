@@ -7,35 +7,39 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.channel import load
 from tests.mirth.samples import (
     MESSAGE,
-    QUEUE,
     builder,
     channel,
     decided,
     destination,
-    files_of,
     imported,
     iterator,
-    listener,
     mapper,
     rule,
     script,
     script_rule,
-    sender,
     sent,
-    tag,
+    set_filter,
 )
 
 TO = "msg['PID']['PID.2']['PID.2.1']"
 SCRIPT = "var x = msg['PID'];\n// a remark: with colon\n\tif (x) {\n\t\tx = '#';\n\t}"
 
+EACH = "msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()"
+SEX = "msg['PID']['PID.8']['PID.8.1'].toString()"
+FIRST = "msg['OBX'][0]['OBX.5']['OBX.5.1'].toString()"
 #: Steps that are not certain, and what is said of each.
 DOUBTFUL = [
     (builder(TO, "msg['PID']['PID.5'].toString()"), "a component was not named"),
     (builder(TO, "msg['PID']['PID.8']['PID.8.1']"), "without .toString()"),
     (builder(TO, "msg['PID']['PID.8']['PID.8.1'] + 'x'"), "without .toString()"),
+    (builder("msg['PID']['PID.3']", "msg['PID']['PID.3']"), "a component was not named"),
+    (builder("msg['PID']['PID.5']", "msg['PID']['PID.5']"), "a component was not named"),
+    (
+        builder("msg['PID']['PID.3']", "msg['PID']['PID.3'][1]['PID.3.1'].toString()"),
+        "every repetition of PID-3, and reads one of them",
+    ),
     (builder(TO, "x"), "x is JavaScript beyond a path"),
     (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString().substring(1)"), ".substring"),
     (builder(TO, "globalMap.get('site')"), "globalMap is filled outside the channel"),
@@ -61,6 +65,27 @@ DOUBTFUL = [
     (builder(TO, "msg['PID']['PID.8']['PID.8.1'].toString()", "other"), "other is JavaScript"),
     (script(SCRIPT), "it is JavaScript"),
     (mapper("a", "1 + 2"), "beyond a path"),
+    # An index inside an iterator that is not its own: there the segment that it stands at would be meant.
+    (
+        iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", FIRST)),
+        "another OBX",
+    ),
+    (iterator("msg['OBX']", builder("msg['OBX'][0]['OBX.4']['OBX.4.1']", "'x'")), "another OBX"),
+    (
+        mapper("a", FIRST) + iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('a')")),
+        "the variable a was read from an OBX",
+    ),
+    (
+        mapper("a", "msg['NTE']['NTE.3']['NTE.3.1'].toString()")
+        + iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('a') + '.'")),
+        "the variable a was read from an NTE",
+    ),
+    # Two results in one text would be a third.
+    (builder(TO, "msg['OBX']['OBX.5']['OBX.5.1'].toString() + ' cm'"), "several OBX"),
+    (
+        iterator("msg['OBX']", set_filter("REMOVE", [1], EACH, "NOT_EQUAL", "'kg'")),
+        "inside an iterator",
+    ),
     (mapper("a", "'x'", scope="GLOBAL"), "longer than a message"),
     (iterator("msg['OBX']", script("x")), "it is JavaScript"),
     (
@@ -87,6 +112,58 @@ def test_a_step_that_is_not_certain_is_listed_and_stands_as_a_comment(steps: str
     assert outgoing.payload == MESSAGE.encode()
 
 
+@pytest.mark.parametrize(
+    "form", ["YYYYMMdd", "yyyyMMDD", "yyyyMMddHHMM", "yyyyMMddHHmmSS", "yyyymmdd", "yyyyMMddhhmmss"]
+)
+def test_letters_that_mean_another_part_of_the_time_in_java_are_not_taken_for_ours(form: str) -> None:
+    # Week year, day of the year, month, millisecond, minute and hour of the half day.
+    made = imported(channel(builder(TO, f"DateUtil.getCurrentDate('{form}')")), zone="America/Chicago")
+    assert [each.why for each in made.missing] == [f'the date format "{form}" is not carried over']
+
+
+def test_a_variable_of_several_segments_is_not_put_together_with_anything() -> None:
+    result = mapper("result", "msg['OBX']['OBX.5']['OBX.5.1'].toString()")
+    made = imported(channel(result + builder(TO, "'=' + $('result')")))
+    assert [each.what for each in made.missing] == ["step 1 'a builder' (Message Builder)"]
+    assert not imported(channel(result + builder(TO, "$('result')"))).missing
+
+
+@pytest.mark.parametrize(
+    "later",
+    [builder("msg['PID'][0]['PID.8']['PID.8.1']", "'U'"), script("msg['PID'] = '';"), script("tidy();")],
+)
+def test_a_variable_is_not_certain_in_an_iterator_that_changes_its_field_behind_it(later: str) -> None:
+    """The second time round the field is another, and the variable is not."""
+    sex = mapper("sex", SEX)
+    steps = iterator("msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('sex')") + later)
+    lost = [each.what for each in imported(channel(sex + steps)).missing]
+    assert lost[0] == "step 1-0 'a builder' (Message Builder)"
+    fine = iterator(
+        "msg['OBX']", builder("msg['OBX'][i]['OBX.4']['OBX.4.1']", "$('sex')") + script("var a = 1;")
+    )
+    assert [each.what for each in imported(channel(sex + fine)).missing] == [
+        "step 1-1 'a script' (JavaScript)"
+    ]
+
+
+def test_a_response_of_the_same_name_hides_a_variable() -> None:
+    """Mirth looks into the response map before the others where no map is named."""
+    sex = mapper("sex", "msg['PID']['PID.8']['PID.8.1'].toString()")
+    response = mapper("sex", "'x'", scope="RESPONSE")
+    made = imported(channel(sex + response + builder(TO, "$('sex')")))
+    assert [each.what for each in made.missing] == [
+        "step 1 'sex' (Mapper)",
+        "step 2 'a builder' (Message Builder)",
+    ]
+    made = imported(channel(sex + response, destinations=destination(builder(TO, "$('sex')"))))
+    assert len(made.missing) == 2
+    for certain in (
+        response + builder(TO, "$c('sex')"),
+        mapper("sex", "'x'", scope="GLOBAL") + builder(TO, "$('sex')"),
+    ):
+        assert len(imported(channel(sex + certain)).missing) == 1
+
+
 def test_javascript_is_quoted_in_full() -> None:
     [text] = imported(channel(script(SCRIPT))).files.values()
     quoted = [
@@ -107,14 +184,15 @@ def test_steps_around_one_that_is_lost_are_carried_over() -> None:
 
 
 #: Rules that are not certain.
-SEX = "msg['PID']['PID.8']['PID.8.1'].toString()"
-EACH = "msg['OBX'][i]['OBX.6']['OBX.6.1'].toString()"
 RULES = [
     (rule("msg['PID']['PID.3']['PID.3.5'].toString()", "EQUALS", "'MR'"), "several of PID-3.5"),
     (rule("msg['OBX']['OBX.6']['OBX.6.1'].toString()", "CONTAINS", "'OBX'"), "several of OBX-6.1"),
     (rule(SEX, "EQUALS", "F"), "F is JavaScript"),
     (rule(SEX, "CONTAINS"), "an empty text"),
     (rule("msg['PID']['PID.8']['PID.8.1']", "EXISTS"), "without .toString()"),
+    # E4X: an element that is not there equals no text, not even an empty one.
+    (rule("msg['PID']['PID.30']['PID.30.1']", "EQUALS", "''"), "with nothing"),
+    (rule("msg['PID']['PID.30']['PID.30.1']", "NOT_EQUAL", "'X'", "''"), "with nothing"),
     (rule("msg['PID']['PID.5'].toString()", "EQUALS", "'X'"), "whole field"),
     (script_rule("return msg['PID'].length() > 1;"), "it is JavaScript"),
     (
@@ -155,108 +233,6 @@ def test_only_the_destination_that_lacks_something_is_in_shadow() -> None:
         "rush": None,
     }
     assert made.missing[0].where == "destination 1 'Lakeview' transformer"
-
-
-#: Settings of connectors that hl7bridge does not have.
-CONNECTORS = [
-    (channel(properties=listener("${port}")), "the port ${port}"),
-    (channel(properties=listener(answer="d1")), "the answer is d1"),
-    (channel(properties=listener(answer="None")), "no answer"),
-    (channel(properties=listener(more="<serverMode>false</serverMode>")), "mode client"),
-    (
-        channel(properties=listener(more="<charsetEncoding>MARTIAN</charsetEncoding>")),
-        "the character set MARTIAN",
-    ),
-    (
-        channel(properties=listener(more="<respondOnNewConnection>1</respondOnNewConnection>")),
-        "a new connection",
-    ),
-    (
-        channel(
-            properties='<properties class="com.mirth.connect.connectors.file.FileReceiverProperties"/>',
-            transport="File Reader",
-        ),
-        "File Reader",
-    ),
-    (channel(destinations=destination(properties=sender("${host}"))), "the address ${host}"),
-    (channel(destinations=destination(properties=sender(port=""))), "the port (none)"),
-    (
-        channel(destinations=destination(properties=sender(more=tag("ignoreResponse", "true")))),
-        "answers are ignored",
-    ),
-    (channel(destinations=destination(types=("HL7V2", "XML"))), "HL7V2 to XML"),
-    (channel(destinations=destination(template="<a/>")), "the outbound template"),
-    (channel(destinations=destination(responses=script("x"))), "response step 0"),
-    (
-        channel(scripts="<preprocessingScript>return message.trim();</preprocessingScript>"),
-        "preprocessingScript",
-    ),
-    (channel(destinations=" "), "its destinations"),
-]
-
-
-EXTENSION = "<pluginProperties><org.example.{0}>{1}</org.example.{0}></pluginProperties>"
-TLS = EXTENSION.format("SSLListenerProperties", "<tlsMode>server</tlsMode>")
-AUTH = EXTENSION.format("NoneAuthProperties", "<authType>NONE</authType>")
-ACKS = (
-    "<inboundProperties><responseGenerationProperties><successfulACKCode>CA</successfulACKCode>"
-    "<errorACKCode>AE</errorACKCode></responseGenerationProperties></inboundProperties></transformer>"
-)
-STRICT = (
-    "<inboundProperties><serializationProperties><useStrictParser>true</useStrictParser></serializationProperties>"
-    "</inboundProperties></transformer>"
-)
-CONNECTORS += [
-    (channel(properties=listener().replace("<pluginProperties/>", TLS)), "SSLListenerProperties"),
-    (channel().replace("</transformer>", ACKS, 1), "successfulACKCode is CA"),
-    (channel().replace("</transformer>", STRICT, 1), "useStrictParser is true"),
-]
-
-
-def test_an_extension_that_is_switched_off_is_nothing_to_list() -> None:
-    assert not imported(channel(properties=listener().replace("<pluginProperties/>", AUTH))).missing
-
-
-@pytest.mark.parametrize(("export", "what"), CONNECTORS)
-def test_settings_that_are_not_carried_over_are_listed(export: str, what: str) -> None:
-    made = imported(export)
-    assert [what in each.what for each in made.missing] == [True], made.missing
-    [text] = made.files.values()
-    assert what in text or what == "its destinations"
-
-
-def test_a_script_of_a_destination_is_quoted() -> None:
-    kind = "com.mirth.connect.connectors.js.JavaScriptDispatcherProperties"
-    properties = f'<properties class="{kind}">{tag("script", SCRIPT)}</properties>'
-    made = imported(channel(destinations=destination(properties=properties, transport="JavaScript Writer")))
-    assert "// a remark: with colon" in made.files["adt-feed.yaml"]
-    assert load(files_of(made)).destinations["lakeview"].status == "shadow"
-
-
-def test_queue_settings_are_carried_over() -> None:
-    queue = QUEUE.replace("<threadCount>1", "<threadCount>4")
-    settings = load(
-        files_of(imported(channel(destinations=destination(properties=sender(queue=queue)))))
-    ).destinations["lakeview"]
-    assert (settings.retry.first_s, settings.retry.most_s, settings.retry.factor) == (10.0, 10.0, 1.0)
-    assert (settings.connections, settings.timeout_s, settings.order) == (4, 5.0, "patient")
-    assert settings.answers["AE"] == "fail"
-    assert settings.mllp is not None
-    assert (settings.mllp.host, settings.mllp.port) == ("ehr.lakeview.example", 6704)
-
-
-def test_a_file_writer_becomes_files() -> None:
-    properties = (
-        '<properties class="com.mirth.connect.connectors.file.FileDispatcherProperties"><scheme>FILE</scheme><host>/out</host>'
-        "<outputPattern>${mrn}_${message.messageId}.hl7</outputPattern><outputAppend>false</outputAppend>"
-        "<template>${message.encodedData}</template></properties>"
-    )
-    source = mapper("mrn", "msg['PID']['PID.3'][0]['PID.3.1'].toString()")
-    made = imported(channel(source, destinations=destination(properties=properties)))
-    assert not made.missing
-    target = load(files_of(made)).destinations["lakeview"].file
-    assert target is not None
-    assert (target.folder, target.name) == ("/out", "${PID-3.1}_${id}.hl7")
 
 
 LINES = st.text(

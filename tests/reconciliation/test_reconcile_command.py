@@ -146,7 +146,7 @@ def test_failed_queued_and_withheld_need_a_look_unless_expected(new_day: NewDay)
     theirs = day.list("C000\nC001\nC002\n")
     result = day.runs("--their-list", theirs)
     assert result.exit_code == 1
-    assert "3 findings" not in result.stdout
+    assert "4 findings; their list has 3 control IDs" in result.stdout
     sums, found = plain(day.runs("--json"))
     assert ends(sums) == {"failed": 1, "still queued": 1, "delivered": 1}
     assert [(each["finding"], each["control_id"]) for each in found] == [
@@ -319,6 +319,66 @@ def test_a_message_whose_sender_heard_an_error_and_sent_it_again_counts_once(new
     assert [(each["finding"], each["control_id"]) for each in found] == [("failed", "C001")]
 
 
+def test_another_pharmacy_s_message_of_the_same_number_hides_no_failure(new_day: NewDay) -> None:
+    """Stores number their messages alike: what comes of another patient is not the failed one sent again."""
+    day = new_day(
+        pharmacy=CHANNEL.replace(
+            "send_to", "map: [{MSH-4.1: {from: MSH-4.1, table: stores, else: error}}]\nsend_to"
+        )
+    )
+    client = day.world.client(2575)
+    for each in (message(0, "S2"), message(1).replace(b"|C001|", b"|C000|")):
+        client.send(each)
+        day.world.run(5)
+    assert client.codes == ["AE", "AA"]
+    sums, found = plain(day.runs("--json"))
+    assert ends(sums) == {"failed": 1, "delivered": 1}
+    assert sums["sent_again_by_sender"] == 0
+    assert [(each["finding"], each["control_id"]) for each in found] == [("failed", "C000")]
+
+
+def test_what_was_replayed_on_another_day_is_one_message_of_that_day_s_list(new_day: NewDay) -> None:
+    day = new_day()
+    day.receives(message(0), seconds=14 * 3600)
+    for _ in range(2):
+        day.replays()
+    [first, *again] = (row.id for row in day.world.store.messages(MessageQuery(), newest_first=False))
+    day.replays(query=MessageQuery(original=first), after_id=again[0] - 1, limit=1, replays_too=True)
+
+    def on(theirs: str) -> list[tuple[str, str]]:
+        result = day.runs("--json", "--their-list", day.list(theirs), day="2026-11-22")
+        sums, found = plain(result)
+        assert (sums["of_other_days"], sums["accepted"], sums["agree"]) == (3, 3, True)
+        return [(each["finding"], each["why"]) for each in found]
+
+    assert on("C000\n") == []
+    [(finding, why)] = on("C000\nC000\nC000\n")
+    assert finding == "they have twice"
+    assert "we sent it 3 times (replay " in why
+    assert [finding for finding, _ in on("")] == ["they lack"]
+
+
+def test_of_acknowledgments_those_that_refused_say_nothing_of_what_they_have(new_day: NewDay) -> None:
+    day = new_day()
+    answers = iter(["AE"])
+    day.hospital.script.answer = lambda raw: next(answers, "AA")
+    day.receives(message(0))
+    acks = b"".join(
+        b"MSH|^~\\&|R|R|H|H|1||ACK|%d|P|2.5\rMSA|%b|C000|fine\r" % (number, code)
+        for number, code in enumerate((b"AE", b"AA"))
+    )
+    result = day.runs("--their-list", day.list(acks, "acks.hl7"))
+    assert (result.exit_code, "their list has 1 control ID, and agrees" in result.stdout) == (0, True)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/New_York"])
+def test_a_day_at_the_end_of_the_calendar_is_no_day(new_day: NewDay, zone: str) -> None:
+    day = new_day()
+    day.receives(message(0))
+    result = day.runs(day="9999-12-31", zone=zone)
+    assert (result.exit_code, "no clock has shown 9999-12-31" in result.output) == (2, True)
+
+
 def test_a_hospital_s_file_of_messages_and_of_acknowledgments_is_a_list_too(new_day: NewDay) -> None:
     day = new_day()
     day.receives(message(0), message(1))
@@ -375,3 +435,4 @@ def test_mistakes_are_said(new_day: NewDay) -> None:
     assert "the day is not over yet" in future
     assert "is no day" in day.runs(day="Monday").output
     assert day.runs("--column", "x").exit_code == 2
+    assert day.runs("--limit", "-1").exit_code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +76,33 @@ def test_it_is_told_to_the_audit_trail_and_counts_what_it_left_out(run: Run, tmp
     assert found["written"] == 4
     assert found["left_out"]["PID-3.4"] == 4
     assert "sample" in repr(last_audited(tmp_path / "data"))
+
+
+def test_messages_that_name_no_patient_make_no_code_common(tmp_path: Path) -> None:
+    """They may all be of one: twelve of them are not twelve patients."""
+    stored = Stored(tmp_path, FILES)
+    stored.world.hospital(6701)
+    stored.world.start()
+    rare = b"DG1|1||E75.29^rare^I10\r"
+    named = re.compile(rb"PID[^\r]*\r")
+    stored.receives(*(named.sub(b"PID|1||||SECRETNAME^JANE\r", message(each)) + rare for each in range(12)))
+    result = stored.command("sample", tmp_path / "out.hl7", "--since", "2000-01-01")
+    assert "12 messages written" in result.stdout
+    assert b"E75" not in (tmp_path / "out.hl7").read_bytes()
+
+
+def test_what_cannot_be_read_is_left_out_and_counted(tmp_path: Path) -> None:
+    stored = Stored(tmp_path, FILES)
+    stored.world.hospital(6701)
+    stored.world.start()
+    for each in (message(1), b"MSHgarbage", b"nothing", message(2)):
+        stored.world.client(2575).send(each)
+        stored.world.run(5)
+    result = stored.command("sample", tmp_path / "out.hl7", "--since", "2000-01-01")
+    assert (result.exit_code, "2 messages written, 0 refused, 2 that cannot be read" in result.stdout) == (
+        0,
+        True,
+    )
 
 
 def test_a_key_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:

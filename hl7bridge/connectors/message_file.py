@@ -1,4 +1,4 @@
-"""Reading the file of a replay, in steps that are small enough for the reactor's thread.
+"""Reading a file of messages, in steps that are small enough for the reactor's thread.
 
 Raises HL7BridgeError, code `unreadable-file`, where the file cannot be read; also when that is found in the middle.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from hl7bridge.errors import HL7BridgeError
+from hl7bridge.hl7.batch import BatchError
 from hl7bridge.hl7.batchfile import Found, messages_of
 from hl7bridge.hl7.mllp import START
 
@@ -30,8 +31,8 @@ def open_file(path: str) -> BinaryIO:
     return file
 
 
-def read_messages(path: str, limit_bytes: int) -> Iterator[Found]:
-    """The messages in order; None where a step has read on and found none."""
+def read_messages(path: str, limit_bytes: int, errors: list[BatchError] | None = None) -> Iterator[Found]:
+    """The messages in order; None where a step has read on and found none. What is wrong with a batch goes to `errors`."""
     with open_file(path) as file:
         framed = False
         for chunk in _chunks(file, path):
@@ -40,7 +41,7 @@ def read_messages(path: str, limit_bytes: int) -> Iterator[Found]:
                 break
             yield None
         file.seek(0)
-        yield from messages_of(_chunks(file, path), framed=framed, limit_bytes=limit_bytes)
+        yield from messages_of(_chunks(file, path), framed=framed, limit_bytes=limit_bytes, errors=errors)
 
 
 def _chunks(file: BinaryIO, path: str) -> Iterator[bytes]:

@@ -1,0 +1,63 @@
+"""Which lines of the configuration something new concerns: those that read the place, and those that look its code up in a table.
+
+A code concerns a table that does not have it. Other lines it concerns where the place has had few codes so far: where there are many,
+as of medicines, a new one is nothing new. Raises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from hl7bridge.channel.reads import Read
+from hl7bridge.channel.table import Table
+from hl7bridge.channel.text import decoded
+from hl7bridge.drift.profile import News
+from hl7bridge.hl7.charset import Charset
+from hl7bridge.hl7.delimiters import Delimiters
+from hl7bridge.store.seen_rows import SeenKind
+
+#: So many codes a place may have had that a line which reads it is concerned by one more.
+FEW_CODES: Final = 50
+
+
+class Concerns:
+    """For the reads of the channels that accept one type of a source's messages."""
+
+    def __init__(self, reads: Iterable[Read], tables: Mapping[str, Table]) -> None:
+        self._reads: dict[str, list[Read]] = {}
+        for read in reads:
+            self._reads.setdefault(read.segment, []).append(read)
+        self._tables = tables
+
+    def of(self, news: News, delimiters: Delimiters, charset: Charset) -> str | None:
+        """The first line that is concerned, with the table that lacks a code; None where none is."""
+        return next(self._all(news, delimiters, charset), None)
+
+    def _all(self, news: News, delimiters: Delimiters, charset: Charset) -> Iterator[str]:
+        if news.kind is SeenKind.MANY:
+            return
+        reads = [read for read in self._reads.get(news.segment, ()) if _meets(read, news)]
+        if news.kind is not SeenKind.CODE:
+            # A value that is shorter than others is no harm; one that is longer may be cut off, or refused.
+            if news.kind is not SeenKind.LENGTH or news.value > news.known:
+                yield from (read.where for read in reads)
+            return
+        code = decoded(news.code, delimiters, charset)
+        lacking = [read for read in reads if read.table is not None and self._lacks(read.table, code)]
+        yield from (f"{read.where}, and tables/{read.table}.csv does not have it" for read in lacking)
+        if news.known <= FEW_CODES:
+            yield from (read.where for read in reads if read.table is None)
+
+    def _lacks(self, name: str, code: str) -> bool:
+        table = self._tables.get(name)
+        return table is not None and code not in table.rows
+
+
+def _meets(read: Read, news: News) -> bool:
+    """Whether a read is of the place."""
+    if news.kind is SeenKind.SEGMENT or read.field is None:
+        return news.kind is SeenKind.SEGMENT
+    if read.field != news.field:
+        return False
+    return news.kind is not SeenKind.CODE or read.component is None or read.component == news.component

@@ -1,0 +1,273 @@
+"""Drift of feeds: what never came before is noted once, told once a day, and alerted where the configuration is concerned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
+
+from hl7bridge.store.base import SeenKind, StoreBusy, Watched
+from hl7bridge.store.memory import MemoryStore
+from hl7bridge.testing.world import NOON_US, World, write_folder
+from tests.stored import Stored, last_audited
+
+PASSWORD = "Rumpelstiltskin"
+FILES = {
+    "clinic.yaml": (
+        "channel: clinic\n"
+        "source: {mllp: {port: 2575}}\n"
+        "accept: ['ADT^*']\n"
+        "map:\n"
+        "  - PID-10: {from: PID-10.1, table: race, else: keep}\n"
+        "  - when: {PV1-2: I}\n"
+        "    ZPH-1: {from: PV1-44}\n"
+        "send_to: [hospital]\n"
+    ),
+    "destinations/hospital.yaml": "destination: hospital\nsend: {mllp: {host: 127.0.0.1, port: 6701}}\n",
+    "tables/race.csv": "code,name\nW,white\nB,black\nX,other\n",
+}
+LATER = 30  # days, beyond those in which a feed is learned
+
+
+def visit(
+    number: int, *more: str, race: str = "W", patient_class: str = "I", type_: str = "ADT^A08"
+) -> bytes:
+    lines = [
+        f"MSH|^~\\&|EMR|S1|HUB|HUB|20261121120000||{type_}|{number}|P|2.5.1",
+        f"PID|1||{number:06}^^^RETAIL^PI||DOE^JANE|||||{race}",
+        f"PV1|1|{patient_class}",
+        *more,
+    ]
+    return ("\r".join(lines) + "\r").encode()
+
+
+class Watching:
+    """An engine in memory that has learned what an ordinary visit is, and what it says from then on."""
+
+    def __init__(self, folder: Path, said: list[str], extra: str = "") -> None:
+        self.said = said
+        self.store = MemoryStore()
+        files = FILES | ({"hl7bridge.yaml": extra} if extra else {})
+        self.world = World(write_folder(folder / "config", files), lambda before: self.store)
+        self.world.hospital(6701)
+        self.world.start()
+        self.receives(visit(1), visit(2, patient_class="O"))
+        self.world.days = LATER
+        self.world.run(60)
+        self.said.clear()
+
+    def receives(self, *messages: bytes) -> list[str]:
+        """Some messages, and time to look at them; gives what was said at once."""
+        before = len(self.said)
+        feed = self.world.feed(2575, list(messages))
+        assert self.world.run(60, lambda: feed.done.called)
+        self.world.run(30)
+        return self.said[before:]
+
+    def news(self) -> list[tuple[str, str]]:
+        return [(SeenKind(row.kind).name, row.place) for row in self.store.news(0, 1 << 62)]
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What is said of drift."""
+    lines: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_namespace") == "hl7bridge.drift":
+            lines.append(formatEvent(event))
+
+    globalLogPublisher.addObserver(observe)
+    yield lines
+    globalLogPublisher.removeObserver(observe)
+
+
+@pytest.fixture
+def site(tmp_path: Path, said: list[str]) -> Watching:
+    return Watching(tmp_path, said)
+
+
+def test_what_a_new_feed_shows_is_learned(site: Watching) -> None:
+    assert site.news() == []
+    assert len(site.store.seen("clinic", "ADT^A08")) > 10
+
+
+def test_what_never_came_before_is_noted_once_with_its_message(site: Watching) -> None:
+    site.receives(visit(3, "NTE|1||a note"))
+    site.receives(visit(4, "NTE|1||a note"))
+    (row,) = site.store.news(0, 1 << 62)
+    assert (row.source, row.type, row.place, row.concern) == ("clinic", "ADT^A08", "NTE", None)
+    detail = site.store.message(row.message_id)
+    assert detail is not None
+    assert detail.row.control_id == "3"
+
+
+def test_an_alert_is_where_a_line_reads_the_place(site: Watching) -> None:
+    (alert,) = site.receives(visit(3, "NTE|1||a note", patient_class="I" + "|" * 42 + "20261121"))
+    assert "a field that never came before, PV1-44, in message" in alert
+    assert "clinic.yaml:7:19" in alert
+
+
+def test_an_alert_is_where_a_table_does_not_have_a_code(site: Watching) -> None:
+    assert site.receives(visit(3, race="B")) == [], "the table has it"
+    (alert,) = site.receives(visit(4, race=PASSWORD))
+    assert "PID-10.1" in alert
+    assert "clinic.yaml:5:20, and tables/race.csv does not have it" in alert
+    assert PASSWORD not in alert
+    assert ("CODE", "PID-10.1") in site.news()
+
+
+def test_a_longer_value_is_alerted_and_a_shorter_one_only_noted(site: Watching) -> None:
+    longer = (
+        visit(3, "ZPH|x").replace(b"JANE", b"JANE" * 9).replace(b"|I\r", b"|I" + b"|" * 42 + b"1" * 9 + b"\r")
+    )
+    site.receives(longer)  # PV1-44 is learned from here on
+    site.world.days = 2 * LATER
+    site.world.run(30)
+    alerts = site.receives(longer.replace(b"1" * 9, b"1" * 30).replace(b"|3|P", b"|4|P"))
+    assert ["a length that never came before, PV1-44" in line for line in alerts] == [True]
+    assert site.receives(longer.replace(b"1" * 9, b"1").replace(b"|3|P", b"|5|P")) == []
+    assert [place for kind, place in site.news() if kind == "LENGTH"] == ["PID-5", "PV1-44", "PV1-44"]
+
+
+def test_a_new_type_of_messages_is_noted(site: Watching) -> None:
+    assert site.receives(visit(3, type_="ADT^A31")) == []
+    assert site.news() == [("TYPE", "ADT^A31")]
+
+
+def test_alerts_can_be_left_out(tmp_path: Path, said: list[str]) -> None:
+    site = Watching(tmp_path, said, "drift: {alert: false, learn: 7d}\n")
+    assert site.receives(visit(3, race="Q")) == []
+    assert ("CODE", "PID-10.1") in site.news()
+
+
+def test_it_can_be_off(tmp_path: Path, said: list[str]) -> None:
+    site = Watching(tmp_path, said, "drift: off\n")
+    site.receives(visit(3, race="Q"))
+    assert site.store.watched() is None
+    assert site.store.seen("clinic", "ADT^A08") == []
+
+
+def test_a_day_is_told_when_it_has_ended(site: Watching) -> None:
+    site.receives(visit(3, "NTE|1||a note", race="Q"), visit(4, race="R"), visit(5, type_="ADT^A31"))
+    site.said.clear()
+    site.world.days = LATER + 1
+    site.world.run(60)
+    assert [line.partition(": ")[2] for line in site.said] == [
+        "clinic ADT^A08: 1 segment, 2 codes (PID-10.1, NTE)",
+        "clinic ADT^A31: 1 type",
+    ]
+    assert site.said[0].startswith("never seen before on 2026-12-21: ")
+    site.said.clear()
+    site.world.days = LATER + 3
+    site.world.run(60)
+    assert site.said == ["never seen before from 2026-12-22 to 2026-12-23: nothing"]
+
+
+def test_alerts_of_one_feed_are_bounded_and_begin_again_on_the_next_day(site: Watching) -> None:
+    assert len(site.receives(*[visit(n, race=f"Q{n}") for n in range(10, 60)])) == 20
+    site.world.days = LATER + 1
+    site.world.run(60)
+    assert len(site.receives(visit(70, race="Q70"))) == 1
+
+
+def test_after_a_crash_it_goes_on_where_it_was(site: Watching) -> None:
+    site.receives(visit(3, race="Q"))
+    site.store = site.store.crash()
+    site.world.crash()
+    site.world.start()
+    site.said.clear()
+    site.receives(visit(4, race="Q"), visit(5, race="R"))
+    assert len([line for line in site.said if "PID-10.1" in line]) == 1, "Q is known, R is new"
+
+
+def test_a_store_that_is_busy_loses_nothing(site: Watching) -> None:
+    feed = site.world.feed(2575, [visit(3, race="Q")])
+    assert site.world.run(60, lambda: feed.done.called and site.world.settled())
+    site.store.refuse_next(StoreBusy("busy"))
+    site.world.run(60)
+    assert ("CODE", "PID-10.1") in site.news()
+    assert site.store.watched() is not None
+
+
+def test_a_copy_and_what_a_replay_makes_show_nothing(site: Watching) -> None:
+    again = visit(3, race="Q")
+    site.receives(again)
+    through = site.store.watched()
+    site.receives(again)
+    assert len([place for _, place in site.news() if place == "PID-10.1"]) == 1
+    assert through != Watched(0, NOON_US // 86_400_000_000)
+
+
+def test_a_channel_that_reads_more_is_heeded_at_once(site: Watching) -> None:
+    text = (site.world.folder / "clinic.yaml").read_text()
+    (site.world.folder / "clinic.yaml").write_text(text.replace("from: PV1-44", "from: NTE-3"))
+    reloading = site.world.reload() if hasattr(site.world, "reload") else None
+    if reloading is None:
+        list(site.world.engine.reload())
+    (alert,) = site.receives(visit(3, "NTE|1||a note"))
+    assert "NTE, in message" in alert
+
+
+# -- the command -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Stored:
+    made = Stored(tmp_path, FILES)
+    made.world.hospital(6701)
+    made.world.start()
+    made.receives(visit(1), visit(2, patient_class="O"), seconds=30)
+    made.world.days = LATER
+    made.receives(visit(3, "NTE|1||a note", race=PASSWORD, patient_class="INPATIENT"), seconds=30)
+    return made
+
+
+def listed(stored: Stored, *words: str) -> list[dict[str, Any]]:
+    result = stored.command("drift", "--since", "2026-01-01", "--until", "2027-06-01", "--json", *words)
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_the_command_lists_it_without_what_stood_there(stored: Stored) -> None:
+    rows = listed(stored)
+    assert {(row["kind"], row["place"]) for row in rows} >= {
+        ("SEGMENT", "NTE"),
+        ("CODE", "PID-10.1"),
+        ("LENGTH", "PV1-2"),
+    }
+    assert all("code" not in row for row in rows)
+    result = stored.command("drift", "--since", "2026-01-01", "--until", "2027-06-01")
+    assert "NTE Notes and Comments" in result.stdout
+    assert "PID-10.1 Race: Identifier" in result.stdout
+    assert "length of 8 to 15 bytes" in result.stdout
+    assert PASSWORD not in result.output
+
+
+def test_codes_are_shown_when_asked_and_the_trail_is_told(stored: Stored) -> None:
+    rows = listed(stored, "--values")
+    assert [row["code"] for row in rows if row["place"] == "PID-10.1"] == [PASSWORD]
+    assert "drift --values" in str(last_audited(stored.data))
+
+
+def test_it_can_be_narrowed(stored: Stored) -> None:
+    assert {row["place"] for row in listed(stored, "--concerned")} == {
+        "PID-10.1",
+        "PV1-2",
+        "PV1-2.1",
+        "PID-10",
+    }
+    assert listed(stored, "--type", "ADT^A31") == []
+    assert len(listed(stored, "--limit", "1")) == 1
+    result = stored.command("drift", "--source", "clinik")
+    assert result.exit_code == 2
+    assert "clinic" in result.stderr
+
+
+def test_nothing_new_is_said(stored: Stored) -> None:
+    result = stored.command("drift", "--since", "2026-01-01", "--until", "2026-02-01")
+    assert result.stdout == "nothing that had not been seen before\n"
