@@ -147,13 +147,11 @@ def _paths(names: FolderNames) -> Schema:
         ]
     }
     keys = {
-        "type": "object",
         "properties": {path: _reference(path) for path in plain},
         "patternProperties": {pattern: _reference(name) for pattern, name in named_paths.fields()},
     }
     # By themselves, since of the patterns in one place some editors take only the first that a key meets.
     parts = {
-        "type": "object",
         "patternProperties": {pattern: _reference(name) for pattern, name in named_paths.components()},
     }
     return {
