@@ -15,7 +15,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from hl7bridge.channel.condition import Condition, read_condition
-from hl7bridge.channel.language import CONDITIONS
+from hl7bridge.channel.language import CONDITIONS, NameOf
 from hl7bridge.channel.model import Text, Wrong
 from hl7bridge.channel.npi import says_npi
 from hl7bridge.channel.record import Field, OneOf, Record, Values
@@ -24,7 +24,7 @@ from hl7bridge.channel.setting import Setting
 from hl7bridge.hl7.identifiers import Identifier
 from hl7bridge.hl7.message import Message
 
-_NAME: Final = Text("the name of an affiliate")
+_NAME: Final = NameOf("affiliate", Text("the name of an affiliate"))
 #: Messages that say that somebody is a patient of theirs.
 _ON_LIST: Final = frozenset({"ADT^A01", "ADT^A28", "ADT^A31"})
 

@@ -18,7 +18,7 @@ from hl7bridge.channel.compare import read_moment
 from hl7bridge.channel.condition import WORDS, Condition, read_clauses, wording
 from hl7bridge.channel.configuration import ChannelSettings
 from hl7bridge.channel.kinds import NAME
-from hl7bridge.channel.language import Written
+from hl7bridge.channel.language import NameOf, Written
 from hl7bridge.channel.mistake import Mistakes, meant
 from hl7bridge.channel.model import Choice, Reading, Schema, Text, Wrong, scalar
 from hl7bridge.channel.program import Program, Step
@@ -64,23 +64,20 @@ class TestCase:
     expect: Mapping[str, list[Expectation] | bool]
 
 
-_SCALARS: Schema = {"type": ["string", "number", "boolean", "null"]}
 TEST = Record(
     "a test",
     {
         "name": Field(Text(), "what the test shows", required=True),
         "message": Field(Text(), "a file, counted from this one, or the message itself", required=True),
-        "with": Field(
-            Written({"type": "object", "additionalProperties": _SCALARS}), "fields that are set first"
-        ),
-        "channel": Field(NAME, "the channel; left out, the one beside this file"),
+        "with": Field(Written({"$ref": "#/$defs/changes"}), "fields that are set first"),
+        "channel": Field(NameOf("channel", NAME), "the channel; left out, the one beside this file"),
         "received": Field(Text(), "when it arrives, such as 2026-11-21 20:47; left out, MSH-7"),
         "roster": Field(
             MapOf(ListOf(Text(), lone=True), NAME),
             "rows 'id,authority,from,through,npi,opt_out' by affiliate, in place of the files",
         ),
         "expect": Field(
-            Written({"type": "object", "additionalProperties": {"$ref": "#/$defs/expected"}}),
+            Written({"$ref": "#/$defs/by destination"}),
             "by destination",
         ),
         "answer": Field(Choice(("AA", "AE", "AR")), "the answer to the sender"),

@@ -14,7 +14,7 @@ from hl7bridge.channel.condition import Clause, read_clauses, read_conditions
 from hl7bridge.channel.configuration import ChannelSettings
 from hl7bridge.channel.hook import Hooks
 from hl7bridge.channel.kinds import NAME
-from hl7bridge.channel.language import CONDITIONS, STEPS, Written
+from hl7bridge.channel.language import CONDITIONS, SEGMENT, SEGMENTS, STEPS, NameOf, Written
 from hl7bridge.channel.mistake import Place, meant
 from hl7bridge.channel.model import (
     WRONG,
@@ -71,15 +71,16 @@ class MessageType:
         return {"type": "string", "pattern": r"^([A-Z][A-Z0-9]{2}|\*)\^([A-Z0-9]{3}|\*)$|^\*$"}
 
 
+DESTINATION = NameOf("destination", NAME)
 SPLIT = Record(
     "split",
     {
         "each": Field(
-            Written({"type": "string"}),
+            Written(SEGMENT),
             "the segment that each message gets one of, with its run",
             required=True,
         ),
-        "with": Field(Written({"type": ["string", "array"]}), "the segments around it that go along"),
+        "with": Field(Written(SEGMENTS), "the segments around it that go along"),
     },
 )
 #: A destination in place: its own keys under a name.
@@ -92,8 +93,10 @@ ROUTE = Record(
     "send_to",
     {
         "when": Field(CONDITIONS, "only where this holds"),
-        "to": Field(ListOf(NAME, lone=True, least=1), "destinations by name"),
-        "affiliates": Field(NAME, "a scope: every affiliate whose roster and agreement cover the message"),
+        "to": Field(ListOf(DESTINATION, lone=True, least=1), "destinations by name"),
+        "affiliates": Field(
+            NameOf("scope", NAME), "a scope: every affiliate whose roster and agreement cover the message"
+        ),
         **{key: Field(entry.kind, entry.about, entry.default) for key, entry in _IN_PLACE.items()},
     },
     exactly_one=("to", "affiliates", "destination"),
@@ -104,7 +107,9 @@ CHANNEL = Record(
     {
         "channel": Field(NAME, "the channel's name", required=True),
         "description": Field(Text(), "what it is for", ""),
-        "source": Field(OneOf(text=NAME, pairs=SOURCE), "where its messages come from", required=True),
+        "source": Field(
+            OneOf(text=NameOf("source", NAME), pairs=SOURCE), "where its messages come from", required=True
+        ),
         "accept": Field(
             ListOf(MessageType(), lone=True, least=1), "the message types it takes; all if left out"
         ),
@@ -113,7 +118,9 @@ CHANNEL = Record(
         "split": Field(SPLIT, "one message of each order"),
         "map": Field(STEPS, "steps for every destination"),
         "send_to": Field(
-            ListOf(OneOf(text=NAME, pairs=ROUTE), lone=True, least=1), "where its messages go", required=True
+            ListOf(OneOf(text=DESTINATION, pairs=ROUTE), lone=True, least=1),
+            "where its messages go",
+            required=True,
         ),
         "errors": Field(ERRORS, "what the sender hears of errors", None),
         "programme": Field(

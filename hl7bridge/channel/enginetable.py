@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from hl7bridge.channel.alerttable import PROVIDER_WISH, provider_wish
+from hl7bridge.channel.beyond import SiteField
 from hl7bridge.channel.kinds import Path, Zone
 from hl7bridge.channel.model import Choice, Duration, Kind, Percent, Size, Text, Truth
 from hl7bridge.channel.privacy import WITHHOLDING
@@ -116,6 +117,11 @@ ENGINE = Record(
             "noting what feeds send that they never sent before, or off",
         ),
         "programme": Field(ENGINE_PROGRAMME, "the affiliation programme: alerts and summaries"),
+        "site_fields": Field(
+            ListOf(SiteField(), lone=True),
+            "fields, such as PID-41 or OBR-20.2, in which feeds go beyond the standard: check and editors doubt none of them",
+            (),
+        ),
         "withhold": Field(WITHHOLDING, "how withheld categories are recognised and noticed"),
         "defaults": Field(
             Record(

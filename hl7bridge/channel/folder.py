@@ -13,30 +13,28 @@ from collections.abc import Callable, Mapping
 from hl7bridge.channel.agreed import check_agreement
 from hl7bridge.channel.alerttable import check_classes
 from hl7bridge.channel.beside_file import TestCase, TestReader
-from hl7bridge.channel.channelfile import CHANNEL, ChannelReader, Folder, declare_in_place
+from hl7bridge.channel.beyond import declared
+from hl7bridge.channel.channelfile import ChannelReader, Folder, declare_in_place
 from hl7bridge.channel.configuration import ChannelSettings, Configuration, version_of
 from hl7bridge.channel.enginetable import ENGINE, engine_of
+from hl7bridge.channel.filekind import KINDS
 from hl7bridge.channel.hook import Hooks
 from hl7bridge.channel.interactiontable import is_interactions, read_interactions
-from hl7bridge.channel.kinds import NAME
-from hl7bridge.channel.language import STEPS
 from hl7bridge.channel.medicinetable import read_medicines
 from hl7bridge.channel.mistake import ConfigurationErrors, Mistake, Mistakes, Place, meant
 from hl7bridge.channel.model import Reading
 from hl7bridge.channel.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.privacy import Withholding
 from hl7bridge.channel.providertable import PROVIDERS, read_providers
-from hl7bridge.channel.record import Field, Record, Values
+from hl7bridge.channel.record import Values
 from hl7bridge.channel.settings import PROGRAMME, DestinationSettings, EngineSettings, SourceSettings
 from hl7bridge.channel.settingtable import (
-    AFFILIATE_FIELDS,
-    DESTINATION_FIELDS,
     affiliate_of,
     destination_of,
     roster_of,
     with_defaults,
 )
-from hl7bridge.channel.sourcetable import EDGES, SOURCE_FIELDS, source_of
+from hl7bridge.channel.sourcetable import source_of
 from hl7bridge.channel.table import Table, read_table
 from hl7bridge.channel.taken import check_taken
 from hl7bridge.channel.withheldtable import WITHHELD, classes_of, read_withheld
@@ -45,37 +43,6 @@ from hl7bridge.channel.yaml import Node, Pairs, noun, read, shown
 Files = Mapping[str, bytes]
 Secrets = Callable[[str], str]
 ENGINE_FILE = "hl7bridge.yaml"
-
-_OVERLAY = {"map": Field(STEPS, "steps for it alone, after the channel's")}
-#: Every kind of file by the key that names it: its table, and the folder that usually holds it.
-KINDS: dict[str, tuple[Record, str]] = {
-    "channel": (CHANNEL, ""),
-    "affiliate": (
-        Record(
-            "an affiliate",
-            {
-                "affiliate": Field(NAME, "its name in routes and commands", required=True),
-                **AFFILIATE_FIELDS,
-                **DESTINATION_FIELDS,
-                **_OVERLAY,
-            },
-        ),
-        "affiliates",
-    ),
-    "destination": (
-        Record(
-            "a destination",
-            {"destination": Field(NAME, "its name", required=True), **DESTINATION_FIELDS, **_OVERLAY},
-        ),
-        "destinations",
-    ),
-    "source": (
-        Record(
-            "a source", {"source": Field(NAME, "its name", required=True), **SOURCE_FIELDS}, exactly_one=EDGES
-        ),
-        "sources",
-    ),
-}
 
 
 def no_secrets(name: str) -> str:
@@ -103,9 +70,14 @@ def load(files: Files, secrets: Secrets = no_secrets, *, kept: bool = False) -> 
 
 def check(files: Files, secrets: Secrets = no_secrets) -> list[Mistake]:
     """Every mistake in a folder, by file, line and column."""
+    return look_over(files, secrets)[0]
+
+
+def look_over(files: Files, secrets: Secrets = no_secrets) -> tuple[list[Mistake], list[Mistake]]:
+    """Every mistake in a folder, and every warning: what stops nothing and may well be meant."""
     loader = _Loader(files, secrets)
     loader.configuration()
-    return loader.mistakes.sorted()
+    return loader.mistakes.sorted(), loader.reading.warnings.sorted()
 
 
 def is_yaml(path: str) -> bool:
@@ -242,6 +214,7 @@ class _Loader:
         node = read(ENGINE_FILE, self.files[ENGINE_FILE], self.mistakes)
         if node is None:
             return
+        self.reading.site_fields = declared(node, self.reading)
         values = ENGINE.read(node, self.reading)
         if isinstance(values, Values):
             self.engine = engine_of(values)

@@ -24,9 +24,9 @@ from typing import Final
 
 from hl7bridge.affiliation.facts import FillKey, InterventionFact, Medicine, PrescriptionKey
 from hl7bridge.channel.condition import Condition, read_condition
-from hl7bridge.channel.language import CONDITIONS, Written
+from hl7bridge.channel.language import CONDITIONS, PATHS, NameOf, Written
 from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.model import Schema, Text, Wrong
+from hl7bridge.channel.model import Text, Wrong
 from hl7bridge.channel.places import field_paths
 from hl7bridge.channel.record import Field, Record, Values
 from hl7bridge.channel.reference import First
@@ -35,7 +35,6 @@ from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.text import decoded
 from hl7bridge.channel.yaml import Items, shown
 
-_PATH: Final[Schema] = {"type": "string"}
 #: More places than NCPDP's three and as many of a site's own are none for codes.
 MOST_CODES: Final = 6
 
@@ -44,11 +43,13 @@ INTERVENTION = Record(
     {
         "when": Field(CONDITIONS, "what means that there is one; any of its codes if left out"),
         "code": Field(
-            Written({"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1}]}),
+            Written(PATHS),
             "where its code stands, or its several codes",
             required=True,
         ),
-        "table": Field(Text("the name of a table"), "the table that says a code in words", required=True),
+        "table": Field(
+            NameOf("table", Text("the name of a table")), "the table that says a code in words", required=True
+        ),
         "column": Field(Text("a column"), "the column of the table; the second if it has two"),
     },
 )

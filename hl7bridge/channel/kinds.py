@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo, available_timezones
 
+from hl7bridge.channel.beyond import doubt_template
 from hl7bridge.channel.filename import template_fault
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import WRONG, Reading, Schema, Text, Whole, Wrong, scalar
@@ -140,6 +141,7 @@ class FileName:
         fault = template_fault(node.text)
         if fault is not None:
             return reading.wrong(node, fault[0], fault[1])
+        doubt_template(node, reading)
         return node.text
 
     def schema(self) -> Schema:

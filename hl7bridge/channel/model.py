@@ -37,10 +37,13 @@ class Reading:
     """What a kind needs beside the node: where mistakes go, and how `${env.X}` becomes text.
 
     `kept`: what is read was in force once, so that nobody can mend it, and what only looks like a slip is no mistake.
+    `warnings` takes what may well be meant (see `beyond`), but for `site_fields`, where the site has said so.
     """
 
     def __init__(self, mistakes: Mistakes, secrets: Callable[[str], str], *, kept: bool = False) -> None:
         self.mistakes = mistakes
+        self.warnings = Mistakes()
+        self.site_fields: frozenset[tuple[str, int | None, int | None]] = frozenset()
         self.kept = kept
         self.secret_names: set[str] = set()
         self._secrets = secrets
@@ -48,6 +51,10 @@ class Reading:
     def wrong(self, node: Node, what: str, hint: str | None = None) -> Wrong:
         self.mistakes.add(node.place, what, hint)
         return WRONG
+
+    def doubt(self, node: Node, what: str, hint: str | None = None) -> None:
+        """Names what is unusual and stops nothing."""
+        self.warnings.add(node.place, what, hint)
 
     def secret(self, name: str, place: Place) -> str | Wrong:
         """The text of `env.NAME` or `file./path`. Its value is never shown, not in a mistake either."""
@@ -307,4 +314,5 @@ class Truth:
         return reading.wrong(node, f"{noun(node)} is neither true nor false")
 
     def schema(self) -> Schema:
-        return {"type": "boolean"}
+        # YAML 1.2, by which editors read, takes only true and false for more than texts.
+        return {"enum": [True, False, "yes", "no", "on", "off"]}

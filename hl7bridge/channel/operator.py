@@ -257,7 +257,7 @@ def _never(node: Node, setting: Setting) -> Match | Wrong:
 OPERATORS: Final[dict[str, Operator]] = {
     "not": Operator("none of the values is this", _never, "condition"),
     "matches": Operator("the regular expression is found in it", _matches),
-    "in_table": Operator("it is in the first column of the table", _in_table),
+    "in_table": Operator("it is in the first column of the table", _in_table, "table"),
     "before": Operator("the date or time is earlier", _moment("before")),
     "after": Operator("the date or time is later", _moment("after")),
     "between": Operator(
@@ -275,6 +275,7 @@ def test_schema() -> Schema:
     text = {"type": ["string", "number", "boolean", "null"]}
     shapes: dict[str, Schema] = {
         "scalar": text,
+        "table": {"$ref": "#/$defs/name of table"},
         "two": {"type": "array", "items": text, "minItems": 2, "maxItems": 2},
         "condition": {"$ref": "#/$defs/test"},
     }

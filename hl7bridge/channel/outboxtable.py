@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from hl7bridge.channel.beyond import doubt_template
 from hl7bridge.channel.kinds import Path as FilePath
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import REFERENCE, Choice, Duration, Reading, Schema, Text, Truth, Whole, Wrong
@@ -47,6 +48,7 @@ class AddressTemplate:
             return reading.wrong(
                 node, f"{noun(node)} is not an e-mail address", "write it like ${ZDR-3}@fax.example.org"
             )
+        doubt_template(node, reading)
         return node.text
 
     def schema(self) -> Schema:

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from hl7bridge.affiliation.withheld import Withheld
+from hl7bridge.channel.beyond import doubt
 from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.model import Choice, Reading, Text
+from hl7bridge.channel.model import Choice, Reading, Schema, Text
 from hl7bridge.channel.record import Field, ListOf, MapOf, Record, Values
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.sensitive import Sensitive
 from hl7bridge.channel.share import Allow, Share
 from hl7bridge.channel.withhold import Privacy
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, shown
+from hl7bridge.hl7.path import Path
 
 _CATEGORY = Text("a category such as substance-use", r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _FIELD: Final = r"[A-Z][A-Z0-9]{2}[-.][1-9][0-9]{0,2}"
@@ -37,11 +40,21 @@ PRIVACY_FIELDS: Final[dict[str, Field]] = {
         Allow(), "fields that leave: those kept back that may, {only: [...]}, or everything", None
     ),
 }
+
+
+@dataclass(frozen=True)
+class _FieldName(Text):
+    """A whole field."""
+
+    def schema(self) -> Schema:
+        return {**super().schema(), "allOf": [{"$ref": "#/$defs/known path"}]}
+
+
 WITHHOLDING = Record(
     "withhold",
     {
         "fields": Field(
-            ListOf(Text("a field such as ZMH-2", _FIELD), lone=True),
+            ListOf(_FieldName("a field such as ZMH-2", _FIELD), lone=True),
             "coded fields to look into beside the usual ones, such as ZMH-2",
             (),
         ),
@@ -64,10 +77,11 @@ class Withholding:
         fields: list[tuple[bytes, int]] = []
         for text in () if values is None else values["fields"]:
             name, number = re.split("[-.]", text)
+            assert values is not None
             if name not in SEGMENTS and not name.startswith("Z"):
-                assert values is not None
                 hint = meant(name, SEGMENTS, "site segments begin with Z")
                 reading.wrong(values.nodes["fields"], f"HL7 has no segment {name}", hint)
+            doubt(Path.parse(text), values.nodes["fields"], reading)
             fields.append((name.encode(), int(number)))
         self.sensitive = Sensitive(withheld, fields)
         node = None if values is None else values.nodes.get("notices")

@@ -23,21 +23,17 @@ are named.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from hl7bridge.channel.attribution import ROSTER_KEPT, RosterPlan, read_roster_kept
 from hl7bridge.channel.condition import Condition, read_condition
 from hl7bridge.channel.enginetable import ENGINE_PROGRAMME
 from hl7bridge.channel.interventions import INTERVENTION, InterventionPlan, read_intervention
-from hl7bridge.channel.language import CONDITIONS, Written
+from hl7bridge.channel.language import CONDITIONS, PATH, PATHS, Written
 from hl7bridge.channel.model import Choice, Truth, Wrong
 from hl7bridge.channel.places import field_paths
 from hl7bridge.channel.record import Field, ListOf, OneOf, Record, Values
 from hl7bridge.channel.reference import First
 from hl7bridge.channel.setting import Setting
-
-_PATH: Final = {"type": "string"}
-_PATHS: Final = {"anyOf": [_PATH, {"type": "array", "items": _PATH}]}
 
 PROGRAMME = Record(
     "programme",
@@ -47,7 +43,7 @@ PROGRAMME = Record(
             "of which messages this speaks, where several systems send through one feed; of all if left out",
         ),
         "days_supply": Field(
-            Written(_PATHS), "where the feed writes days' supply; several places must agree, or it is unknown"
+            Written(PATHS), "where the feed writes days' supply; several places must agree, or it is unknown"
         ),
         "sold": Field(
             CONDITIONS, "what in a dispense means that the patient has it; left out, the feed does not know"
@@ -61,7 +57,7 @@ PROGRAMME = Record(
             "whether filled medicine counts in adherence where the feed does not know sales",
             "waits",
         ),
-        "store": Field(Written(_PATH), "where the store's number stands; MSH-4 if left out"),
+        "store": Field(Written(PATH), "where the store's number stands; MSH-4 if left out"),
         "discharge": Field(Truth(), "its orders are a hospital's discharge prescriptions", False),
         "visits": Field(Truth(), "its messages tell of visits and their results, for visit summaries", False),
         "ended": Field(CONDITIONS, "what in a message ends a visit; ADT^A03 if left out"),

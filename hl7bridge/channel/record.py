@@ -41,7 +41,7 @@ class ListOf:
         items: Schema = {"type": "array", "items": self.kind.schema()}
         if self.least:
             items["minItems"] = self.least
-        return {"anyOf": [items, self.kind.schema()]} if self.lone else items
+        return {"anyOf": [self.kind.schema(), items]} if self.lone else items
 
 
 @dataclass(frozen=True)

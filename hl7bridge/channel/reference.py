@@ -3,7 +3,8 @@ writing, removing.
 
 A path may begin with `original.` (the message before `new`), or be `it` (the repetition bound by `each:
 'ORC-7[*]'`). `${...}` in its conditions is put in when the channel loads. Named mistakes: a path that cannot
-be read, a segment that no version of HL7 has, a field that no segment has. The compiled functions raise
+be read, a segment that no version of HL7 has, a field that no segment has; what goes `beyond` the standard is
+doubted. The compiled functions raise
 `BadValue` where a value would not stay where it is put.
 """
 
@@ -12,8 +13,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
+from hl7bridge.channel.beyond import MOST_FIELDS, doubt, places
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import WRONG, Wrong
 from hl7bridge.channel.quick import quick_write
@@ -28,9 +29,6 @@ from hl7bridge.hl7.path import Path, PathError
 
 _LOOKS_LIKE_PATH = re.compile(r"/?[A-Z][A-Z0-9]{2}(?:[-.(\[]\d|[-.]|\[)")
 _IT = re.compile(r"it(?:[.-](\d{1,4})(?:[.-](\d{1,4}))?)?")
-
-#: Sites write fields of their own behind a segment's last, but none writes a hundred.
-MOST_FIELDS: Final = 99
 
 First = Callable[[Scope], bytes]
 Every = Callable[[Scope], "list[tuple[bytes, Segment]]"]
@@ -111,10 +109,12 @@ def read_reference(node: Scalar, setting: Setting) -> Reference | Wrong:
         return setting.wrong(
             node, f"HL7 has no segment {name}", meant(name, SEGMENTS, "site segments begin with Z")
         )
-    if (path.field or 0) > MOST_FIELDS and name in SEGMENTS and not setting.reading.kept:
+    number = max((place[0] for place in places(path)), default=0)
+    if number > MOST_FIELDS and name in SEGMENTS and not setting.reading.kept:
         return setting.wrong(
-            node, f"{name} has no field {path.field}", "look at the number: no segment has a hundred fields"
+            node, f"{name} has no field {number}", "look at the number: no segment has a hundred fields"
         )
+    doubt(path, node, setting.reading)
     if path.variables:
         values: dict[str, str] = {}
         for variable in path.variables:

@@ -1,38 +1,38 @@
 """The JSON Schema for editors, made from the tables that the loader reads by.
 
-An editor completes keys, shows the HL7 name of each path, and underlines what the loader would not take.
-Names come from the standard's tables, so this loads hl7apy; an engine never calls it. Raises nothing.
+An editor completes keys, shows the HL7 name of each path, and underlines what the loader would not take and what `check` doubts. Made
+for a folder it knows the names that its files give, too. Names of fields come from the standard's tables, so this loads hl7apy; an
+engine never calls it. Besides draft 7 it uses words that editors know: `errorMessage` and `defaultSnippets`. Raises nothing.
 
-`python -m hl7bridge.channel.schema` prints it.
+`python -m hl7bridge.channel.schema` prints the general one.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Collection
 from typing import Any, Final
 
 from hl7bridge.channel.beside_file import TEST, expected_schema
 from hl7bridge.channel.enginetable import ENGINE
-from hl7bridge.channel.folder import KINDS
+from hl7bridge.channel.filekind import KINDS
+from hl7bridge.channel.foldernames import FolderNames
+from hl7bridge.channel.kinds import NAME
 from hl7bridge.channel.model import Schema
 from hl7bridge.channel.operator import test_schema
-from hl7bridge.channel.segments import SEGMENTS
+from hl7bridge.channel.pathnames import PathNames
+from hl7bridge.channel.pathpattern import FIELD, LIKELY, SEGMENT, known
 from hl7bridge.channel.value import FORMS
 from hl7bridge.channel.verbs import MODIFIERS, VERBS
-from hl7bridge.hl7.names import segment_name, standard
 
-_VERSION: Final = "2.8.2"
 _TEXT: Final[Schema] = {"type": ["string", "number", "boolean", "null"]}
-#: Brackets behind a segment or field, as `[2]`, `[4=X]` or the terser's `(0)`.
-_BRACKETS: Final = r"([\[(].*?[\])])?"
-_BEFORE: Final = r"^/?(original\.)?"
 
 
-def schema() -> Schema:
-    """A schema of draft 7 for every YAML file of a channels' folder."""
-    conditions = _object(_path_patterns("test"))
-    segment = rf"{_BEFORE}[A-Z][A-Z0-9]{{2}}{_BRACKETS}$"
-    conditions["patternProperties"][segment] = _reference("test")
+def schema(names: FolderNames | None = None) -> Schema:
+    """A schema of draft 7 for every YAML file of a channels' folder; of the folder that has these `names`, if they are given."""
+    names = names or FolderNames(sources=set())
+    conditions = _object("test", FIELD, SEGMENT)
     conditions["properties"] = {
         "any": _described(_some("conditions"), "at least one of these holds"),
         "all": _described(_some("conditions"), "each of these holds"),
@@ -40,22 +40,24 @@ def schema() -> Schema:
         "received": _described(_reference("test"), "when the message arrived, in the source's zone"),
     }
     conditions["minProperties"] = 1
-    step = _object(_path_patterns("value"))
+    step = _object("value", FIELD)
     step["properties"] = _step_properties()
     definitions = {
-        "paths": _paths(),
+        **_paths(names),
         "conditions": conditions,
         "test": test_schema(),
-        "value": _value(),
+        "value": _value(names),
         "step": step,
         "steps": _some("step"),
+        "changes": _object("value", FIELD),
         "expected": expected_schema(),
+        **_names(names),
     }
     kinds = {kind: table.schema() for kind, (table, _) in KINDS.items()}
     found: Schema = _settled(
         {
             "$schema": "http://json-schema.org/draft-07/schema#",
-            "title": "A file of an hl7bridge configuration",
+            "description": "A file of an hl7bridge configuration",
             "definitions": {**definitions, **kinds, "engine": ENGINE.schema(), "testfile": TEST.schema()},
             **_by_kind(list(KINDS)),
         }
@@ -93,72 +95,150 @@ def _described(shape: Schema, about: str) -> Schema:
     return {"description": about, "allOf": [shape]} if "$ref" in shape else {**shape, "description": about}
 
 
-def _object(patterns: Schema) -> Schema:
+def _object(name: str, *forms: str) -> Schema:
+    """Keys that are paths of these forms, each with what is defined as `name`."""
     return {
         "type": "object",
-        "allOf": [_reference("paths")],
-        "patternProperties": patterns,
+        "allOf": [_reference("path parts"), _reference("paths")],
+        "propertyNames": _reference("known path"),
+        "patternProperties": {form: _reference(name) for form in forms},
         "additionalProperties": False,
     }
 
 
-def _path_patterns(name: str) -> Schema:
-    """Everything that has the form of a path to a field; `paths` says which fields there are."""
+def _where(pattern: str, then: Schema) -> Schema:
+    return {"if": {"pattern": pattern}, "then": then}
+
+
+def _paths(names: FolderNames) -> Schema:
+    """What is said of paths: as keys (`paths`) and as values, with the name of every field of the segments that feeds are made of."""
+    named_paths = PathNames(names.segments)
+    plain = named_paths.plain()
+    field = {
+        "type": "string",
+        "pattern": FIELD,
+        "errorMessage": "this is no path to a field; paths look like PID-3.1, 'PID-3[5=MR].1', 'OBX[2]-5'",
+        "allOf": [_reference("known path"), _reference("path names")],
+        "defaultSnippets": [{"label": path, "body": path} for path in plain],
+    }
+    whole = {
+        "type": "string",
+        "defaultSnippets": [{"label": name, "body": name} for name in named_paths.segments],
+        "pattern": f"{FIELD}|{SEGMENT}",
+        "errorMessage": "this is no path; paths look like NTE, PID-19, 'PID-3[4=X]'",
+        "allOf": [_reference("known path"), _reference("path names")],
+    }
+    segment = {
+        "type": "string",
+        "pattern": "^/?[A-Z][A-Z0-9]{2}$",
+        "errorMessage": "this is no segment; segments look like OBX, or ZPH for those of a site",
+        "allOf": [_reference("known path")],
+        "defaultSnippets": whole["defaultSnippets"],
+    }
+    # Asked first for the segment, and whether there is a component: an editor asks at every key that is pressed.
+    by_segment: dict[str, list[Schema]] = defaultdict(list)
+    for pattern, name in named_paths.fields(""):
+        by_segment[name.partition("-")[0]].append(_where(pattern, _reference(name)))
+    of_parts = [_where(pattern, _reference(name)) for pattern, name in named_paths.components("")]
+    named = {
+        "allOf": [
+            _where(r"[0-9](\[.*\])?[-.][0-9]", {"allOf": of_parts}),
+            *(_where(f"{segment}[-.]", {"allOf": each}) for segment, each in by_segment.items()),
+        ]
+    }
+    keys = {
+        "properties": {path: _reference(path) for path in plain},
+        "patternProperties": {pattern: _reference(name) for pattern, name in named_paths.fields()},
+    }
+    # By themselves, since of the patterns in one place some editors take only the first that a key meets.
+    parts = {
+        "patternProperties": {pattern: _reference(name) for pattern, name in named_paths.components()},
+    }
     return {
-        rf"{_BEFORE}[A-Z][A-Z0-9]{{2}}{_BRACKETS}[-.][0-9]+{_BRACKETS}([-.][0-9]+){{0,2}}$": _reference(name),
-        r"^it([-.][0-9]+){0,2}$": _reference(name),
+        "paths": keys,
+        "path parts": parts,
+        "known path": known(names.site),
+        "field path": field,
+        "path": whole,
+        "path names": named,
+        "segment": segment,
+        **named_paths.definitions(),
     }
 
 
-def _paths() -> Schema:
-    """The name of every field of the segments that feeds are made of; other fields and segments are wrong."""
-    tables = standard(_VERSION)
-    plain: Schema = {}
-    patterns: Schema = {}
-    for segment in sorted(each for each in SEGMENTS if segment_name(each) and tables.fields(each)):
-        fields = tables.fields(segment)
-        for number, element in enumerate(fields, 1):
-            kind = f" ({element.datatype})" if element.datatype else ""
-            about = {"description": f"{segment}-{number} {element.name}{kind}"}
-            plain[f"{segment}-{number}"] = about
-            patterns[rf"{_BEFORE}{segment}{_BRACKETS}[-.]{number}\b"] = about
-        known = "|".join(str(number) for number in range(1, len(fields) + 1))
-        patterns[rf"{_BEFORE}{segment}{_BRACKETS}[-.](?!({known})\b)"] = False
-    patterns[rf"{_BEFORE}(?!({'|'.join(sorted(SEGMENTS))}|Z..))[A-Z][A-Z0-9]{{2}}\b"] = False
-    return {"properties": plain, "patternProperties": patterns}
+def _names(names: FolderNames) -> Schema:
+    """The names that the folder gives; without one, anything that has the form of a name."""
+    of_folder: dict[str, Collection[str]] = {
+        "destination": names.destinations,
+        "affiliate": names.affiliates,
+        "scope": names.scopes,
+        "source": names.sources,
+        "channel": names.channels,
+        "table": names.tables,
+    }
+    found: Schema = {
+        f"name of {what}": {"enum": _spelt(given)} if given else NAME.schema()
+        for what, given in of_folder.items()
+    }
+    expected: Schema = {"type": "object", "additionalProperties": _reference("expected")}
+    if names.destinations:
+        known_ones = {name: _reference("expected") for name in sorted(names.destinations)}
+        expected = {"type": "object", "properties": known_ones, "additionalProperties": False}
+        expected["errorMessage"] = "the folder has no destination of this name"
+    return {**found, "by destination": expected}
 
 
-def _value() -> Schema:
+def _spelt(names: Collection[str]) -> list[str | int]:
+    """The names as YAML reads them: one of digits may be taken for a number."""
+    numbers = [int(name) for name in names if name.isdecimal() and str(int(name)) == name]
+    return [*sorted(names), *sorted(numbers)]
+
+
+def _value(names: FolderNames) -> Schema:
     """What stands on the right of a target."""
-    lists = {"type": "array", "items": _TEXT, "minItems": 1}
+    part = {**_TEXT, "if": {"type": "string", "pattern": LIKELY}, "then": _reference("field path")}
+    parts = {"type": "array", "items": part, "minItems": 1}
+    texts = {"type": "array", "items": _TEXT, "minItems": 1}
     shapes: dict[str, Schema] = {
-        "join": {"anyOf": [{"type": "string"}, lists]},
-        "first_of": lists,
-        "replace": {"type": "array", "items": {"anyOf": [_TEXT, lists]}, "minItems": 1},
+        "from": {"anyOf": [_reference("field path"), {"const": "received"}]},
+        "join": {"anyOf": [{**part, "type": "string"}, parts]},
+        "first_of": parts,
+        "replace": {"type": "array", "items": {"anyOf": [_TEXT, texts]}, "minItems": 1},
         "case": {"enum": ["upper", "lower", "title"]},
+        "table": _reference("name of table"),
     }
-    properties = {word: {**shapes.get(word, _TEXT), "description": about} for word, about in FORMS.items()}
-    form = {
+    form: Schema = {
         "type": "object",
-        "properties": properties,
+        "properties": {word: _described(shapes.get(word, _TEXT), about) for word, about in FORMS.items()},
         "additionalProperties": False,
         "oneOf": [{"required": [origin]} for origin in ("from", "join", "first_of")],
         "dependencies": {"column": ["table"], "with": ["join"]},
     }
-    return {"anyOf": [_TEXT, form]}
+    columns = [
+        {
+            "if": {"properties": {"table": {"const": name}}, "required": ["table"]},
+            "then": {"properties": {"column": {"enum": _spelt(columns)}}},
+        }
+        for name, columns in sorted(names.tables.items())
+        if columns
+    ]
+    return {"anyOf": [_TEXT, {**form, "allOf": columns} if columns else form]}
 
 
 def _step_properties() -> Schema:
-    names: Schema = {
-        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]
-    }
+    segments: Schema = {"anyOf": [_reference("segment"), {"type": "array", "items": _reference("segment")}]}
+    paths: Schema = {"type": "array", "items": _reference("path"), "minItems": 1}
     shapes: dict[str, Schema] = {
         "when": _reference("conditions"),
         "where": _reference("conditions"),
         "do": _reference("steps"),
-        "remove": names,
-        "keep": names,
-        "after": names,
+        "remove": {"anyOf": [_reference("path"), paths, {"const": "run"}]},
+        "keep": {"anyOf": [_reference("path"), paths]},
+        "after": segments,
+        "each": _reference("path"),
+        "renumber": _reference("field path"),
+        "within": _reference("segment"),
+        "add": _reference("segment"),
     }
     about = {**MODIFIERS, **{word: verb.about for word, verb in VERBS.items()}}
     return {word: _described(shapes.get(word, {"type": "string"}), text) for word, text in about.items()}
@@ -179,5 +259,16 @@ def _settled(found: Any) -> Any:
     return made
 
 
+def printed(found: Schema) -> str:
+    """As JSON, a definition a line."""
+    lines = [
+        f"{json.dumps(name, ensure_ascii=False)}:{json.dumps(each, ensure_ascii=False, separators=(',', ':'))}"
+        for name, each in found["definitions"].items()
+    ]
+    rest = {key: each for key, each in found.items() if key != "definitions"}
+    begin = json.dumps(rest, ensure_ascii=False, separators=(",", ":")).removesuffix("}")
+    return begin + ',"definitions":{\n' + ",\n".join(lines) + "\n}}"
+
+
 if __name__ == "__main__":
-    print(json.dumps(schema(), indent=0, ensure_ascii=False))
+    print(printed(schema()))

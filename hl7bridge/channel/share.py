@@ -19,11 +19,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hl7bridge.channel.beyond import doubt
 from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.model import WRONG, Reading, Schema, Wrong, scalar
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
 from hl7bridge.hl7.message import Message, Segment
+from hl7bridge.hl7.path import Path
 
 #: What does not leave for an affiliate by itself: numbers of cards, insurance, guarantor, free text.
 KEPT_BACK: Final = ("PID-19", "PID-20", "IN1", "IN2", "IN3", "GT1", "NTE")
@@ -175,6 +177,7 @@ class Allow:
         if name not in SEGMENTS and not name.startswith("Z"):
             hint = meant(name, SEGMENTS, "site segments begin with Z")
             return reading.wrong(node, f"HL7 has no segment {name}", hint)
+        doubt(Path.parse(text), node, reading)
         entry = name.encode(), int(number) if number else None
         if usual and entry not in _USUAL and (entry[0], None) not in _USUAL:
             what = f"{text} is not kept back, so there is nothing to allow"
@@ -184,7 +187,11 @@ class Allow:
         return entry
 
     def schema(self) -> Schema:
-        name = {"type": "string", "pattern": r"^[A-Z][A-Z0-9]{2}([-.][1-9][0-9]*)?$"}
+        name = {
+            "type": "string",
+            "pattern": r"^[A-Z][A-Z0-9]{2}([-.][1-9][0-9]*)?$",
+            "allOf": [{"$ref": "#/$defs/known path"}],
+        }
         names = {"anyOf": [name, {"type": "array", "items": name}]}
         only: Schema = {
             "type": "object",

@@ -19,7 +19,7 @@ from hl7bridge.channel.scope import Scope
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.text import Constant
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun, shown
-from hl7bridge.hl7.names import standard
+from hl7bridge.hl7.extent import is_composite
 
 KEEP: Final = "keep"
 ERROR: Final = "error"
@@ -181,7 +181,7 @@ def eats_delimiters(reference: Reference, node: Pairs, setting: Setting) -> bool
     if not reference.whole_field or reference.path is None or reference.path.field is None:
         return False
     words = [key for key, _ in node.pairs if key.text in ("replace", "case", "table")]
-    if not words or not is_composite(reference.path.segment, reference.path.field):
+    if not words or not is_composite(reference.path.segment.decode("ascii"), reference.path.field):
         return False
     name = reference.text
     setting.wrong(
@@ -190,11 +190,3 @@ def eats_delimiters(reference: Reference, node: Pairs, setting: Setting) -> bool
         f"name one, such as {name}.1, or it would eat the delimiters",
     )
     return True
-
-
-def is_composite(segment: bytes, field: int) -> bool:
-    """Whether the standard gives a field components. Time stamps, unknown fields, Z segments and OBX-5 count
-    as text.
-    """
-    element = standard().element(segment.decode("ascii"), field)
-    return element is not None and bool(element.parts) and element.datatype not in ("TS", "DTM")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -12,9 +11,9 @@ from xml.etree import ElementTree
 import click
 
 from hl7bridge.channel.beside import TestResult, run_tests
-from hl7bridge.channel.folder import check as check_files
-from hl7bridge.channel.folder import load
-from hl7bridge.channel.schema import schema as language_schema
+from hl7bridge.channel.folder import load, look_over
+from hl7bridge.channel.foldernames import names_of
+from hl7bridge.channel.mistake import Mistake
 from hl7bridge.cli.options import OutputFile, echo_json, json_option
 from hl7bridge.engine.folder import load_folder, read_folder, read_secret
 from hl7bridge.engine.rosters import roster_mistakes
@@ -29,32 +28,40 @@ CONFIG = click.argument("config", type=click.Path(path_type=Path), default=Path(
 def check(config: Path, as_json: bool) -> None:
     """Read the channels in CONFIG (default: channels/) and name every mistake at once, with file:line:column.
 
+    A warning names a path that goes beyond every version of HL7: RXE-49, PID-7[2]. It stops nothing, since real feeds do so;
+    where yours does, say so with site_fields: [PID-41] in hl7bridge.yaml. Editors mark the same (hl7bridge schema).
+
     Rosters are read too. Exit status 1 if there is a mistake.
     """
     files = read_folder(config)
-    found = check_files(files, lambda reference: read_secret(config, reference))
-    lists = (
-        []
-        if found
-        else roster_mistakes(config, load(files, lambda reference: read_secret(config, reference)))
-    )
+    found, doubts = look_over(files, lambda reference: read_secret(config, reference))
+    configuration = None if found else load(files, lambda reference: read_secret(config, reference))
+    lists = [] if configuration is None else roster_mistakes(config, configuration)
     if as_json:
         for row in [each._asdict() for each in found] + [each._asdict() for each in lists]:
-            echo_json(row)
+            echo_json({**row, "severity": "mistake"})
+        for each in doubts:
+            echo_json({**each._asdict(), "severity": "warning"})
     else:
         for line in [str(each) for each in found] + [str(each) for each in lists]:
             click.echo(os.path.join(config, line))
+        for each in doubts:
+            click.echo(os.path.join(config, str(each._replace(what=f"warning: {each.what}"))))
     count = len(found) + len(lists)
     if count:
-        click.echo(counted(count, "mistake"), err=True)
+        click.echo(", ".join([counted(count, "mistake"), *_warnings(doubts)]), err=True)
         raise SystemExit(1)
-    if not as_json:
-        configuration = load(files, lambda reference: read_secret(config, reference))
+    if not as_json and configuration is not None:
         click.echo(
             f"{config}: {counted(len(configuration.channels), 'channel')}, {counted(len(configuration.sources), 'source')}, "
             f"{counted(len(configuration.destinations), 'destination')} "
-            f"({counted(len(configuration.affiliates), 'affiliate')}), no mistakes"
+            f"({counted(len(configuration.affiliates), 'affiliate')}), "
+            + ", ".join(["no mistakes", *_warnings(doubts)])
         )
+
+
+def _warnings(doubts: Sequence[Mistake]) -> list[str]:
+    return [counted(len(doubts), "warning")] if doubts else []
 
 
 @click.command()
@@ -120,9 +127,25 @@ def _gone(config: Path, result: TestResult) -> Path | None:
 
 
 @click.command()
-def schema() -> None:
-    """Print the JSON Schema of the channel language, for editors."""
-    click.echo(json.dumps(language_schema(), indent=1, ensure_ascii=False))
+@click.argument("config", type=click.Path(path_type=Path), required=False)
+def schema(config: Path | None) -> None:
+    """Print the JSON Schema of the channel language, for editors.
+
+    With CONFIG, a folder of channels, it knows the names in it too: tables and their columns, destinations, affiliates, scopes,
+    sources, channels, and the site_fields of its hl7bridge.yaml; others are marked. Make it anew when there are new ones:
+
+    \b
+        hl7bridge schema channels > channels/schema/channel.json
+
+    An editor finds it by its settings, or by a first line in each file:
+
+    \b
+        # yaml-language-server: $schema=./schema/channel.json
+    """
+    from hl7bridge.channel.schema import printed
+    from hl7bridge.channel.schema import schema as language_schema
+
+    click.echo(printed(language_schema(None if config is None else names_of(read_folder(config)))))
 
 
 def _junit(results: Sequence[TestResult]) -> bytes:

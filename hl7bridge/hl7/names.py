@@ -8,7 +8,6 @@ nothing: what the standard does not know has no name (None).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
@@ -75,6 +74,10 @@ class Element:
     parts: tuple[Element, ...]
 
 
+#: What stands at a number that a version no longer uses.
+WITHDRAWN: Final = Element("", "", 0, None, None, ())
+
+
 class Standard:
     """One version's segments. `version` is the one really used: the nearest for those hl7apy lacks."""
 
@@ -130,7 +133,7 @@ class Standard:
         names: list[str] = []
         for depth in ((field, None, None), (field, component, None), (field, component, subcomponent)):
             element = self.element(segment, *depth)
-            if element is None:
+            if element is None or element is WITHDRAWN:
                 return None
             if not names or names[-1] != element.name:
                 names.append(element.name)
@@ -165,22 +168,29 @@ def _fields(tables: Standard, segment: str) -> tuple[Element, ...]:
     import hl7apy
 
     try:
-        return tuple(_elements(hl7apy.load_reference(segment, "Segment", tables.version)[1]))
+        children = hl7apy.load_reference(segment, "Segment", tables.version)[1]
     except (IndexError, ValueError):
         return ()  # some that a version has withdrawn hl7apy only names
+    return _elements(children)
 
 
-def _elements(children: Any) -> Iterator[Element]:
-    for _, reference, (least, most), _ in children:
+def _elements(children: Any) -> tuple[Element, ...]:
+    """Each at the place that its own number says: what a version has withdrawn is left out of the tables."""
+    placed: dict[int, Element] = {}
+    for child in children:
+        if len(child) != 4:  # an entry of the tables that is broken (ORO of 2.1)
+            continue
+        key, reference, (least, most), _ = child
         shape, parts, datatype, name, table, *_ = reference
-        yield Element(
+        placed[int(key.rpartition("_")[2])] = Element(
             _readable(name or ""),
             datatype or "",
             least,
             None if most < 0 else most,
             table.removeprefix("HL7") if table else None,
-            tuple(_elements(parts)) if shape == "sequence" and parts else (),
+            _elements(parts) if shape == "sequence" and parts else (),
         )
+    return tuple([placed.get(number, WITHDRAWN) for number in range(1, max(placed, default=0) + 1)])
 
 
 def _readable(name: str) -> str:

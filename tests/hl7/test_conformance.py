@@ -47,6 +47,18 @@ def test_departures_are_named_by_place(old: bytes, new: bytes, findings: list[tu
     assert found(GOOD.replace(old, new)) == findings
 
 
+def test_a_field_behind_withdrawn_ones_is_checked_as_what_it_is() -> None:
+    diagnosis = b"DG1|1||R73.03^Prediabetes^I10||20260101|W|||||||||%s\r"
+    raw = GOOD.replace(b"|2.5.1\r", b"|2.8.2\r")
+
+    def of_diagnosis(priority: bytes) -> list[tuple[str, str]]:
+        departures = found(raw.replace(b"ZPI|own\r", diagnosis % priority))
+        return [each for each in departures if each[1].startswith("DG1-")]
+
+    assert of_diagnosis(b"1") == []
+    assert of_diagnosis(b"high") == [("102", "DG1-15")]
+
+
 def test_the_structure_may_be_left_out() -> None:
     raw = b"MSH|^~\\&|A|B|C|D|20260101||ADT^A08|1|P|2.5.1\rEVN||20260101\rPID|||1||A^B\rPV1||O\r"
     assert found(raw) == []

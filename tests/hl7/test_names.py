@@ -39,6 +39,15 @@ def test_versions_differ() -> None:
     assert standard("").version == "2.5.1"
 
 
+def test_what_a_version_has_withdrawn_moves_no_name() -> None:
+    latest = standard("2.8.2")
+    assert latest.name("DG1", 15) == "Diagnosis Priority"
+    assert latest.name("DG1", 7) is None
+    assert latest.name("ERR", 3) == "HL7 Error Code"
+    assert standard("2.6").name("PID", 13, 2) == "Phone Number Home: Telecommunication Use Code"
+    assert standard("2.7").fields("QRD") == ()
+
+
 def test_the_segments_of_a_version() -> None:
     segments = standard().segments
     assert {"MSH", "PID", "RXD", "TQ1"} <= set(segments)
