@@ -15,9 +15,9 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.mllp import START, Broken, Event, Frame, Framer, Junk
 
 # A line that begins a part: three letters, a separator that is neither letter nor digit, as Delimiters
-# demands.
+# demands. Where files were put one behind the other, byte order marks stand before them; they are no part's.
 PART = re.compile(
-    rb"(?:^|(?<=[\r\n]))(?:(MSH|FHS|BHS)(?=[!-/:-@\[-`{-~\t])|(BTS|FTS)(?=[\r\n!-/:-@\[-`{-~\t]|$))"
+    rb"(?:^|(?<=[\r\n]))(?:\xef\xbb\xbf){0,3}(?:(MSH|FHS|BHS)(?=[!-/:-@\[-`{-~\t])|(BTS|FTS)(?=[\r\n!-/:-@\[-`{-~\t]|$))"
 )
 _TRAILER_BYTES = 256
 BLANK = b" \t\r\n\x00\xef\xbb\xbf\x1a"
@@ -97,7 +97,8 @@ def _split(raw: bytes) -> Batch:
     if parts:
         counts.before(raw[: parts[0].start()])
     for at, part in enumerate(parts):
-        begin, end = part.start(), parts[at + 1].start() if at + 1 < len(parts) else len(raw)
+        begin = part.start(part.lastindex or 0)
+        end = parts[at + 1].start() if at + 1 < len(parts) else len(raw)
         name = part[1] or part[2]
         if name == b"MSH":
             batch.messages.append(raw[begin:end])

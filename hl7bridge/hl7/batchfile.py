@@ -17,8 +17,8 @@ Found: TypeAlias = "bytes | TooLarge | None"
 
 #: Bytes of a frame's content that are searched between two looks at the world.
 PIECE_BYTES = 64 * 1024
-#: A line's end and three letters: what of a part's beginning may come before its separator does.
-_TAIL_BYTES = 4
+#: A line's end, three byte order marks and three letters: what of a part's beginning may come before its separator does.
+_TAIL_BYTES = 13
 
 
 def messages_of(
@@ -84,7 +84,7 @@ class _Reader:
         begun = self._parts or self._buffer or self._dropped
         self._buffer += data if begun else data.lstrip(BLANK)
         yield from self._cut(end=False)
-        self._searched = max(len(self._name), len(self._buffer) - len(b"MSH"))
+        self._searched = max(len(self._name), len(self._buffer) - _TAIL_BYTES + 1)
         if len(self._buffer) > self._limit:
             self._dropped += len(self._buffer) - _TAIL_BYTES
             self._at += len(self._buffer) - _TAIL_BYTES
@@ -108,7 +108,7 @@ class _Reader:
             found = PART.search(self._buffer, self._searched)
             if found is None or (found.end() == len(self._buffer) and not end):
                 return
-            name, begin = found[1] or found[2], found.start()
+            name, begin, header = found[1] or found[2], found.start(), found.start(found.lastindex or 0)
             del found  # it holds the buffer, which could not be shortened
             if self._parts:
                 self._counts.before(self._lead)
@@ -117,9 +117,9 @@ class _Reader:
                     yield self._ended(begin)
                 self._lead = b""
             else:
-                self._lead = bytes(self._buffer[:begin])
-            self._at += begin
-            del self._buffer[:begin]
+                self._lead = bytes(self._buffer[:header])
+            self._at += header
+            del self._buffer[:header]
             self._parts += 1
             self._name, self._searched, self._dropped = name, len(name), 0
 

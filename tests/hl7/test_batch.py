@@ -104,3 +104,11 @@ def test_every_message_of_any_bytes_is_a_piece_of_them(raw: bytes) -> None:
             at = raw.index(message, at) + len(message)
     if is_batch(raw):
         assert all(message.startswith(b"MSH") for message in split(raw).messages)
+
+
+def test_files_put_one_behind_the_other_are_so_many_messages_whatever_marks_they_bring() -> None:
+    mark = b"\xef\xbb\xbf"
+    one, two = (b"MSH|^~\\&|A|S|B|S|20261121||ADT^A01|%d|P|2.5\rPID|1||%d\r" % (n, n) for n in (1, 2))
+    assert split(mark + one + mark + two + mark + mark + one).messages == [one, two, one]
+    assert split(one + b"\n" + mark + two).messages == [one + b"\n", two]
+    assert read_file(mark + one + mark + two).messages == [one, two]

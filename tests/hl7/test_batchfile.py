@@ -19,6 +19,7 @@ PARTS = [
     B,
     b"FHS|^~\\&|X\r",
     b"BHS|^~\\&|X\r",
+    b"\xef\xbb\xbf",
     b"BTS|2\r",
     b"BTS",
     b"FTS|1\r",
