@@ -3,7 +3,21 @@
 from __future__ import annotations
 
 import os
+import threading
+from itertools import takewhile
 from pathlib import Path
+
+#: Held while a folder is made: nobody may find it, and trust in it, before its name is on the disk.
+_MAKING = threading.Lock()
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and those that it lies in, where they are not there yet; their names are on the disk afterwards."""
+    with _MAKING:
+        missing = takewhile(lambda each: not each.exists(), (folder, *folder.parents))
+        for each in reversed(list(missing)):
+            each.mkdir(exist_ok=True)
+            sync_folder(each.parent)
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -25,7 +39,7 @@ def sync_folder(folder: Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Writes `data` to `path` so that it is there wholly or not at all, also after a power cut. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     aside = path.with_name(f".{path.name}.part")
     write_durably(aside, data)
     os.replace(aside, path)
