@@ -12,8 +12,7 @@ from typing import BinaryIO
 
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.batch import BatchError
-from hl7bridge.hl7.batchfile import Found, messages_of
-from hl7bridge.hl7.mllp import START
+from hl7bridge.hl7.batchfile import Found, has_frames, messages_of
 
 #: Bytes read in one step.
 CHUNK_BYTES = 64 * 1024
@@ -35,9 +34,8 @@ def read_messages(path: str, limit_bytes: int, errors: list[BatchError] | None =
     """The messages in order; None where a step has read on and found none. What is wrong with a batch goes to `errors`."""
     with open_file(path) as file:
         framed = False
-        for chunk in _chunks(file, path):
-            if START in chunk:
-                framed = True
+        for framed in has_frames(_chunks(file, path)):
+            if framed:
                 break
             yield None
         file.seek(0)
