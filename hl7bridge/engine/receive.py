@@ -32,7 +32,7 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
-from hl7bridge.store.base import REUSED_CONTROL_ID, Earlier, MessageStatus, NewMessage, StoreError
+from hl7bridge.store.base import REUSED_CONTROL_ID, Earlier, MessageStatus, NewMessage, StoreError, StoreFault
 from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.receive")
@@ -155,8 +155,13 @@ class Receiver:
 
     def receive(self, frame: Frame) -> None:
         """Takes one message from its bytes to the journal; what was kept is answered by `_answer`."""
+        source = self.configuration.sources.get(frame.source)
+        if source is None:
+            # A reload took it away meanwhile: nobody is answered, and a file keeps its message.
+            frame.held.give_back()
+            frame.connection.ended("", 0)
+            return
         self.received += 1
-        source = self.configuration.sources[frame.source]
         try:
             message = Message(frame.payload, source.encoding)
         except Unreadable as error:
@@ -316,9 +321,9 @@ class Receiver:
             held.give_back()
             answering.send()
         else:
-            self._not_kept(answering, held)
+            self._not_kept(answering, held, for_good=isinstance(end, StoreFault))
 
     @staticmethod
-    def _not_kept(answering: Answering, held: Held) -> None:
+    def _not_kept(answering: Answering, held: Held, *, for_good: bool = False) -> None:
         held.give_back()
-        answering.not_kept()
+        answering.not_kept(for_good=for_good)
