@@ -8,6 +8,7 @@ store. Nothing that stands in a file, nor its name, is logged.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -30,8 +31,8 @@ REMOVE_EVERY_S = 600.0
 #: Called with how a message ended (AA, AE or AR; "" for: not kept, to be given again; None for a fault of the program), and its number
 #: in the store.
 Ended = Callable[[str | None, int], None]
-#: Takes a message, and the time since when it may have been kept before, in microseconds since 1970.
-Take = Callable[[bytes, int, Ended], None]
+#: Takes a message; the time at which its file was taken, in microseconds since 1970; and whether it may have been kept since then.
+Take = Callable[[bytes, int, bool, Ended], None]
 Run = Callable[..., "Deferred[Any]"]
 
 
@@ -146,7 +147,7 @@ class FileSource:
         while self._found:
             number, message = self._found[0]
             if isinstance(message, bytes):
-                self._take(message, claimed.claimed_us, self._once(number))
+                self._take(message, claimed.claimed_us, claimed.again, self._once(number))
                 return
             size = 0 if message is None else message.size_bytes
             claimed.refuse(
@@ -216,9 +217,9 @@ class FileSource:
         error = failure.value
         if self._stopped:
             self._leave()
-        elif isinstance(error, HL7BridgeError) and claimed is not None:
+        elif isinstance(error, HL7BridgeError) and claimed is not None and error.code != "unreadable-now":
             # The file cannot be read: it is set aside, so that those behind it are not held up.
-            claimed.refuse(str(error))
+            claimed.refuse(error.what)  # its place is the file's name
             self._claimed = claimed
             self._do(self._finished, claimed.finish)
         else:
@@ -239,7 +240,8 @@ def _next(inbox: Inbox, now_s: float, now_us: int, before_s: float | None) -> Cl
 
 
 def _read_on(claimed: Claimed) -> list[tuple[int, Found]]:
-    """Notes how far the file has been read, then reads on."""
+    """Notes how far the file has been read, then reads on; without the note, what was kept since the last one is recognised."""
     if claimed.through:
-        claimed.note()
+        with suppress(OSError):
+            claimed.note()
     return claimed.read()

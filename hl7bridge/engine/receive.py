@@ -62,15 +62,16 @@ NOTHING_HELD: Final = Held(0, None)
 
 
 class Frame(NamedTuple):
-    """A message's bytes on their way in; what is `held` of the budget is given back when it is answered. `since_us`: it may have been
-    kept since then, and is looked for so far back, whatever the source says of duplicates.
+    """A message's bytes on their way in; what is `held` of the budget is given back when it is answered. `taken_us`: when its file was
+    taken. `again`: it may have been kept since then, and is looked for so far back, whatever the source says of duplicates.
     """
 
     source: str
     connection: Connection
     payload: bytes
     held: Held = NOTHING_HELD
-    since_us: int | None = None
+    taken_us: int = 0
+    again: bool = False
 
 
 class Receiver:
@@ -175,8 +176,8 @@ class Receiver:
         kept = self._new(frame, source, message, number)
         try:
             if source.duplicates_s is None or not self._is_in_flight(kept, frame, source.duplicates_s):
-                if frame.since_us is not None:
-                    kept.once_since_us = min(frame.since_us, kept.once_since_us or frame.since_us)
+                if frame.again:
+                    kept.once_since_us = min(frame.taken_us, kept.once_since_us or frame.taken_us)
                 self._decide(kept, source, message, answering, frame.held)
         except StoreError as error:
             self._say.warn(
