@@ -199,7 +199,7 @@ class Inbox:
         del self._seen[name]
         sync_folder(working)
         sync_folder(self.folder)
-        return Claimed(self.folder, name, self._limit_bytes, note, again=True)
+        return Claimed(self.folder, name, self._limit_bytes, note, again=False)
 
     def _go_on(self, name: str, now_us: int) -> Claimed:
         """A file that was left in the middle, or that somebody else put there: then it is taken now."""

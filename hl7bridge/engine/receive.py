@@ -264,7 +264,8 @@ class Receiver:
         sender, fingerprint = of_message(self._hashes, source.name, message)
         return NewMessage(
             number,
-            self._wall_us(),
+            # Where the clock is set back in the middle of a file, its messages are found again all the same.
+            max(self._wall_us(), frame.taken_us),
             source.name,
             "",
             message.control_id.decode("ascii", "replace")[:200],

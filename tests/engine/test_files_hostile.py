@@ -206,6 +206,36 @@ def test_what_is_wrong_with_a_batch_takes_no_memory(site: Site) -> None:
 # -- repetitions and clocks ----------------------------------------------------------------------------------------------------------
 
 
+def test_the_same_twice_in_a_file_is_taken_twice_where_the_source_says_so(tmp_path: Path) -> None:
+    site = Site(tmp_path, of_source=", duplicates: off")
+    site.put("a", order(1), order(2), order(1))
+    site.taken()
+    assert site.times == ["7-1", "7-2", "7-1"]
+
+
+def test_a_clock_that_was_set_back_loses_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path, of_source=", duplicates: off")
+    site.put("a", order(1))
+    site.taken()
+    site.world.days = -1
+    site.put("b", order(1))
+    site.taken()
+    assert site.times == ["7-1", "7-1"]
+
+
+def test_a_clock_that_is_set_back_in_the_middle_repeats_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, of_source=", duplicates: off")
+    site.put("a", *[order(number) for number in range(1, 40)])
+    assert site.world.run(60, lambda: bool(site.within("working")))
+    site.world.days = -1
+    assert site.world.run(60, lambda: site.kept > 20)
+    site.crashed()
+    site.taken()
+    assert site.statuses().count("RECEIVED") == 39
+
+
 def test_a_file_that_somebody_put_into_working_is_repeated_by_no_crash(tmp_path: Path) -> None:
     site = Site(tmp_path, of_source=", duplicates: off")
     (site.inbox / "working" / "a").write_bytes(b"".join(order(number) for number in range(1, 40)))
