@@ -224,7 +224,10 @@ class FileSource:
             self._do(self._finished, claimed.finish)
         else:
             if isinstance(error, OSError | HL7BridgeError):
-                why = error.strerror if isinstance(error, OSError) else str(error)
+                if isinstance(error, OSError):
+                    why = error.strerror
+                else:
+                    why = str(error) if claimed is None else error.what
                 self._say.error("{source}: the folder cannot be worked on: {why}", source=self.name, why=why)
             else:
                 log.failure("{source}: the folder could not be worked on", failure, source=self.name)

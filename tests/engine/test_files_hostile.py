@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tracemalloc
@@ -307,3 +308,24 @@ def test_a_note_that_cannot_be_written_repeats_nothing(site: Site, monkeypatch: 
     monkeypatch.setattr(inbox_module, "write_whole", full)
     site.taken(120)
     assert site.statuses() == ["RECEIVED"] * 119
+
+
+def test_what_cannot_be_read_only_now_is_read_later(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened, tries = os.open, []
+
+    def short(path: Any, *arguments: Any, **more: Any) -> int:
+        if str(path).endswith("working/DOE_JANE"):
+            tries.append(path)
+            if len(tries) < 4:
+                raise OSError(errno.EMFILE, "Too many open files")
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", short)
+    site.put("DOE_JANE", order(1), order(2))
+    site.taken(120)
+    assert len(tries) == 4
+    assert site.times == ["7-1", "7-2"]
+    assert site.within("done").keys() == {"DOE_JANE"}
+    assert "DOE_JANE" not in "".join(capsys.readouterr())
