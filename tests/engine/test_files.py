@@ -278,6 +278,13 @@ def test_two_sources_of_one_folder_are_a_mistake(mistakes_of: Callable[[dict[str
     assert ["the folder './in' is watched by the source night" in each for each in found] == [True]
 
 
+def test_the_data_folder_itself_is_not_watched(mistakes_of: Callable[[dict[str, str]], list[str]]) -> None:
+    (found,) = mistakes_of(
+        FILES | {"night.yaml": FILES["night.yaml"].replace("folder: in,", "folder: in/..,")}
+    )
+    assert "the data folder itself cannot be watched" in found
+
+
 def test_a_source_is_one_thing(mistakes_of: Callable[[dict[str, str]], list[str]]) -> None:
     both = FILES["night.yaml"].replace("{file:", "{mllp: {port: 2575}, file:")
     assert any(
