@@ -6,15 +6,18 @@ import errno
 import os
 import shutil
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, succeed
 
 from hl7bridge.connectors import inbox as inbox_module
 from hl7bridge.engine import answer
 from hl7bridge.store.base import StoreFault
+from hl7bridge.testing.world import MemoryConnector
 from tests.engine.site import order
 from tests.engine.watched import CHANNEL, Site
 
@@ -329,3 +332,49 @@ def test_what_cannot_be_read_only_now_is_read_later(
     assert site.times == ["7-1", "7-2"]
     assert site.within("done").keys() == {"DOE_JANE"}
     assert "DOE_JANE" not in "".join(capsys.readouterr())
+
+
+class Died(BaseException):
+    """The process ends here."""
+
+
+def test_a_crash_between_any_two_steps_on_the_disk_loses_and_repeats_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = {name: getattr(os, name) for name in ("rename", "replace", "fsync", "unlink")}
+    left = 0
+
+    def step(name: str) -> Callable[..., Any]:
+        def taken(*arguments: Any, **more: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Died
+            return steps[name](*arguments, **more)
+
+        return taken
+
+    def elsewhere(connector: MemoryConnector, function: Callable[..., Any], *arguments: Any) -> Deferred[Any]:
+        try:
+            return succeed(function(*arguments))
+        except Died:
+            return Deferred()  # nobody hears of it any more
+
+    monkeypatch.setattr(MemoryConnector, "run_elsewhere", elsewhere)
+    for name in steps:
+        monkeypatch.setattr(os, name, step(name))
+    for number in range(1, 100):
+        site = Site(tmp_path / str(number), of_source=", duplicates: off")
+        site.put("a", *[order(each) for each in range(1, 56)], b"BTS|9\r")
+        site.put("b", order(56))
+        left = number
+        if site.world.run(60, lambda: left <= 0):  # noqa: B023
+            site.crashed()
+        site.taken(120)
+        assert site.times == [f"7-{each}" for each in range(1, 57)], number
+        assert site.statuses().count("RECEIVED") == 56
+        assert set(site.within("done")) == {"b"}
+        assert {each for each in site.within("failed") if not each.endswith(".reason")} in ({"a"}, {"a~2"})
+        if left > 0:
+            break
+    assert 20 < number < 99
