@@ -21,8 +21,11 @@ def make_folder(folder: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Writes a file whose content is on the disk afterwards; its name is so when its folder has been synced."""
-    with open(path, "wb") as file:
+    """Writes a file whose content is on the disk afterwards; its name is so when its folder has been synced. What stands under that
+    name is replaced: it may be a half of before, or a link or a pipe that somebody laid there.
+    """
+    path.unlink(missing_ok=True)
+    with open(path, "xb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())

@@ -116,3 +116,16 @@ def test_folders_that_are_made_for_a_file_are_on_the_disk_with_it(
     write_whole(path, b"one")
     # What names a file, or a folder on the way to it, is lost in a power cut with what was not synced.
     assert {each.stat().st_ino for each in (path, *path.parents[:3])} <= synced
+
+
+@pytest.mark.parametrize("lay", [lambda path, other: path.symlink_to(other), lambda path, _: os.mkfifo(path)])
+def test_nothing_that_somebody_laid_there_is_written_through(
+    tmp_path: Path, lay: Callable[..., None]
+) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"of somebody")
+    lay(tmp_path / ".1.hl7.part", other)
+    write_whole(tmp_path / "1.hl7", b"one")
+    assert other.read_bytes() == b"of somebody"
+    assert (tmp_path / "1.hl7").read_bytes() == b"one"
+    assert not (tmp_path / "1.hl7").is_symlink()
