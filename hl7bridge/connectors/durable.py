@@ -33,7 +33,15 @@ def write_durably(path: Path, data: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Puts the names in a folder on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
+    _sync(os.open(folder, os.O_RDONLY | os.O_CLOEXEC))
+
+
+def sync_file(path: Path) -> None:
+    """Puts on the disk what somebody else wrote into a file; no link is followed, and no pipe waited for."""
+    _sync(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+
+
+def _sync(handle: int) -> None:
     try:
         os.fsync(handle)
     finally:

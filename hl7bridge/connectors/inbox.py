@@ -24,7 +24,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from hl7bridge.connectors.durable import make_folder, sync_folder, write_whole
+from hl7bridge.connectors.durable import make_folder, sync_file, sync_folder, write_whole
 from hl7bridge.connectors.message_file import read_messages
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.batch import BatchError
@@ -197,6 +197,8 @@ class Inbox:
         except FileNotFoundError:
             return None
         del self._seen[name]
+        with suppress(PermissionError):  # what cannot be read is set aside
+            sync_file(working / name)
         sync_folder(working)
         sync_folder(self.folder)
         return Claimed(self.folder, name, self._limit_bytes, note, again=False)
@@ -248,6 +250,7 @@ class Claimed:
         self.reasons = list(note.reasons)
         self._errors: list[BatchError] = []
         self._state = State.of(os.lstat(self._path))
+        self._there = 0
         self._reading = enumerate(self._found(limit_bytes), 1)
 
     @property
@@ -269,12 +272,16 @@ class Claimed:
         found: list[tuple[int, Found]] = []
         size = 0
         for number, each in self._reading:
+            self._there = number
             if number <= self.through:
                 continue
             found.append((number, each))
             size += len(each) if isinstance(each, bytes) else 0
             if len(found) == MOST_MESSAGES or size > MOST_BYTES:
                 break
+        else:
+            if self._there < self.through:
+                self.refuse("there are fewer messages in it than had been taken: the rest of it is missing")
         return found
 
     def refuse(self, reason: str) -> None:

@@ -177,6 +177,32 @@ def test_what_is_written_into_a_file_that_was_taken_is_said(site: Site) -> None:
     assert b"was still being written" in site.within("failed")["a.reason"]
 
 
+def test_a_file_is_on_the_disk_before_its_messages_are(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def noting(handle: int) -> None:
+        fsync(handle)
+        synced.add(os.fstat(handle).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    path = site.put("a", *[order(number) for number in range(1, 60)])
+    inode = path.stat().st_ino
+    assert site.world.run(60, lambda: site.kept > 0)
+    assert inode in synced, "its sender may not have done so, and only its beginning is in the store"
+
+
+def test_a_file_that_has_become_shorter_is_said(site: Site) -> None:
+    site.put("a", *[order(number) for number in range(1, 120)])
+    assert site.world.run(60, lambda: site.kept > 70)
+    site.world.crash()
+    (site.inbox / "working" / "a").write_bytes(order(1))
+    site.store = site.store.crash()
+    site.world.start()
+    site.taken()
+    assert b"fewer messages" in site.within("failed")["a.reason"]
+
+
 def test_a_file_that_changes_after_the_look_waits(site: Site) -> None:
     site.put("a", *[order(number) for number in range(1, 60)])
     late = site.put("b", order(100))
