@@ -68,6 +68,7 @@ class FileSource:
         self._found: list[tuple[int, Found]] = []
         self._call: Any = None
         self._stopped = False
+        self._gone: Deferred[None] = Deferred()
 
     @property
     def waiting(self) -> int:
@@ -80,15 +81,20 @@ class FileSource:
         return self._claimed is not None
 
     def start(self) -> None:
-        """Begins at once."""
-        self._later(0.0, self._look)
+        """Begins at once; does nothing when it was stopped before."""
+        if not self._stopped:
+            self._later(0.0, self._look)
 
-    def stop(self) -> None:
-        """Takes no more files, and nothing more of the one that is being read: whoever watches the folder next goes on with it."""
-        self._stopped = True
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+    def stop(self) -> Deferred[None]:
+        """Takes no more files, and nothing more of the one that is being read: whoever watches the folder next goes on with it. Gives
+        when it has let go of the folder.
+        """
+        before, self._stopped = self._stopped, True
+        if not before and (self._call is None or self._call.active()):
+            if self._call is not None:
+                self._call.cancel()
             self._leave()
+        return self._gone
 
     def _leave(self) -> None:
         """Nothing is on its way any more: notes how far a file was read, and lets go of the folder."""
@@ -99,6 +105,7 @@ class FileSource:
         # Without the note the file is read again from the one before; what was kept is recognised.
         noted.addErrback(lambda failure: None)
         noted.addBoth(lambda _: self._inbox.close())
+        noted.addBoth(self._gone.callback)
 
     def _later(self, seconds: float, then: Callable[[], None]) -> None:
         self._call = self._clock.callLater(seconds, then)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hl7bridge.connectors.inbox import Inbox, InboxInUse
+from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.store.base import DAY_US, MessageQuery, MessageStatus, StoreFull
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import NOON_US
@@ -202,6 +203,19 @@ def test_a_reload_replaces_the_watch_and_loses_nothing(site: Site) -> None:
     assert site.times == [f"7-{number}" for number in range(1, 100)]
     site.world.run(60)
     assert other.exists(), "it is none of the pattern's"
+
+
+def test_who_watches_a_folder_next_waits_without_a_word(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Sparing, "error", lambda self, text, **values: said.append(text))
+    site.put("a", *[order(number) for number in range(1, 100)])
+    assert site.world.run(60, lambda: site.kept > 30)
+    begun = site.world.network.clock.seconds()
+    (site.world.folder / "night.yaml").write_text(CHANNEL % (", keep: 30d", ""))
+    list(site.world.engine.reload())
+    site.taken()
+    assert said == []
+    assert site.world.network.clock.seconds() - begun < 5
 
 
 def test_a_source_that_is_taken_away_lets_go_of_its_folder(site: Site) -> None:
