@@ -5,7 +5,7 @@ a note beside it says when it was taken and how far it was read; both are on the
 `done/`, or, where something in it was refused, to `failed/` with the reasons in a file of their own.
 
 Everything here blocks, and is called in a thread. Names of files may be a patient's, so they are never logged. Raises OSError, and
-InboxInUse where another engine watches the folder, InboxUnfit where files cannot be moved within it.
+InboxInUse where another engine watches the folder, InboxUnfit where files cannot, or must not, be moved within it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class InboxInUse(HL7BridgeError):
 
 
 class InboxUnfit(HL7BridgeError):
-    """A file, a link or another file system is in the place of a folder of ours. Code: `folder-unfit`."""
+    """A file, a link or another file system is in the place of a folder of ours, or our own files are in it. Code: `folder-unfit`."""
 
 
 class State(NamedTuple):
@@ -71,14 +71,19 @@ class Seen(NamedTuple):
 
 
 class Inbox:
-    """One watched folder. `pattern` says which files by name; one must have stayed as it is for `settled_s` seconds."""
+    """One watched folder. `pattern` says which files by name; one must have stayed as it is for `settled_s` seconds. It must not be
+    the folder `never`, under whatever name.
+    """
 
-    def __init__(self, folder: Path, pattern: str, settled_s: float, limit_bytes: int) -> None:
+    def __init__(
+        self, folder: Path, pattern: str, settled_s: float, limit_bytes: int, never: Path | None = None
+    ) -> None:
         self.folder = folder
         self.waiting = 0
         self._pattern = pattern
         self._settled_s = settled_s
         self._limit_bytes = limit_bytes
+        self._never = never
         self._seen: dict[str, Seen] = {}
         # What the last look found, the oldest first: with many files a look takes long, so it is for more than one of them.
         self._ready: deque[str] = deque()
@@ -90,6 +95,13 @@ class Inbox:
             return
         self.close()
         make_folder(self.folder)
+        if self._never is not None and os.path.samefile(self.folder, self._never):
+            raise InboxUnfit(
+                "the engine's own data lies here, which would be taken away",
+                code="folder-unfit",
+                place=str(self.folder),
+                hint="let files arrive in a folder of their own",
+            )
         for name in (WORKING, DONE, FAILED):
             self._make(name)
         handle = os.open(self.folder / WORKING / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -299,6 +299,18 @@ def test_the_data_folder_itself_is_not_watched(mistakes_of: Callable[[dict[str, 
     assert "the data folder itself cannot be watched" in found
 
 
+def test_the_data_folder_is_not_watched_under_its_full_name_either(tmp_path: Path) -> None:
+    site = Site(tmp_path, start=False)
+    path = site.world.folder / "night.yaml"
+    path.write_text(path.read_text().replace("folder: in,", f"folder: {tmp_path}/data,"))
+    store = tmp_path / "data" / "store.db"
+    store.parent.mkdir()
+    store.write_bytes(b"all that was kept")
+    site.world.start()
+    site.world.run(60)
+    assert store.exists()
+
+
 def test_a_source_is_one_thing(mistakes_of: Callable[[dict[str, str]], list[str]]) -> None:
     both = FILES["night.yaml"].replace("{file:", "{mllp: {port: 2575}, file:")
     assert any(
