@@ -1,4 +1,4 @@
-"""What two sources cannot share: a port of one address, and a folder whose files are claimed. Raises nothing; mistakes are named."""
+"""What sources cannot share: a port of one address, and a folder whose files are claimed. Raises nothing; mistakes are named."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EVERYWHERE = ("0.0.0.0", "::")
 def check_taken(
     sources: Mapping[str, SourceSettings], places: Mapping[str, Place], mistakes: Mistakes
 ) -> None:
-    """Names the second source of two that want the same; `places` is where each says what it wants."""
+    """Names the second source of two that want the same, and who wants the engine's own; `places` is where each says what it wants."""
     ports: dict[str, MllpListener] = {}
     folders: dict[str, str] = {}
     for name, settings in sources.items():
@@ -27,6 +27,9 @@ def check_taken(
             ports[name] = mllp
         if settings.file is not None:
             folder = posixpath.normpath(settings.file.folder)
+            if folder == posixpath.curdir:
+                what = "the data folder itself cannot be watched: the store's files would be taken away"
+                mistakes.add(places[name], what, "name a folder of its own, such as in")
             if folder in folders:
                 other = folders[folder]
                 what = f"the folder {shown(settings.file.folder)} is watched by the source {other} ({places[other]})"

@@ -29,7 +29,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hl7bridge.connectors.durable import sync_folder, write_durably
+from hl7bridge.connectors.durable import make_folder, sync_folder, write_durably
 from hl7bridge.connectors.outgoing import Outgoing, Unsendable
 from hl7bridge.connectors.sparing import Sparing
 
@@ -227,7 +227,7 @@ def lay(folder: Path, name: str, compose: Callable[[], Outgoing], now_s: float) 
         sync_folder(folder)
         return Found(READY, now_s)
     outgoing = compose()
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     aside = folder / f".{name}.part"
     if aside.exists():
         shutil.rmtree(aside)

@@ -8,6 +8,7 @@ store. Nothing that stands in a file, nor its name, is logged.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -30,8 +31,8 @@ REMOVE_EVERY_S = 600.0
 #: Called with how a message ended (AA, AE or AR; "" for: not kept, to be given again; None for a fault of the program), and its number
 #: in the store.
 Ended = Callable[[str | None, int], None]
-#: Takes a message, and the time since when it may have been kept before, in microseconds since 1970.
-Take = Callable[[bytes, int, Ended], None]
+#: Takes a message; the time at which its file was taken, in microseconds since 1970; and whether it may have been kept since then.
+Take = Callable[[bytes, int, bool, Ended], None]
 Run = Callable[..., "Deferred[Any]"]
 
 
@@ -67,6 +68,7 @@ class FileSource:
         self._found: list[tuple[int, Found]] = []
         self._call: Any = None
         self._stopped = False
+        self._gone: Deferred[None] = Deferred()
 
     @property
     def waiting(self) -> int:
@@ -79,15 +81,20 @@ class FileSource:
         return self._claimed is not None
 
     def start(self) -> None:
-        """Begins at once."""
-        self._later(0.0, self._look)
+        """Begins at once; does nothing when it was stopped before."""
+        if not self._stopped:
+            self._later(0.0, self._look)
 
-    def stop(self) -> None:
-        """Takes no more files, and nothing more of the one that is being read: whoever watches the folder next goes on with it."""
-        self._stopped = True
-        if self._call is not None and self._call.active():
-            self._call.cancel()
+    def stop(self) -> Deferred[None]:
+        """Takes no more files, and nothing more of the one that is being read: whoever watches the folder next goes on with it. Gives
+        when it has let go of the folder.
+        """
+        before, self._stopped = self._stopped, True
+        if not before and (self._call is None or self._call.active()):
+            if self._call is not None:
+                self._call.cancel()
             self._leave()
+        return self._gone
 
     def _leave(self) -> None:
         """Nothing is on its way any more: notes how far a file was read, and lets go of the folder."""
@@ -98,6 +105,7 @@ class FileSource:
         # Without the note the file is read again from the one before; what was kept is recognised.
         noted.addErrback(lambda failure: None)
         noted.addBoth(lambda _: self._inbox.close())
+        noted.addBoth(self._gone.callback)
 
     def _later(self, seconds: float, then: Callable[[], None]) -> None:
         self._call = self._clock.callLater(seconds, then)
@@ -146,7 +154,7 @@ class FileSource:
         while self._found:
             number, message = self._found[0]
             if isinstance(message, bytes):
-                self._take(message, claimed.claimed_us, self._once(number))
+                self._take(message, claimed.claimed_us, claimed.again, self._once(number))
                 return
             size = 0 if message is None else message.size_bytes
             claimed.refuse(
@@ -216,14 +224,17 @@ class FileSource:
         error = failure.value
         if self._stopped:
             self._leave()
-        elif isinstance(error, HL7BridgeError) and claimed is not None:
+        elif isinstance(error, HL7BridgeError) and claimed is not None and error.code != "unreadable-now":
             # The file cannot be read: it is set aside, so that those behind it are not held up.
-            claimed.refuse(str(error))
+            claimed.refuse(error.what)  # its place is the file's name
             self._claimed = claimed
             self._do(self._finished, claimed.finish)
         else:
             if isinstance(error, OSError | HL7BridgeError):
-                why = error.strerror if isinstance(error, OSError) else str(error)
+                if isinstance(error, OSError):
+                    why = error.strerror
+                else:
+                    why = str(error) if claimed is None else error.what
                 self._say.error("{source}: the folder cannot be worked on: {why}", source=self.name, why=why)
             else:
                 log.failure("{source}: the folder could not be worked on", failure, source=self.name)
@@ -239,7 +250,8 @@ def _next(inbox: Inbox, now_s: float, now_us: int, before_s: float | None) -> Cl
 
 
 def _read_on(claimed: Claimed) -> list[tuple[int, Found]]:
-    """Notes how far the file has been read, then reads on."""
+    """Notes how far the file has been read, then reads on; without the note, what was kept since the last one is recognised."""
     if claimed.through:
-        claimed.note()
+        with suppress(OSError):
+            claimed.note()
     return claimed.read()

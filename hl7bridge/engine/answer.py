@@ -33,7 +33,7 @@ class Connection(Protocol):
     def commit(self, positive: bool) -> None: ...
     def ended(self, code: str | None, number: int) -> None:
         """How a message ended, whatever its sender asked to be told: AA, AE or AR, "" where it was not kept, None for a fault of the
-        program; and its number in the store.
+        program, which comes again with the same message; and its number in the store.
         """
 
 
@@ -97,19 +97,25 @@ class Answering:
 
     def send(self) -> None:
         """The message is durable: sends what was settled."""
-        if self._commit_bytes:
-            self._connection.commit(True)
-        self._write()
-        self._connection.ended(self._end, self.number)
+        try:
+            if self._commit_bytes:
+                self._connection.commit(True)
+            self._write()
+        finally:  # whoever waits for the end waits for no answer
+            self._connection.ended(self._end, self.number)
 
-    def not_kept(self) -> None:
-        """The message is certainly not durable: AE or CE, never AR (the sender shall try again) and never AA."""
+    def not_kept(self, *, for_good: bool = False) -> None:
+        """The message is certainly not durable: AE or CE, never AR (the sender shall try again) and never AA. `for_good`: the store
+        always refuses what it says, which a file must not wait for.
+        """
         self._errors = (NOT_KEPT,)
         self._codes = codes(self._message, "AE")[:1]
-        if self._commit_bytes:
-            self._connection.commit(False)
-        self._write()
-        self._connection.ended("", self.number)
+        try:
+            if self._commit_bytes:
+                self._connection.commit(False)
+            self._write()
+        finally:
+            self._connection.ended(None if for_good else "", self.number)
 
     def refuse(self, error: AckError) -> None:
         """AR or CR, at once: nothing was kept and sending it again is of no use."""

@@ -114,7 +114,11 @@ class Connector:
     def inbox(self, settings: WatchedFolder) -> Inbox:
         """A watched folder; it is not touched yet."""
         return Inbox(
-            self.data / settings.folder, settings.pattern, settings.settled_s, settings.max_message_bytes
+            self.data / settings.folder,
+            settings.pattern,
+            settings.settled_s,
+            settings.max_message_bytes,
+            never=self.data,
         )
 
     def files(self, name: str, settings: WatchedFolder, take: Take, wall_us: Callable[[], int]) -> FileSource:

@@ -54,6 +54,6 @@ class FileFeed:
         self._source = source
         self._receiver = receiver
 
-    def take(self, payload: bytes, since_us: int, ended: Ended) -> None:
-        """Receives a message of a file that was taken at `since_us`."""
-        self._receiver.frame(Frame(self._source, _OfFile(ended), payload, since_us=since_us))
+    def take(self, payload: bytes, taken_us: int, again: bool, ended: Ended) -> None:
+        """Receives a message of a file that was taken at `taken_us`; `again`: it may have been kept since then."""
+        self._receiver.frame(Frame(self._source, _OfFile(ended), payload, taken_us=taken_us, again=again))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from hl7bridge.channel.configuration import Configuration
@@ -39,23 +40,27 @@ class Folders:
         """The configuration is in force. Who watched a folder otherwise lets go of it when its message has ended, and the next one
         waits for that.
         """
+        wanted = {name: each.file for name, each in new.sources.items() if each.file is not None}
         before, self._watched = self._watched, {}
-        for name, source in new.sources.items():
-            settings = source.file
-            if settings is None:
-                continue
-            known = before.get(name)
-            if known is not None and known[0] == settings:
-                self._watched[name] = before.pop(name)
+        for name in [name for name, (settings, _) in before.items() if wanted.get(name) == settings]:
+            self._watched[name] = before.pop(name)
+        left = {settings.folder: watching.stop() for settings, watching in before.values()}
+        for name, settings in wanted.items():
+            if name in self._watched:
                 continue
             watching = self._connector.files(
                 name, settings, FileFeed(name, self._receiver).take, self._wall_us
             )
             self._watched[name] = settings, watching
-            watching.start()
+            self._begin(watching, left.get(settings.folder))
             log.info("{name}: watching {folder}", name=name, folder=settings.folder)
-        for _, watching in before.values():
-            watching.stop()
+
+    @staticmethod
+    def _begin(watching: FileSource, left: Deferred[None] | None) -> None:
+        if left is None:
+            watching.start()
+        else:
+            left.addBoth(lambda _: watching.start())
 
     def stop(self) -> None:
         """No more is taken."""

@@ -32,7 +32,7 @@ from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
-from hl7bridge.store.base import REUSED_CONTROL_ID, Earlier, MessageStatus, NewMessage, StoreError
+from hl7bridge.store.base import REUSED_CONTROL_ID, Earlier, MessageStatus, NewMessage, StoreError, StoreFault
 from hl7bridge.store.hashes import Hashes
 
 log = Logger(namespace="hl7bridge.receive")
@@ -62,15 +62,16 @@ NOTHING_HELD: Final = Held(0, None)
 
 
 class Frame(NamedTuple):
-    """A message's bytes on their way in; what is `held` of the budget is given back when it is answered. `since_us`: it may have been
-    kept since then, and is looked for so far back, whatever the source says of duplicates.
+    """A message's bytes on their way in; what is `held` of the budget is given back when it is answered. `taken_us`: when its file was
+    taken. `again`: it may have been kept since then, and is looked for so far back, whatever the source says of duplicates.
     """
 
     source: str
     connection: Connection
     payload: bytes
     held: Held = NOTHING_HELD
-    since_us: int | None = None
+    taken_us: int = 0
+    again: bool = False
 
 
 class Receiver:
@@ -155,8 +156,13 @@ class Receiver:
 
     def receive(self, frame: Frame) -> None:
         """Takes one message from its bytes to the journal; what was kept is answered by `_answer`."""
+        source = self.configuration.sources.get(frame.source)
+        if source is None:
+            # A reload took it away meanwhile: nobody is answered, and a file keeps its message.
+            frame.held.give_back()
+            frame.connection.ended("", 0)
+            return
         self.received += 1
-        source = self.configuration.sources[frame.source]
         try:
             message = Message(frame.payload, source.encoding)
         except Unreadable as error:
@@ -170,8 +176,8 @@ class Receiver:
         kept = self._new(frame, source, message, number)
         try:
             if source.duplicates_s is None or not self._is_in_flight(kept, frame, source.duplicates_s):
-                if frame.since_us is not None:
-                    kept.once_since_us = min(frame.since_us, kept.once_since_us or frame.since_us)
+                if frame.again:
+                    kept.once_since_us = min(frame.taken_us, kept.once_since_us or frame.taken_us)
                 self._decide(kept, source, message, answering, frame.held)
         except StoreError as error:
             self._say.warn(
@@ -258,7 +264,8 @@ class Receiver:
         sender, fingerprint = of_message(self._hashes, source.name, message)
         return NewMessage(
             number,
-            self._wall_us(),
+            # Where the clock is set back in the middle of a file, its messages are found again all the same.
+            max(self._wall_us(), frame.taken_us),
             source.name,
             "",
             message.control_id.decode("ascii", "replace")[:200],
@@ -316,9 +323,9 @@ class Receiver:
             held.give_back()
             answering.send()
         else:
-            self._not_kept(answering, held)
+            self._not_kept(answering, held, for_good=isinstance(end, StoreFault))
 
     @staticmethod
-    def _not_kept(answering: Answering, held: Held) -> None:
+    def _not_kept(answering: Answering, held: Held, *, for_good: bool = False) -> None:
         held.give_back()
-        answering.not_kept()
+        answering.not_kept(for_good=for_good)

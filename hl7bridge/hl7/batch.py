@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass, field
 
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.hl7.mllp import START, Broken, Event, Frame, Framer, Junk
+from hl7bridge.hl7.mllp import BEGINNING, Broken, Event, Frame, Framer, Junk
 
 # A line that begins a part: three letters, a separator that is neither letter nor digit, as Delimiters
 # demands. Where files were put one behind the other, byte order marks stand before them; they are no part's.
@@ -65,7 +65,7 @@ def split(raw: bytes) -> Batch:
 
 def read_file(data: bytes) -> Batch:
     """The messages of a file: framed for MLLP, in batches, or one behind the other."""
-    if START not in data:
+    if BEGINNING.search(data) is None:
         return split(data) if data.strip(BLANK) else Batch()
     whole = Batch()
     framer = Framer(len(data))

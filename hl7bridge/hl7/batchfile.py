@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from hl7bridge.hl7.batch import BLANK, PART, BatchError, Counts, beside_frames
-from hl7bridge.hl7.mllp import Event, Frame, Framer, TooLarge
+from hl7bridge.hl7.mllp import BEGINNING, Event, Frame, Framer, TooLarge
 
 #: A message; one that was thrown away for its size; or None: bytes were read, and no message has ended yet.
 Found: TypeAlias = "bytes | TooLarge | None"
@@ -19,14 +19,16 @@ Found: TypeAlias = "bytes | TooLarge | None"
 PIECE_BYTES = 64 * 1024
 #: A line's end, three byte order marks and three letters: what of a part's beginning may come before its separator does.
 _TAIL_BYTES = 13
+#: A start byte, a mark of UTF-8, blanks and three letters: what of a frame's beginning may lie in the chunk before.
+_LEAD_BYTES = 1 + 3 + 8 + 3
 
 
 def messages_of(
     chunks: Iterable[bytes], *, framed: bool, limit_bytes: int, errors: list[BatchError] | None = None
 ) -> Iterator[Found]:
-    """The messages in order, without blanks before the first. `framed` tells whether the file has a byte 0x0B anywhere, and so
-    frames. A message or frame beyond `limit_bytes` is a TooLarge without its content. What is wrong with a batch goes to `errors`;
-    who replays a file wants its messages, and does not ask.
+    """The messages in order, without blanks before the first. `framed` tells whether a frame begins in the file (see `has_frames`). A
+    message or frame beyond `limit_bytes` is a TooLarge without its content. What is wrong with a batch goes to `errors`; who replays
+    a file wants its messages, and does not ask.
     """
     errors = [] if errors is None else errors
     if not framed:
@@ -39,6 +41,15 @@ def messages_of(
         yield None
     for event in framer.finish():
         yield from _of_frame(event, limit_bytes, errors)
+
+
+def has_frames(chunks: Iterable[bytes]) -> Iterator[bool]:
+    """For each chunk, whether a frame has begun by its end. A vertical tab in a text, which has the same byte, begins none."""
+    tail, found = b"", False
+    for chunk in chunks:
+        found = found or BEGINNING.search(tail + chunk) is not None
+        tail = (tail + chunk)[-_LEAD_BYTES:]
+        yield found
 
 
 def _of_frame(event: Event, limit_bytes: int, errors: list[BatchError]) -> Iterator[Found]:

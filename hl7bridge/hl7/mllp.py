@@ -31,9 +31,9 @@ HEAD_BYTES = 2048
 commit_ack = b"\x0b\x06\x1c\r"
 commit_nak = b"\x0b\x15\x1c\r"
 
-# A frame that begins inside a frame: a start byte and a header behind it. The bound on blanks keeps this
-# linear.
-_RESTART = re.compile(rb"\x0b(?=(?:\xef\xbb\xbf)?[ \t\r\n]{0,8}(?:MSH|BHS|FHS))")
+# A frame that begins, inside a frame or in a file: a start byte and a header behind it. The bound on blanks
+# keeps this linear.
+BEGINNING = re.compile(rb"\x0b(?=(?:\xef\xbb\xbf)?[ \t\r\n]{0,8}(?:MSH|BHS|FHS))")
 
 
 class Unframeable(HL7BridgeError):
@@ -206,7 +206,7 @@ class Framer:
 def _after_restart(payload: bytes, events: list[Event]) -> bytes:
     """The content from the last beginning in it; what stood before is reported."""
     begin = -1
-    for found in _RESTART.finditer(payload):
+    for found in BEGINNING.finditer(payload):
         begin = found.start()
     if begin < 0:
         return payload

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
 from hl7bridge.connectors.file_destination import FileDestination, write_whole
@@ -97,3 +99,33 @@ def test_nothing_but_whole_files_is_left(tmp_path: Path) -> None:
     write_whole(tmp_path / "deep" / "er.hl7", b"x" * 100_000)
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["er.hl7"]
     assert (tmp_path / "deep" / "er.hl7").stat().st_size == 100_000
+
+
+def test_folders_that_are_made_for_a_file_are_on_the_disk_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    fsync = os.fsync
+
+    def noting(handle: int) -> None:
+        fsync(handle)
+        synced.add(os.fstat(handle).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    path = tmp_path / "archive" / "2026-11-21" / "1.hl7"
+    write_whole(path, b"one")
+    # What names a file, or a folder on the way to it, is lost in a power cut with what was not synced.
+    assert {each.stat().st_ino for each in (path, *path.parents[:3])} <= synced
+
+
+@pytest.mark.parametrize("lay", [lambda path, other: path.symlink_to(other), lambda path, _: os.mkfifo(path)])
+def test_nothing_that_somebody_laid_there_is_written_through(
+    tmp_path: Path, lay: Callable[..., None]
+) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"of somebody")
+    lay(tmp_path / ".1.hl7.part", other)
+    write_whole(tmp_path / "1.hl7", b"one")
+    assert other.read_bytes() == b"of somebody"
+    assert (tmp_path / "1.hl7").read_bytes() == b"one"
+    assert not (tmp_path / "1.hl7").is_symlink()

@@ -10,72 +10,12 @@ from pathlib import Path
 import pytest
 
 from hl7bridge.connectors.inbox import Inbox, InboxInUse
+from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.store.base import DAY_US, MessageQuery, MessageStatus, StoreFull
-from hl7bridge.store.memory import MemoryStore
 from hl7bridge.testing.hospital import Script
-from hl7bridge.testing.world import NOON_US, World, write_folder
+from hl7bridge.testing.world import NOON_US
 from tests.engine.site import order
-
-CHANNEL = "channel: night\nsource: {file: {folder: in, every: 5s, settled: 10s%s}%s}\naccept: [RDE^O11]\nsend_to: [hospital]\n"
-FILES = {
-    "night.yaml": CHANNEL % ("", ""),
-    "destinations/hospital.yaml": "destination: hospital\nsend: {mllp: {host: 127.0.0.1, port: 6701}}\n",
-}
-
-
-class Site:
-    """An engine in memory that watches a folder on the disk."""
-
-    def __init__(self, folder: Path, more: str = "", of_source: str = "", start: bool = True) -> None:
-        self.store = MemoryStore()
-        files = FILES | {"night.yaml": CHANNEL % (more, of_source)}
-        self.world = World(write_folder(folder / "config", files), lambda before: self.store)
-        self.hospital = self.world.hospital(6701)
-        self.inbox = folder / "data" / "in"
-        if start:
-            self.world.start()
-            self.world.run(1)
-
-    def put(self, name: str, *parts: bytes) -> Path:
-        self.inbox.mkdir(parents=True, exist_ok=True)
-        path = self.inbox / name
-        path.write_bytes(b"".join(parts))
-        return path
-
-    def within(self, folder: str) -> dict[str, bytes]:
-        """The files of one of its folders."""
-        return {
-            each.name: each.read_bytes()
-            for each in sorted((self.inbox / folder).iterdir())
-            if each.is_file() and not each.name.startswith(".")
-        }
-
-    def taken(self, seconds: float = 60) -> None:
-        assert self.world.run(seconds, lambda: not self.within("") and not self.within("working"))
-        assert self.world.run(60, self.world.settled)
-
-    @property
-    def delivered(self) -> list[str]:
-        return self.world.ledger.ids(6701)
-
-    @property
-    def times(self) -> list[str]:
-        return [control_id for control_id, _ in self.world.ledger.delivered[6701]]
-
-    def statuses(self) -> list[str]:
-        return [
-            row.status.name for row in self.store.messages(MessageQuery(), None, 1000, newest_first=False)
-        ]
-
-    @property
-    def kept(self) -> int:
-        return len(self.statuses())
-
-    def crashed(self) -> None:
-        """The process ends as by kill -9, and is started again."""
-        self.store = self.store.crash()
-        self.world.crash()
-        self.world.start()
+from tests.engine.watched import CHANNEL, FILES, Site
 
 
 @pytest.fixture
@@ -265,6 +205,19 @@ def test_a_reload_replaces_the_watch_and_loses_nothing(site: Site) -> None:
     assert other.exists(), "it is none of the pattern's"
 
 
+def test_who_watches_a_folder_next_waits_without_a_word(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Sparing, "error", lambda self, text, **values: said.append(text))
+    site.put("a", *[order(number) for number in range(1, 100)])
+    assert site.world.run(60, lambda: site.kept > 30)
+    begun = site.world.network.clock.seconds()
+    (site.world.folder / "night.yaml").write_text(CHANNEL % (", keep: 30d", ""))
+    list(site.world.engine.reload())
+    site.taken()
+    assert said == []
+    assert site.world.network.clock.seconds() - begun < 5
+
+
 def test_a_source_that_is_taken_away_lets_go_of_its_folder(site: Site) -> None:
     (site.world.folder / "night.yaml").write_text(
         "channel: night\nsource: {mllp: {port: 2575}}\nsend_to: [hospital]\n"
@@ -337,6 +290,25 @@ def test_two_sources_of_one_folder_are_a_mistake(mistakes_of: Callable[[dict[str
         }
     )
     assert ["the folder './in' is watched by the source night" in each for each in found] == [True]
+
+
+def test_the_data_folder_itself_is_not_watched(mistakes_of: Callable[[dict[str, str]], list[str]]) -> None:
+    (found,) = mistakes_of(
+        FILES | {"night.yaml": FILES["night.yaml"].replace("folder: in,", "folder: in/..,")}
+    )
+    assert "the data folder itself cannot be watched" in found
+
+
+def test_the_data_folder_is_not_watched_under_its_full_name_either(tmp_path: Path) -> None:
+    site = Site(tmp_path, start=False)
+    path = site.world.folder / "night.yaml"
+    path.write_text(path.read_text().replace("folder: in,", f"folder: {tmp_path}/data,"))
+    store = tmp_path / "data" / "store.db"
+    store.parent.mkdir()
+    store.write_bytes(b"all that was kept")
+    site.world.start()
+    site.world.run(60)
+    assert store.exists()
 
 
 def test_a_source_is_one_thing(mistakes_of: Callable[[dict[str, str]], list[str]]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hl7bridge.hl7.batch import BLANK, PART, BatchError, is_batch, read_file
-from hl7bridge.hl7.batchfile import messages_of
+from hl7bridge.hl7.batchfile import has_frames, messages_of
 from hl7bridge.hl7.mllp import TooLarge, frame
 
 A = b"MSH|^~\\&|A|S|B|S|20261121||ADT^A01|1|P|2.5\rPID|1||7\r"
@@ -39,7 +39,7 @@ def cut(data: bytes, sizes: list[int]) -> Iterator[bytes]:
 
 
 def read(data: bytes, sizes: list[int], limit_bytes: int = 10_000) -> list[bytes | TooLarge]:
-    found = messages_of(cut(data, sizes), framed=b"\x0b" in data, limit_bytes=limit_bytes)
+    found = messages_of(cut(data, sizes), framed=any(has_frames(cut(data, sizes))), limit_bytes=limit_bytes)
     return [each for each in found if each is not None]
 
 
@@ -96,3 +96,19 @@ def test_a_message_beyond_the_limit_is_left_out_and_the_next_is_found(around: ty
     assert [type(each) for each in found] == [bytes, TooLarge, bytes]
     assert found[1].size_bytes == len(large)
     assert (found[0], found[2]) == (A, B)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_a_vertical_tab_in_a_text_begins_no_frame(sizes: list[int]) -> None:
+    tab = A.replace(b"PID|1||7", b"PID|1||7\x0b8")
+    assert read(tab + B, sizes) == read_file(tab + B).messages == [tab, B]
+    marked = b"\xef\xbb\xbf \r\n" + A
+    assert read(b"\r\n" + frame(marked), sizes) == [A]
+
+
+@given(
+    st.lists(st.sampled_from([*PARTS, b"\x00", b"\xef\xbb\xbf", b"MSH|", b"\r"]), max_size=8).map(b"".join),
+    st.lists(st.integers(1, 90), min_size=1, max_size=5),
+)
+def test_what_comes_out_is_cut_no_further(data: bytes, sizes: list[int]) -> None:
+    assert not any(isinstance(each, bytes) and is_batch(each) for each in read(data, sizes))
