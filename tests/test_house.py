@@ -24,7 +24,7 @@ MAY = {
     "documents": {"errors", "affiliation"},
     "delivery": {"errors", "hl7"},
     "store": {"errors", "delivery", "words"},
-    "connectors": {"errors", "hl7"},
+    "connectors": {"errors", "hl7", "words"},
     "engine": {
         "errors",
         "places",

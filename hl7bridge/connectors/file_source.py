@@ -20,6 +20,7 @@ from hl7bridge.connectors.inbox import FAILED, Claimed, Inbox
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.batchfile import Found
+from hl7bridge.words import counted
 
 log = Logger(namespace="hl7bridge.file.source")
 
@@ -203,16 +204,18 @@ class FileSource:
         assert claimed is not None
         if whole:
             self._say.info(
-                "{source}: a file of {count} messages was taken", source=self.name, count=claimed.through
+                "{source}: a file of {messages} was taken",
+                source=self.name,
+                messages=counted(claimed.through, "message"),
             )
         else:
             self.set_aside += 1
             self._say.warn(
-                "{source}: a file was set aside in {folder}/, with the reasons beside it ({count} of {messages} messages)",
+                "{source}: a file of {messages} was set aside in {folder}/, with {reasons} beside it",
                 source=self.name,
                 folder=FAILED,
-                count=len(claimed.reasons),
-                messages=claimed.through,
+                messages=counted(claimed.through, "message"),
+                reasons=counted(len(claimed.reasons), "reason"),
             )
         self._look()
 
@@ -224,9 +227,14 @@ class FileSource:
         error = failure.value
         if self._stopped:
             self._leave()
-        elif isinstance(error, HL7BridgeError) and claimed is not None and error.code != "unreadable-now":
-            # The file cannot be read: it is set aside, so that those behind it are not held up.
-            claimed.refuse(error.what)  # its place is the file's name
+        elif claimed is not None and not claimed.is_aside and not _passes(error):
+            # It is the file's: it is set aside, so that those behind it are not held up.
+            if isinstance(error, HL7BridgeError):
+                claimed.refuse(error.what)  # its place is the file's name
+            else:
+                log.failure("{source}: a file could not be read", failure, source=self.name)
+                claimed.refuse("the program failed on it; its log says where")
+            claimed.is_aside = True
             self._claimed = claimed
             self._do(self._finished, claimed.finish)
         else:
@@ -239,6 +247,13 @@ class FileSource:
             else:
                 log.failure("{source}: the folder could not be worked on", failure, source=self.name)
             self._later(max(self._every_s, AGAIN_S), self._look)
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether something else than the file is at fault: it can be read later."""
+    return isinstance(error, OSError) or (
+        isinstance(error, HL7BridgeError) and error.code == "unreadable-now"
+    )
 
 
 def _next(inbox: Inbox, now_s: float, now_us: int, before_s: float | None) -> Claimed | None:

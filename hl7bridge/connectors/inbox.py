@@ -251,12 +251,15 @@ class Note(NamedTuple):
 
 
 class Claimed:
-    """A file that is being read. `again`: messages of it may have been kept before, but not before `claimed_us`."""
+    """A file that is being read. `again`: messages of it may have been kept before, but not before `claimed_us`. `is_aside`: nothing
+    more of it is read.
+    """
 
     def __init__(self, folder: Path, name: str, limit_bytes: int, note: Note, *, again: bool) -> None:
         self._folder = folder
         self._name = name
         self.again = again
+        self.is_aside = False
         self.claimed_us = note.claimed_us
         self.through = note.through
         self.reasons = list(note.reasons)

@@ -53,7 +53,9 @@ class Folders:
             )
             self._watched[name] = settings, watching
             self._begin(watching, left.get(settings.folder))
-            log.info("{name}: watching {folder}", name=name, folder=settings.folder)
+            log.info(
+                "{name}: watching {folder}", name=name, folder=str(self._connector.data / settings.folder)
+            )
 
     @staticmethod
     def _begin(watching: FileSource, left: Deferred[None] | None) -> None:
