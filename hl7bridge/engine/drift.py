@@ -78,6 +78,9 @@ class Drift:
         self._concerns: dict[Feed, Concerns] = {}
         self._version = ""
         self._alerted: Counter[Feed] = Counter()
+        # What was said of what the store has not taken yet: it is looked at again, and not said again.
+        self._said: set[tuple[str | int, ...]] = set()
+        self._told_day = 0
         self._watched: Watched | None = None
         self._kept: Watched | None = None
         self._call: Any = None
@@ -120,6 +123,7 @@ class Drift:
     def _written(self, watched: Watched, more: bool, _: Any, error: StoreError | None) -> None:
         if error is None:
             self._kept = watched
+            self._said.clear()
         else:
             self._forget()
         if self._call is not None:
@@ -143,7 +147,7 @@ class Drift:
             self._profiles.clear()  # tables may be looked up in other places
         if self._watched is None:
             self._watched = self._kept = engine.store.watched()
-        watched = self._watched or Watched(0, now_us // DAY_US)
+        watched = self._watched or Watched(0, (now_us - SETTLED_US) // DAY_US)
         # What an older store holds teaches as much as is learned; the rest of it is history.
         begin = MessageQuery(since_us=None if watched.through else now_us - int(settings.learn_s * 1e6))
         found: list[SeenRow] = []
@@ -162,7 +166,7 @@ class Drift:
             if size > STEP_BYTES:
                 break
         more = settled and count > 0 and (count == STEP_MESSAGES or size > STEP_BYTES)
-        if not more:
+        if not more and not found:  # what was found is in the store, and so in the digest, with the next step
             watched = self._tell_day(watched, now_us)
         self._watched = watched
         return found, more
@@ -247,6 +251,9 @@ class Drift:
     # -- telling -----------------------------------------------------------------------------------------------------------------
 
     def _alert(self, seen: SeenRow) -> None:
+        if seen[:5] in self._said:
+            return
+        self._said.add(seen[:5])
         feed = seen.source, seen.type
         self._alerted[feed] += 1
         if self._alerted[feed] <= ALERTED:
@@ -266,6 +273,9 @@ class Drift:
         today = (now_us - SETTLED_US) // DAY_US
         if watched.told_day >= today:
             return watched
+        if self._told_day == today:  # and that was not kept yet
+            return watched._replace(told_day=today)
+        self._told_day = today
         rows = self._engine.store.news(watched.told_day * DAY_US, today * DAY_US, 10_000)
         for line in digest(rows):
             log.info("never seen before {days}: {line}", days=_days(watched.told_day, today), line=line)

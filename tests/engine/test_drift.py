@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from hl7bridge.store.base import SeenKind, StoreBusy, Watched
+from hl7bridge.store.base import SeenKind, StoreBusy, StoreFull, Watched
 from hl7bridge.store.memory import MemoryStore
 from hl7bridge.testing.world import NOON_US, World, write_folder
 from tests.stored import Stored, last_audited
@@ -166,6 +166,32 @@ def test_a_day_is_told_when_it_has_ended(site: Watching) -> None:
     site.world.days = LATER + 3
     site.world.run(60)
     assert site.said == ["never seen before from 2026-12-22 to 2026-12-23: nothing"]
+
+
+def test_what_is_found_with_the_end_of_a_day_is_in_its_digest(site: Watching) -> None:
+    feed = site.world.feed(2575, [visit(3, "NTE|1||a note")])
+    assert site.world.run(5, lambda: feed.done.called)
+    site.world.days = LATER + 1
+    site.world.run(60)
+    assert site.said == ["never seen before on 2026-12-21: clinic ADT^A08: 1 segment (NTE)"]
+
+
+def test_what_the_store_does_not_take_at_once_is_said_once(site: Watching) -> None:
+    feed = site.world.feed(2575, [visit(3, race="Q")])
+    assert site.world.run(5, lambda: feed.done.called and site.world.settled())
+    for _ in range(8):
+        site.store.refuse_next(StoreFull("full"))
+        site.world.run(3)
+    site.world.run(30)
+    assert len(site.said) == 1
+    assert ("CODE", "PID-10.1") in site.news()
+    site.said.clear()
+    site.world.days = LATER + 1
+    for _ in range(8):
+        site.store.refuse_next(StoreFull("full"))
+        site.world.run(3)
+    site.world.run(30)
+    assert [line.partition(": ")[2] for line in site.said] == ["clinic ADT^A08: 1 code (PID-10.1)"]
 
 
 def test_alerts_of_one_feed_are_bounded_and_begin_again_on_the_next_day(site: Watching) -> None:
