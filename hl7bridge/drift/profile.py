@@ -162,7 +162,9 @@ class Profile:
     # -- what is new -----------------------------------------------------------------------------------------------------------
 
     def _learned(self, since_us: int, at_us: int) -> bool:
-        return at_us < since_us + self._learn_us
+        return (
+            abs(at_us - since_us) < self._learn_us
+        )  # a clock that was set back teaches no longer than one that is right
 
     def _room(self) -> bool:
         self._places += 1

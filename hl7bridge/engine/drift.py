@@ -49,7 +49,8 @@ log = Logger(namespace="hl7bridge.drift")
 BUSY_S, IDLE_S = 0.05, 2.0
 #: Messages and bytes of one step, for which acknowledgements wait; a message that is larger is not looked at.
 STEP_MESSAGES, STEP_BYTES, MOST_BYTES = 20, 256_000, 1_000_000
-#: A message is looked at so long after it came: by then those with smaller numbers are kept, too.
+#: A message is looked at so long after it came: by then those with smaller numbers are kept, too. One that came later than it is
+#: now, because the clock was set back, came before that.
 SETTLED_US = 10_000_000
 #: Messages after which it is kept how far they were looked at, though nothing was new.
 KEPT_EVERY = 1_000
@@ -155,7 +156,7 @@ class Drift:
         settled = True
         after = watched.through or None
         for row in engine.store.messages(begin, after, STEP_MESSAGES, newest_first=False):
-            if row.received_us > now_us - SETTLED_US:
+            if abs(now_us - row.received_us) < SETTLED_US:
                 settled = False
                 break
             watched = watched._replace(through=row.id)
@@ -207,7 +208,7 @@ class Drift:
             return None
         first_us = min(types.values(), default=row.received_us)
         types[row.type] = row.received_us
-        learned = row.received_us < first_us + settings.learn_s * 1e6
+        learned = abs(row.received_us - first_us) < settings.learn_s * 1e6
         return SeenRow(row.source, "", row.type, SeenKind.TYPE, 0, row.received_us, row.id, learned)
 
     def _types_of(self, source: str) -> dict[str, int]:
@@ -271,9 +272,11 @@ class Drift:
     def _tell_day(self, watched: Watched, now_us: int) -> Watched:
         """All messages of the days before are looked at: tells what was new, once for each day that has ended."""
         today = (now_us - SETTLED_US) // DAY_US
-        if watched.told_day >= today:
+        if watched.told_day == today:
             return watched
-        if self._told_day == today:  # and that was not kept yet
+        if (
+            watched.told_day > today or self._told_day == today
+        ):  # the clock was set back; or it is told and not yet kept
             return watched._replace(told_day=today)
         self._told_day = today
         rows = self._engine.store.news(watched.told_day * DAY_US, today * DAY_US, 10_000)

@@ -194,6 +194,28 @@ def test_what_the_store_does_not_take_at_once_is_said_once(site: Watching) -> No
     assert [line.partition(": ")[2] for line in site.said] == ["clinic ADT^A08: 1 code (PID-10.1)"]
 
 
+def test_a_clock_that_was_far_ahead_stops_nothing_when_it_is_set_back(site: Watching) -> None:
+    site.world.days = 40 * 365
+    site.receives(visit(3))
+    site.world.days = LATER + 1
+    (alert,) = site.receives(visit(4, race="Q"))
+    assert "PID-10.1" in alert
+    site.said.clear()
+    site.world.days = LATER + 2
+    site.world.run(60)
+    assert [line.partition(": ")[2] for line in site.said] == ["clinic ADT^A08: 1 code (PID-10.1)"]
+
+
+def test_what_a_clock_that_was_ahead_taught_goes_on_being_known_and_what_comes_later_is_news(
+    site: Watching,
+) -> None:
+    site.world.days = 40 * 365
+    site.receives(visit(3, "ZPI|1"))
+    site.world.days = LATER + 1
+    site.receives(visit(4, "ZPI|1||2"))
+    assert ("FIELD", "ZPI-3") in site.news()
+
+
 def test_alerts_of_one_feed_are_bounded_and_begin_again_on_the_next_day(site: Watching) -> None:
     assert len(site.receives(*[visit(n, race=f"Q{n}") for n in range(10, 60)])) == 20
     site.world.days = LATER + 1
