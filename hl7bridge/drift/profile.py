@@ -128,7 +128,7 @@ class Profile:
                         continue
                 values = value.split(repetition) if repetition and repetition in value else (value,)
                 for each in values:
-                    if not field.lengths >> len(each).bit_length() & 1:
+                    if each and not field.lengths >> len(each).bit_length() & 1:
                         self._new_length(known, number, field, len(each).bit_length(), at_us, found)
                 components = known.coded.get(number) or _by_type(segment, number)
                 if components:

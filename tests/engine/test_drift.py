@@ -316,6 +316,17 @@ def test_it_can_be_narrowed(stored: Stored) -> None:
     assert "clinic" in result.stderr
 
 
+def test_a_repetition_that_holds_nothing_has_no_length(tmp_path: Path) -> None:
+    made = Stored(tmp_path, FILES)
+    made.world.hospital(6701)
+    made.world.start()
+    made.receives(visit(1), seconds=30)
+    made.world.days = LATER
+    made.receives(visit(2).replace(b"||DOE", b"||~DOE"), seconds=30)
+    assert listed(made) == []
+    assert made.command("drift", "--since", "2026-01-01", "--until", "2027-06-01").exit_code == 0
+
+
 def test_nothing_new_is_said(stored: Stored) -> None:
     result = stored.command("drift", "--since", "2026-01-01", "--until", "2026-02-01")
     assert result.stdout == "nothing that had not been seen before\n"
