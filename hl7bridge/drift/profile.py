@@ -22,9 +22,11 @@ MOST_CODES: Final = 5_000
 MOST_PLACES: Final = 5_000
 #: Fields of a segment that are told apart; those behind are one.
 MOST_FIELDS: Final = 100
-#: What segments are called that the standard does not have and that do not begin with Z: their ID may be a piece of text.
+#: What segments are called that the standard does not have and that do not begin with Z, and types that have no type's form: they may
+#: be a piece of text.
 OTHER: Final = "???"
 _SITE = re.compile("Z[A-Z0-9]{2}")
+_TYPE = re.compile(r"[A-Z][A-Z0-9]{2}(\^([A-Z][0-9]{2}|Z[A-Z0-9]{2}))?")
 _PLACE = re.compile(r"(...)(?:-(\d+)(?:\.(\d+))?)?")
 #: Times, control ID and separators of the message itself: MSH-1, MSH-2, MSH-7, MSH-9, MSH-10 (type and time are not a feed's form).
 _OF_THE_MESSAGE: Final = frozenset((1, 2, 7, 9, 10))
@@ -267,6 +269,11 @@ class Profile:
                 codes.hashes.clear()
             else:
                 codes.hashes.add(row.value)
+
+
+def called(type_: str) -> str:
+    """What a type of messages is called."""
+    return type_ if _TYPE.fullmatch(type_) else OTHER
 
 
 def _called(id_: bytes) -> str:

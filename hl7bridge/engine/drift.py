@@ -20,7 +20,7 @@ from hl7bridge.channel.reads import Read, looked_up
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.channel.settings import Drift as Settings
 from hl7bridge.drift.concern import Concerns
-from hl7bridge.drift.profile import Profile
+from hl7bridge.drift.profile import Profile, called
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import (
@@ -180,10 +180,10 @@ class Drift:
             )
         except (StoreFault, Unreadable):  # retention took it; or it is none
             return
-        feed = row.source, row.type
+        feed = row.source, called(row.type)
         profile = self._profiles.get(feed)
         if profile is None:
-            new = self._new_type(row, settings)
+            new = self._new_type(feed, row, settings)
             if new is not None:
                 yield new
             profile = self._profile(feed, settings)
@@ -202,14 +202,15 @@ class Drift:
                 self._alert(seen)
             yield seen
 
-    def _new_type(self, row: MessageRow, settings: Settings) -> SeenRow | None:
-        types = self._types_of(row.source)
-        if row.type in types or len(types) >= MOST_TYPES:
+    def _new_type(self, feed: Feed, row: MessageRow, settings: Settings) -> SeenRow | None:
+        source, type_ = feed
+        types = self._types_of(source)
+        if type_ in types or len(types) >= MOST_TYPES:
             return None
         first_us = min(types.values(), default=row.received_us)
-        types[row.type] = row.received_us
+        types[type_] = row.received_us
         learned = abs(row.received_us - first_us) < settings.learn_s * 1e6
-        return SeenRow(row.source, "", row.type, SeenKind.TYPE, 0, row.received_us, row.id, learned)
+        return SeenRow(source, "", type_, SeenKind.TYPE, 0, row.received_us, row.id, learned)
 
     def _types_of(self, source: str) -> dict[str, int]:
         """The types of messages that a source has shown, with when each came first."""

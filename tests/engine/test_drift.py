@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from hl7bridge.drift.profile import OTHER
 from hl7bridge.store.base import SeenKind, StoreBusy, StoreFull, Watched
 from hl7bridge.store.memory import MemoryStore
 from hl7bridge.testing.world import NOON_US, World, write_folder
@@ -137,6 +138,15 @@ def test_a_longer_value_is_alerted_and_a_shorter_one_only_noted(site: Watching) 
 def test_a_new_type_of_messages_is_noted(site: Watching) -> None:
     assert site.receives(visit(3, type_="ADT^A31")) == []
     assert site.news() == [("TYPE", "ADT^A31")]
+
+
+def test_a_type_that_is_none_is_not_named(site: Watching) -> None:
+    # MSH-9 of a sender whose fields are shifted is a patient's name.
+    site.receives(visit(3, type_="DOE^JANE"), visit(4, type_="ROSENBERG"))
+    assert site.news() == [("TYPE", OTHER)]
+    site.world.days = LATER + 1
+    site.world.run(60)
+    assert site.said == [f"never seen before on 2026-12-21: clinic {OTHER}: 1 type"]
 
 
 def test_alerts_can_be_left_out(tmp_path: Path, said: list[str]) -> None:
