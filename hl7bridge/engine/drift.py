@@ -162,7 +162,7 @@ class Drift:
             watched = watched._replace(through=row.id)
             count += 1
             if _is_looked_at(row):
-                found += self._shown(row, settings)
+                found += self._shown_of(row, settings)
                 size += row.size
             if size > STEP_BYTES:
                 break
@@ -171,6 +171,20 @@ class Drift:
             watched = self._tell_day(watched, now_us)
         self._watched = watched
         return found, more
+
+    def _shown_of(self, row: MessageRow, settings: Settings) -> list[SeenRow]:
+        """What one message shows. Raises StoreError."""
+        try:
+            return list(self._shown(row, settings))
+        except StoreError:
+            raise
+        except Exception:  # one message must not keep the others from being looked at
+            log.failure(
+                "{source}: message {message} could not be looked at for what is new",
+                source=row.source,
+                message=row.id,
+            )
+            return []
 
     def _shown(self, row: MessageRow, settings: Settings) -> Iterator[SeenRow]:
         engine = self._engine

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from hl7bridge.drift.profile import OTHER
+from hl7bridge.drift.profile import OTHER, News, Profile
+from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import SeenKind, StoreBusy, StoreFull, Watched
 from hl7bridge.store.memory import MemoryStore
 from hl7bridge.testing.world import NOON_US, World, write_folder
@@ -147,6 +148,24 @@ def test_a_type_that_is_none_is_not_named(site: Watching) -> None:
     site.world.days = LATER + 1
     site.world.run(60)
     assert site.said == [f"never seen before on 2026-12-21: clinic {OTHER}: 1 type"]
+
+
+def test_a_message_that_cannot_be_looked_at_stops_nothing(
+    site: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Profile.news
+
+    def news(self: Profile, message: Message, at_us: int) -> list[News]:
+        if message.control_id == b"3":
+            raise ValueError(PASSWORD)
+        return look(self, message, at_us)
+
+    monkeypatch.setattr(Profile, "news", news)
+    said = site.receives(visit(3, race="Q"), visit(4, race="R"))
+    assert len([line for line in said if "PID-10.1" in line]) == 1
+    assert [line for line in said if "could not be looked at" in line] == [
+        "clinic: message 3 could not be looked at for what is new"
+    ]
 
 
 def test_alerts_can_be_left_out(tmp_path: Path, said: list[str]) -> None:
