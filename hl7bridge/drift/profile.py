@@ -213,6 +213,8 @@ class Profile:
         learned = self._learned(field.since_us if codes is None else codes.since_us, at_us)
         if codes is None:
             codes = field.codes[component] = _Codes(at_us)
+            # A place may be watched from today, since a table is, and have had its codes all the time.
+            learned = learned or self._is_only_looked_up(known.name, number, component)
         if codes.many:
             return
         if len(codes.seen) < MOST_CODES:
@@ -230,6 +232,10 @@ class Profile:
             return
         codes.hashes.add(value)
         found.append(News(SeenKind.CODE, place, value, learned, known.name, number, component, code, before))
+
+    def _is_only_looked_up(self, name: str, number: int, component: int) -> bool:
+        also = component in self._also.get(name, {}).get(number, ())
+        return also and component not in CODED.get(name, {}).get(number, ())
 
     # -- what was seen before --------------------------------------------------------------------------------------------------
 

@@ -290,6 +290,21 @@ def test_a_channel_that_reads_more_is_heeded_at_once(site: Watching) -> None:
     assert "NTE, in message" in alert
 
 
+def test_a_place_that_is_looked_up_from_now_on_has_shown_nothing_yet(site: Watching) -> None:
+    site.receives(visit(3, "ZPH|old"))
+    site.world.days = 2 * LATER
+    site.world.run(30)
+    text = (site.world.folder / "clinic.yaml").read_text()
+    more = text.replace("map:", "map:\n  - ZPH-2: {from: ZPH-1, table: race, else: ''}")
+    (site.world.folder / "clinic.yaml").write_text(more)
+    list(site.world.engine.reload())
+    assert site.receives(visit(4, "ZPH|old")) == [], "it came before, only nobody watched it for codes"
+    site.world.days = 3 * LATER
+    site.world.run(30)
+    (alert,) = site.receives(visit(5, "ZPH|new"))
+    assert "a code that never came before, ZPH-1," in alert
+
+
 # -- the command -----------------------------------------------------------------------------------------------------------------
 
 
