@@ -18,6 +18,10 @@ from hl7bridge.store.seen_rows import SeenKind, SeenRow
 
 #: Different codes of one place, beyond which it has no list of codes and is watched for them no more.
 MOST_CODES: Final = 5_000
+#: The same of all places of a profile together, those that are watched no more among them: their rows are read with the others.
+MOST_IN_ALL: Final = 100_000
+#: What is longer is text, wherever it stands.
+MOST_CODE_BYTES: Final = 200
 #: Segments and fields of one profile, beyond which a sender makes them up.
 MOST_PLACES: Final = 5_000
 #: Fields of a segment that are told apart; those behind are one.
@@ -102,6 +106,7 @@ class Profile:
         self._also = also
         self._segments: dict[bytes, _Segment] = {}
         self._places = 0
+        self._codes = 0
         for row in sorted(rows, key=lambda row: row.kind):
             self._recall(row)
 
@@ -155,7 +160,7 @@ class Profile:
                 code = parts[at - 1] if at <= len(parts) else b""
                 if subcomponent and subcomponent in code:
                     code = code[: code.index(subcomponent)]
-                if not code or code == b'""':
+                if not code or code == b'""' or len(code) > MOST_CODE_BYTES:
                     continue
                 codes = field.codes.get(at)
                 if codes is None or code not in codes.seen:
@@ -224,14 +229,19 @@ class Profile:
             return
         place = f"{known.name}-{number}" + ("" if known.coded.get(number) == (1,) else f".{component}")
         before = len(codes.hashes)
-        if before == MOST_CODES:
-            codes.many = True
-            codes.hashes.clear()
-            codes.seen.clear()
+        if before == MOST_CODES or self._codes >= MOST_IN_ALL:
+            self._too_many(codes)
             found.append(News(SeenKind.MANY, place, 0, learned, known.name, number, component))
             return
         codes.hashes.add(value)
+        self._codes += 1
         found.append(News(SeenKind.CODE, place, value, learned, known.name, number, component, code, before))
+
+    @staticmethod
+    def _too_many(codes: _Codes) -> None:
+        codes.many = True
+        codes.hashes.clear()
+        codes.seen.clear()
 
     def _is_only_looked_up(self, name: str, number: int, component: int) -> bool:
         also = component in self._also.get(name, {}).get(number, ())
@@ -271,10 +281,10 @@ class Profile:
             codes = field.codes.setdefault(component, _Codes(row.at_us))
             codes.since_us = min(codes.since_us, row.at_us)
             if row.kind == SeenKind.MANY:
-                codes.many = True
-                codes.hashes.clear()
+                self._too_many(codes)
             else:
                 codes.hashes.add(row.value)
+                self._codes += 1
 
 
 def called(type_: str) -> str:

@@ -127,6 +127,30 @@ def test_fields_that_a_sender_makes_up_fill_no_memory() -> None:
     assert len({news.place for news in found if news.kind in (SeenKind.SEGMENT, SeenKind.FIELD)}) <= 5000
 
 
+def test_text_where_a_code_belongs_is_no_code() -> None:
+    known = profile()
+    shown(known, 0, "PV1|1|I")
+    assert shown(known, 200, "PV1|1|" + "a note " * 100) == ["LENGTH PV1-2"]
+
+
+def test_codes_of_all_places_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hl7bridge.drift.profile.MOST_IN_ALL", 1000)
+    codes = "~".join(map(str, range(100)))
+    fields = [number for number, components in CODED["IN2"].items() if 1 in components]
+    messages = [message(f"IN2{'|' * number}{codes}") for number in fields]
+    known = profile()
+    rows = [
+        SeenRow("s", "t", news.place, news.kind, news.value, 0, 1, True)
+        for each in messages
+        for news in known.news(each, 0)
+    ]
+    kinds = [row.kind for row in rows]
+    assert kinds.count(SeenKind.CODE) == 1000
+    assert kinds.count(SeenKind.MANY) > len(fields) / 2
+    again = profile(rows)
+    assert [news for each in messages for news in again.news(each, 500)] == []
+
+
 @given(
     st.lists(
         st.tuples(
