@@ -82,6 +82,7 @@ class Drift:
         # What was said of what the store has not taken yet: it is looked at again, and not said again.
         self._said: set[tuple[str | int, ...]] = set()
         self._told_day = 0
+        self._begin_us: int | None = None
         self._watched: Watched | None = None
         self._kept: Watched | None = None
         self._call: Any = None
@@ -150,7 +151,9 @@ class Drift:
             self._watched = self._kept = engine.store.watched()
         watched = self._watched or Watched(0, (now_us - SETTLED_US) // DAY_US)
         # What an older store holds teaches as much as is learned; the rest of it is history.
-        begin = MessageQuery(since_us=None if watched.through else now_us - int(settings.learn_s * 1e6))
+        if self._begin_us is None:
+            self._begin_us = now_us - int(settings.learn_s * 1e6)
+        begin = MessageQuery(since_us=None if watched.through else self._begin_us)
         found: list[SeenRow] = []
         size = count = 0
         settled = True

@@ -174,6 +174,14 @@ def test_alerts_can_be_left_out(tmp_path: Path, said: list[str]) -> None:
     assert ("CODE", "PID-10.1") in site.news()
 
 
+def test_a_site_that_learns_for_no_longer_than_a_moment_is_watched_too(
+    tmp_path: Path, said: list[str]
+) -> None:
+    site = Watching(tmp_path, said, "drift: {learn: 1s}\n")
+    assert site.receives(visit(3)) == []
+    assert len(site.receives(visit(4, race="Q"))) == 1
+
+
 def test_it_can_be_off(tmp_path: Path, said: list[str]) -> None:
     site = Watching(tmp_path, said, "drift: off\n")
     site.receives(visit(3, race="Q"))
