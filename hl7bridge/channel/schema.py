@@ -19,7 +19,7 @@ from hl7bridge.channel.operator import test_schema
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.value import FORMS
 from hl7bridge.channel.verbs import MODIFIERS, VERBS
-from hl7bridge.hl7.names import segment_name, standard
+from hl7bridge.hl7.names import WITHDRAWN, segment_name, standard
 
 _VERSION: Final = "2.8.2"
 _TEXT: Final[Schema] = {"type": ["string", "number", "boolean", "null"]}
@@ -116,8 +116,10 @@ def _paths() -> Schema:
     plain: Schema = {}
     patterns: Schema = {}
     for segment in sorted(each for each in SEGMENTS if segment_name(each) and tables.fields(each)):
-        fields = tables.fields(segment)
+        fields, before = tables.fields(segment), standard().fields(segment)
         for number, element in enumerate(fields, 1):
+            if element is WITHDRAWN and number <= len(before):
+                element = before[number - 1]
             kind = f" ({element.datatype})" if element.datatype else ""
             about = {"description": f"{segment}-{number} {element.name}{kind}"}
             plain[f"{segment}-{number}"] = about

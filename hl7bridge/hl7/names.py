@@ -75,6 +75,10 @@ class Element:
     parts: tuple[Element, ...]
 
 
+#: What stands where a version has nothing any more.
+WITHDRAWN: Final = Element("", "", 0, None, None, ())
+
+
 class Standard:
     """One version's segments. `version` is the one really used: the nearest for those hl7apy lacks."""
 
@@ -93,7 +97,7 @@ class Standard:
         return tuple(sorted(name for name in self.library.SEGMENTS if re.fullmatch("[A-Z][A-Z0-9]{2}", name)))
 
     def fields(self, segment: str) -> tuple[Element, ...]:
-        """The fields of a segment from 1; none for one the version does not have."""
+        """The fields of a segment from 1, `WITHDRAWN` among them; none for one the version does not have."""
         return _fields(self, segment)
 
     def codes(self, table: str) -> tuple[str, ...]:
@@ -115,7 +119,7 @@ class Standard:
                 return found if number == 1 and found is not None else None
             found = parts[number - 1]
             parts = found.parts
-        return found
+        return None if found is WITHDRAWN else found
 
     def name(
         self,
@@ -171,7 +175,13 @@ def _fields(tables: Standard, segment: str) -> tuple[Element, ...]:
 
 
 def _elements(children: Any) -> Iterator[Element]:
-    for _, reference, (least, most), _ in children:
+    """In the places that their names number: from 2.6 on hl7apy leaves out those that the version has withdrawn."""
+    place = 0
+    for id_, reference, (least, most), _ in children:
+        place += 1
+        for _ in range(place, int(id_.rpartition("_")[2])):
+            place += 1
+            yield WITHDRAWN
         shape, parts, datatype, name, table, *_ = reference
         yield Element(
             _readable(name or ""),
