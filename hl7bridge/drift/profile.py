@@ -110,6 +110,10 @@ class Profile:
         for row in sorted(rows, key=lambda row: row.kind):
             self._recall(row)
 
+    def goes_on(self, learn_us: int, also: Coded) -> bool:
+        """Whether it knows all that one would which was made anew with these."""
+        return (learn_us, also) == (self._learn_us, self._also)
+
     def news(self, message: Message, at_us: int) -> list[News]:
         """What a message shows for the first time; from then on it is known."""
         found: list[News] = []

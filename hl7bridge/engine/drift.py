@@ -74,7 +74,7 @@ class Drift:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._profiles: dict[Feed, Profile | None] = {}
+        self._profiles: dict[Feed, Profile] = {}
         self._types: dict[str, dict[str, int]] = {}
         self._concerns: dict[Feed, Concerns] = {}
         self._version = ""
@@ -146,17 +146,21 @@ class Drift:
         if engine.configuration.version != self._version:
             self._version = engine.configuration.version
             self._concerns.clear()
-            self._profiles.clear()  # tables may be looked up in other places
+            self._profiles = {
+                feed: profile
+                for feed, profile in self._profiles.items()
+                if profile.goes_on(_learn_us(settings), looked_up(self._reads(feed)))
+            }
         if self._watched is None:
             self._watched = self._kept = engine.store.watched()
         watched = self._watched or Watched(0, (now_us - SETTLED_US) // DAY_US)
         # What an older store holds teaches as much as is learned; the rest of it is history.
         if self._begin_us is None:
-            self._begin_us = now_us - int(settings.learn_s * 1e6)
+            self._begin_us = now_us - _learn_us(settings)
         begin = MessageQuery(since_us=None if watched.through else self._begin_us)
         found: list[SeenRow] = []
         size = count = 0
-        settled = True
+        settled, early, profiles = True, False, len(self._profiles)
         after = watched.through or None
         for row in engine.store.messages(begin, after, STEP_MESSAGES, newest_first=False):
             if abs(now_us - row.received_us) < SETTLED_US:
@@ -167,9 +171,11 @@ class Drift:
             if _is_looked_at(row):
                 found += self._shown_of(row, settings)
                 size += row.size
-            if size > STEP_BYTES:
+            # A profile that had to be read takes a step's time by itself.
+            if size > STEP_BYTES or len(self._profiles) > profiles:
+                early = True
                 break
-        more = settled and count > 0 and (count == STEP_MESSAGES or size > STEP_BYTES)
+        more = early or (settled and count == STEP_MESSAGES)
         if not more and not found:  # what was found is in the store, and so in the digest, with the next step
             watched = self._tell_day(watched, now_us)
         self._watched = watched
@@ -242,7 +248,7 @@ class Drift:
         store = self._engine.store
         self._profiles[feed] = profile = Profile(
             since_us,
-            int(settings.learn_s * 1e6),
+            _learn_us(settings),
             partial(keyed_hash, store.key, CODE),
             looked_up(self._reads(feed)),
             store.seen(*feed),
@@ -304,6 +310,10 @@ class Drift:
             log.info("never seen before {days}: nothing", days=_days(watched.told_day, today))
         self._alerted.clear()
         return watched._replace(told_day=today)
+
+
+def _learn_us(settings: Settings) -> int:
+    return int(settings.learn_s * 1e6)
 
 
 def _is_looked_at(row: MessageRow) -> bool:

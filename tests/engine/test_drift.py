@@ -12,7 +12,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from hl7bridge.drift.profile import OTHER, News, Profile
 from hl7bridge.hl7.message import Message
-from hl7bridge.store.base import SeenKind, StoreBusy, StoreFull, Watched
+from hl7bridge.store.base import SeenKind, SeenRow, StoreBusy, StoreFull, Watched
 from hl7bridge.store.memory import MemoryStore
 from hl7bridge.testing.world import NOON_US, World, write_folder
 from tests.stored import Stored, last_audited
@@ -286,6 +286,27 @@ def test_a_copy_and_what_a_replay_makes_show_nothing(site: Watching) -> None:
     site.receives(again)
     assert len([place for _, place in site.news() if place == "PID-10.1"]) == 1
     assert through != Watched(0, NOON_US // 86_400_000_000)
+
+
+def test_what_feeds_have_shown_is_read_once_and_one_feed_s_at_a_time(
+    site: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[float] = []
+    seen = site.store.seen
+
+    def noted(source: str, type_: str) -> list[SeenRow]:
+        if type_:
+            read.append(site.world.network.clock.seconds())
+        return seen(source, type_)
+
+    monkeypatch.setattr(site.store, "seen", noted)
+    site.receives(*[visit(n, type_=f"ADT^A{n}") for n in range(10, 30)])
+    assert len(read) == len(set(read)) == 20
+    text = (site.world.folder / "clinic.yaml").read_text()
+    (site.world.folder / "clinic.yaml").write_text(text.replace("from: PV1-44", "from: NTE-3"))
+    list(site.world.engine.reload())
+    site.receives(*[visit(n, type_=f"ADT^A{n - 20}") for n in range(30, 50)])
+    assert len(read) == 20, "the channel looks up what it looked up before"
 
 
 def test_a_channel_that_reads_more_is_heeded_at_once(site: Watching) -> None:
