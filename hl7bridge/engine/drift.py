@@ -56,8 +56,8 @@ SETTLED_US = 10_000_000
 KEPT_EVERY = 1_000
 #: Types of messages of one source that are told apart; a sender who makes them up fills no memory.
 MOST_TYPES = 200
-#: Places that a digest names of one feed, and alerts of one feed in a day.
-NAMED, ALERTED = 8, 20
+#: Places that a digest names of one feed; and alerts of one feed in a day, and of one place of it, lest that alone uses them up.
+NAMED, ALERTED, ALERTED_OF_A_PLACE = 8, 20, 5
 _WORDS: Final = {
     SeenKind.TYPE: "type",
     SeenKind.SEGMENT: "segment",
@@ -78,7 +78,7 @@ class Drift:
         self._types: dict[str, dict[str, int]] = {}
         self._concerns: dict[Feed, Concerns] = {}
         self._version = ""
-        self._alerted: Counter[Feed] = Counter()
+        self._alerted: Counter[tuple[str, ...]] = Counter()
         # What was said of what the store has not taken yet: it is looked at again, and not said again.
         self._said: set[tuple[str | int, ...]] = set()
         self._told_day = 0
@@ -279,19 +279,20 @@ class Drift:
         if seen[:5] in self._said:
             return
         self._said.add(seen[:5])
-        feed = seen.source, seen.type
-        self._alerted[feed] += 1
-        if self._alerted[feed] <= ALERTED:
-            log.critical(
-                "{source} {type}: a {what} that never came before, {place}, in message {message}, concerns {concern} "
-                "(hl7bridge drift --source {source})",
-                source=seen.source,
-                type=seen.type,
-                what=_WORDS[SeenKind(seen.kind)],
-                place=seen.place,
-                message=seen.message_id,
-                concern=seen.concern,
-            )
+        feed, place = seen[:2], seen[:3]
+        if self._alerted[feed] == ALERTED or self._alerted[place] == ALERTED_OF_A_PLACE:
+            return
+        self._alerted.update((feed, place))
+        log.critical(
+            "{source} {type}: a {what} that never came before, {place}, in message {message}, concerns {concern} "
+            "(hl7bridge drift --source {source})",
+            source=seen.source,
+            type=seen.type,
+            what=_WORDS[SeenKind(seen.kind)],
+            place=seen.place,
+            message=seen.message_id,
+            concern=seen.concern,
+        )
 
     def _tell_day(self, watched: Watched, now_us: int) -> Watched:
         """All messages of the days before are looked at: tells what was new, once for each day that has ended."""

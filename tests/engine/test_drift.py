@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -50,10 +51,12 @@ def visit(
 class Watching:
     """An engine in memory that has learned what an ordinary visit is, and what it says from then on."""
 
-    def __init__(self, folder: Path, said: list[str], extra: str = "") -> None:
+    def __init__(
+        self, folder: Path, said: list[str], extra: str = "", files: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.said = said
         self.store = MemoryStore()
-        files = FILES | ({"hl7bridge.yaml": extra} if extra else {})
+        files = FILES | dict(files) | ({"hl7bridge.yaml": extra} if extra else {})
         self.world = World(write_folder(folder / "config", files), lambda before: self.store)
         self.world.hospital(6701)
         self.world.start()
@@ -254,10 +257,22 @@ def test_what_a_clock_that_was_ahead_taught_goes_on_being_known_and_what_comes_l
 
 
 def test_alerts_of_one_feed_are_bounded_and_begin_again_on_the_next_day(site: Watching) -> None:
-    assert len(site.receives(*[visit(n, race=f"Q{n}") for n in range(10, 60)])) == 20
+    assert len(site.receives(*[visit(n, race=f"Q{n}") for n in range(10, 60)])) == 5, "of one place"
+    assert len(site.receives(visit(60, "ZPH|1").replace(b"|I\r", b"|I" + b"|" * 42 + b"2026\r"))) == 1
     site.world.days = LATER + 1
     site.world.run(60)
     assert len(site.receives(visit(70, race="Q70"))) == 1
+
+
+def test_alerts_of_one_feed_are_bounded_whatever_comes_with_it(tmp_path: Path, said: list[str]) -> None:
+    many = "".join(f"  - ZPH-1: {{from: ZPX-{number}}}\n" for number in range(1, 61))
+    site = Watching(
+        tmp_path, said, files={"clinic.yaml": FILES["clinic.yaml"].replace("map:\n", f"map:\n{many}")}
+    )
+    site.receives(visit(3, "ZPX"))
+    site.world.days = 2 * LATER
+    site.world.run(30)
+    assert len(site.receives(visit(4, "ZPX" + "|x" * 60))) <= 20
 
 
 def test_after_a_crash_it_goes_on_where_it_was(site: Watching) -> None:
