@@ -47,8 +47,11 @@ log = Logger(namespace="hl7bridge.drift")
 
 #: Seconds between two steps while there are messages to look at, and while there are not.
 BUSY_S, IDLE_S = 0.05, 2.0
-#: Messages and bytes of one step, for which acknowledgements wait; a message that is larger is not looked at.
-STEP_MESSAGES, STEP_BYTES, MOST_BYTES = 20, 256_000, 1_000_000
+#: Messages and bytes of one step, for which acknowledgements wait.
+STEP_MESSAGES, STEP_BYTES = 20, 256_000
+#: Bytes, and separators between segments, fields and repetitions, of a message that is looked at. Each takes a microsecond or two, and
+#: a document in one field next to nothing.
+MOST_BYTES, MOST_PIECES = 16_000_000, 200_000
 #: A message is looked at so long after it came: by then those with smaller numbers are kept, too. One that came later than it is
 #: now, because the clock was set back, came before that.
 SETTLED_US = 10_000_000
@@ -203,6 +206,8 @@ class Drift:
             )
         except (StoreFault, Unreadable):  # retention took it; or it is none
             return
+        if _pieces(message) > MOST_PIECES:
+            return
         feed = row.source, called(row.type)
         profile = self._profiles.get(feed)
         if profile is None:
@@ -315,6 +320,11 @@ class Drift:
 
 def _learn_us(settings: Settings) -> int:
     return int(settings.learn_s * 1e6)
+
+
+def _pieces(message: Message) -> int:
+    separators = b"\r", b"\n", message.delimiters.field, message.delimiters.repetition
+    return sum(message.raw.count(separator) for separator in separators if separator)
 
 
 def _is_looked_at(row: MessageRow) -> bool:

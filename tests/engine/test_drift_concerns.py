@@ -161,3 +161,17 @@ def test_a_table_that_translates_is_to_hold_them_all(tmp_path: Path, alerts: lis
     assert alerted(tmp_path, alerts, lines, ("|W\rPV1", "|X\rPV1"), known=("|W\rPV1", f"|{many}\rPV1")) == [
         f"PID-10.1 clinic.yaml:3:25{LACKS}"
     ]
+
+
+def test_a_message_with_a_large_document_is_looked_at(tmp_path: Path, alerts: list[str]) -> None:
+    document = "OBX|1|ED|PDF||^^PDF^Base64^" + "QUJD" * 500_000
+    lines = "map: [{PID-2: {from: PV1-44}}]\n"
+    assert alerted(tmp_path, alerts, lines, ("|I\rORC", f"|I{'|' * 42}2026\r{document}\rORC")) == [
+        "PV1-44 clinic.yaml:3:22"
+    ]
+
+
+def test_a_message_of_countless_pieces_is_not(tmp_path: Path, alerts: list[str]) -> None:
+    lines = "map: [{PID-2: {from: PV1-44}}]\n"
+    many = "NTE|1||x\r" * 60_000
+    assert alerted(tmp_path, alerts, lines, ("|I\rORC", f"|I{'|' * 42}2026\r{many}ORC")) == []
