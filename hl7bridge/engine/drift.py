@@ -105,7 +105,9 @@ class Drift:
 
     def _step(self) -> None:
         settings = self._engine.configuration.engine.drift
-        if settings is None:
+        if (
+            settings is None or self._engine.receiver.refusing is not None
+        ):  # the last room is for results and deletes
             self._again(IDLE_S)
             return
         try:

@@ -294,6 +294,17 @@ def test_a_store_that_is_busy_loses_nothing(site: Watching) -> None:
     assert site.store.watched() is not None
 
 
+def test_the_last_room_on_a_disk_is_not_for_what_is_new(site: Watching) -> None:
+    feed = site.world.feed(2575, [visit(3, race="Q")])
+    assert site.world.run(5, lambda: feed.done.called)
+    site.store.free_bytes = lambda: 1  # type: ignore[method-assign]
+    site.world.run(60)
+    assert (site.news(), site.said) == ([], [])
+    del site.store.free_bytes
+    site.world.run(60)
+    assert ("CODE", "PID-10.1") in site.news()
+
+
 def test_a_copy_and_what_a_replay_makes_show_nothing(site: Watching) -> None:
     again = visit(3, race="Q")
     site.receives(again)
