@@ -78,3 +78,14 @@ def test_a_repetition_that_holds_nothing_has_no_length(tmp_path: Path) -> None:
 def test_nothing_new_is_said(stored: Stored) -> None:
     result = stored.command("drift", "--since", "2026-01-01", "--until", "2026-02-01")
     assert result.stdout == "nothing that had not been seen before\n"
+
+
+def test_a_folder_that_nobody_watches_says_so(tmp_path: Path) -> None:
+    made = Stored(tmp_path, FILES | {"hl7bridge.yaml": "drift: off\n"})
+    made.world.hospital(6701)
+    made.world.start()
+    made.receives(visit(1), seconds=30)
+    result = made.command("drift")
+    assert (
+        result.stdout == "no messages were looked at (drift: off, or the engine has not come to them yet)\n"
+    )
