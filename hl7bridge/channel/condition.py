@@ -135,7 +135,7 @@ def _clause(key: Scalar, value: Node, setting: Setting) -> Condition | Wrong:
         return setting.wrong(
             key, "[+] makes a repetition and has nothing to compare", "write [*], or no brackets"
         )
-    setting.reads_path(reference.path, key, value)
+    setting.reads_place(reference, key, value)
     if reference.whole_segment:
         return _segment_clause(reference, value, setting)
     return _path_clause(reference, value, setting)

@@ -44,7 +44,7 @@ def read_constant(node: Scalar, whole: bool, setting: Setting) -> Constant | Val
             if isinstance(reference, Wrong):
                 wrong = True
             else:
-                setting.reads_path(reference.path, node)
+                setting.reads_place(reference, node)
                 pieces.append(first_value(reference))
             continue
         value = setting.variable(name, node)

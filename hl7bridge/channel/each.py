@@ -6,6 +6,7 @@ Compiled from YAML into functions of a scope. Raises what the steps inside raise
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hl7bridge.channel.condition import Condition
 from hl7bridge.channel.model import WRONG, Wrong
@@ -30,14 +31,16 @@ def read_each(
     if reference.it is not None or reference.path is None:
         return setting.wrong(node, "each goes through segments or repetitions", "OBX, or 'ORC-7[*]'")
     path = reference.path
-    setting.reads_path(path, node)
+    setting.reads_path(path if path.field is None else replace(path, component=0), node)
     if path.field is None:
         inside = setting.within(loop=True) if reference.original else setting.within(run=True)
         return (lambda program, where: _each_segment(reference, program, where)), inside
     if path.component is not None or not isinstance(path.repetition, access.Each):
         hint = f"write each: '{path.segment.decode()}-{path.field}[*]'"
         return setting.wrong(node, f"{node.text} is one value, and each goes through several", hint)
-    return (lambda program, where: _each_repetition(reference, program, where)), setting.within(it=True)
+    return (lambda program, where: _each_repetition(reference, program, where)), setting.within(
+        it=True, bound=path
+    )
 
 
 def _each_segment(reference: Reference, program: Program, where: Condition | None) -> Run:

@@ -68,7 +68,7 @@ def read_intervention(values: Values, setting: Setting) -> InterventionPlan | No
     """Compiles what a channel says; None where there are mistakes."""
     node = values.nodes.get("when")
     when = None if node is None else read_condition(node, setting)
-    codes = field_paths(values.nodes.get("code"), setting, "write it like ZIN-1")
+    codes = field_paths(values.nodes.get("code"), setting, "write it like ZIN-1", values["table"])
     words = _words(values, setting)
     given = values.nodes.get("code")
     if isinstance(given, Items) and not given.items:

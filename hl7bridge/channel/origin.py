@@ -55,7 +55,7 @@ def _from(node: Node, form: Pairs, target: Reference, setting: Setting) -> Origi
     return Origin(one=first_value(reference), reference=reference)
 
 
-def _value_path(node: Scalar, form: Pairs, setting: Setting) -> Reference | Wrong:
+def _value_path(node: Scalar, form: Pairs | None, setting: Setting) -> Reference | Wrong:
     reference = read_reference(node, setting)
     if isinstance(reference, Wrong):
         return WRONG
@@ -65,7 +65,7 @@ def _value_path(node: Scalar, form: Pairs, setting: Setting) -> Reference | Wron
         return setting.wrong(
             node, "[+] is one more repetition and holds nothing yet", "write [*] for every one"
         )
-    setting.reads_path(reference.path, node, form)
+    setting.reads_place(reference, node, form)
     return reference
 
 
@@ -79,7 +79,7 @@ def _join(node: Node, form: Pairs, target: Reference, setting: Setting) -> Origi
     parts: list[Constant | Value | Values] = []
     nodes = node.items if isinstance(node, Items) else [node]
     for each in nodes:
-        part = _part(each, form, target, setting)
+        part = _part(each, None, target, setting)  # no part is looked up, but what they make
         if isinstance(part, Wrong):
             return WRONG
         parts.append(part)
@@ -119,7 +119,7 @@ def _joining(parts: list[Any], between: Constant | None) -> Value:
     return value
 
 
-def _part(node: Node, form: Pairs, target: Reference, setting: Setting) -> Constant | Values | Wrong:
+def _part(node: Node, form: Pairs | None, target: Reference, setting: Setting) -> Constant | Values | Wrong:
     """One item of join or first_of: a path (all its values if it has [*]), or a text."""
     if not isinstance(node, Scalar):
         return setting.wrong(node, f"{noun(node)} stands where a path or a text belongs")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from hl7bridge.channel.model import Wrong
+from hl7bridge.channel.reads import LookUp
 from hl7bridge.channel.reference import First, first_value, read_reference
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.yaml import Items, Node, Scalar, noun
 
 
 def field_paths(
-    node: Node | None, setting: Setting, like: str = "write it like ORC-7.3"
+    node: Node | None, setting: Setting, like: str = "write it like ORC-7.3", table: str | None = None
 ) -> tuple[First, ...]:
-    """What reads the first value of each of the places; those with mistakes are left out."""
+    """What reads the first value of each of the places, of which `table` may have the code; those with mistakes are left out."""
     found: list[First] = []
     for item in node.items if isinstance(node, Items) else [] if node is None else [node]:
         if not isinstance(item, Scalar):
@@ -23,6 +24,6 @@ def field_paths(
         if reference.whole_segment:
             setting.wrong(item, f"{item.text} is a segment, not a field", f"name a field: {item.text}-1")
             continue
-        setting.reads_path(reference.path, item)
+        setting.reads_path(reference.path, item, table, LookUp.WHETHER)
         found.append(first_value(reference))
     return tuple(found)

@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from enum import Enum
 from typing import NamedTuple
 
+from hl7bridge.channel.yaml import Node, Pairs, Scalar
+from hl7bridge.hl7.access import Where
 from hl7bridge.hl7.path import Path
 
 
+class LookUp(Enum):
+    """How a table is asked: for the code's translation, for that of what functions make of the code, or only whether it has it."""
+
+    CODE = "code"
+    CHANGED = "changed"
+    WHETHER = "whether"
+
+
 class Read(NamedTuple):
-    """A place that a line of the configuration reads; what is None means all of it. `table` is the one in which it is looked up."""
+    """A place that a line of the configuration reads; what is None means all of it, and component 0 only whether it is there.
+    `table` is the one in which it is looked up.
+    """
 
     segment: str
     field: int | None
     component: int | None
     where: str
     table: str | None = None
+    look_up: LookUp = LookUp.CODE
 
 
-def read_of(path: Path, where: str, table: str | None = None) -> Read:
-    """What a path reads."""
-    return Read(path.segment.decode("ascii"), path.field, path.component, where, table)
+def reads_of(
+    path: Path, where: str, table: str | None = None, look_up: LookUp = LookUp.CODE
+) -> Iterator[Read]:
+    """What a path reads: its place, and those by which it chooses segments and repetitions."""
+    segment = path.segment.decode("ascii")
+    for choice, field in ((path.occurrence, None), (path.repetition, path.field)):
+        for condition in choice.conditions if isinstance(choice, Where) else ():
+            number, *rest = condition.position if field is None else (field, *condition.position)
+            yield Read(segment, number, rest[0] if rest else 1, where)
+    if (path.subcomponent or 1) > 1:  # codes are first subcomponents
+        table = None
+    yield Read(segment, path.field, path.component, where, table, look_up)
+
+
+def table_in(form: Node | None) -> tuple[str | None, LookUp]:
+    """The table of `{from: path, table: name}`, or of a condition `{in_table: name}`, also under not."""
+    if not isinstance(form, Pairs):
+        return None, LookUp.CODE
+    words = [key.text for key, _ in form.pairs]
+    if isinstance(name := form.get("table"), Scalar):
+        before = words[: words.index("table")]
+        return name.text, LookUp.CHANGED if {"replace", "case", "date"} & {*before} else LookUp.CODE
+    if isinstance(name := form.get("in_table"), Scalar):
+        return name.text, LookUp.WHETHER
+    return table_in(form.get("not"))
 
 
 def looked_up(reads: Iterable[Read]) -> dict[str, dict[int, tuple[int, ...]]]:

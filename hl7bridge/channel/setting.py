@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hl7bridge.channel.mistake import Place, meant
 from hl7bridge.channel.model import WRONG, Reading, Wrong, is_secret
-from hl7bridge.channel.reads import Read, read_of
+from hl7bridge.channel.reads import LookUp, Read, reads_of, table_in
 from hl7bridge.channel.table import Table
-from hl7bridge.channel.yaml import Node, Pairs, Scalar
+from hl7bridge.channel.yaml import Node
 from hl7bridge.hl7.path import Path
+
+if TYPE_CHECKING:
+    from hl7bridge.channel.reference import Reference
 
 Hook = Callable[[Any], object]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """`affiliate` is None where steps are compiled for all destinations; `${affiliate.x}` sets `late`."""
+    """`affiliate` is None where steps are compiled for all destinations; `${affiliate.x}` sets `late`. `bound` is what `it` is of."""
 
     reading: Reading
     tables: Mapping[str, Table | None] = field(default_factory=dict)
@@ -30,28 +33,48 @@ class Setting:
     affiliate: Mapping[str, str] | None = None
     destination: str | None = None
     binds_it: bool = False
+    bound: Path | None = None
     in_loop: bool = False
     in_run: bool = False
     has_original: bool = False
     late: list[Place] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
 
-    def reads_path(self, path: Path | None, node: Node, form: Node | None = None) -> None:
+    def reads_place(self, reference: Reference, node: Node, form: Node | None = None) -> None:
         """Notes that the message is read there; `form` is what may say in which table it is looked up."""
+        self.reads_path(self._path_of(reference), node, *table_in(form))
+
+    def reads_path(
+        self, path: Path | None, node: Node, table: str | None = None, look_up: LookUp = LookUp.CODE
+    ) -> None:
+        """The same of a path, and the table in which it is looked up."""
         if path is not None:
-            self.reads.append(read_of(path, str(node.place), _table_in(form)))
+            self.reads.extend(reads_of(path, str(node.place), table, look_up))
+
+    def _path_of(self, reference: Reference) -> Path | None:
+        if reference.it is None or self.bound is None:
+            return reference.path
+        component, subcomponent = reference.it
+        return replace(self.bound, component=component, subcomponent=subcomponent)
 
     def wrong(self, node: Node, what: str, hint: str | None = None) -> Wrong:
         """Names a mistake."""
         return self.reading.wrong(node, what, hint)
 
     def within(
-        self, *, it: bool = False, original: bool = False, run: bool = False, loop: bool = False
+        self,
+        *,
+        it: bool = False,
+        bound: Path | None = None,
+        original: bool = False,
+        run: bool = False,
+        loop: bool = False,
     ) -> Setting:
-        """The same inside `each` (with a run, or with `it`), or behind `new` (with `original`)."""
+        """The same inside `each` (with a run, or with `it`, of what is `bound`), or behind `new` (with `original`)."""
         return replace(
             self,
             binds_it=self.binds_it or it,
+            bound=bound or self.bound,
             has_original=self.has_original or original,
             in_run=self.in_run or run,
             in_loop=self.in_loop or it or run or loop,
@@ -80,14 +103,6 @@ class Setting:
             f"${{{name}}} is not known",
             "known: ${affiliate.x}, ${env.NAME}, ${file./path} and paths like ${MSH-10}",
         )
-
-
-def _table_in(form: Node | None) -> str | None:
-    """The table of `{from: path, table: name}`, or of a condition `{in_table: name}`, also under not."""
-    if not isinstance(form, Pairs):
-        return None
-    name = form.get("table") or form.get("in_table")
-    return name.text if isinstance(name, Scalar) else _table_in(form.get("not"))
 
 
 __all__ = ["WRONG", "Hook", "Setting"]

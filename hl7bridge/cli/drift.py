@@ -97,10 +97,16 @@ def drift(
                 ]
                 for row in shown
             ],
-            none="nothing that had not been seen before",
+            none=_nothing(operations),
         )
         if len(found) > len(shown):
             click.echo(f"{counted(len(found) - len(shown), 'older row')} not shown (--limit 0)", err=True)
+
+
+def _nothing(operations: Operations) -> str:
+    if operations.reader.watched() is None:
+        return "no messages were looked at (drift: off, or the engine has not come to them yet)"
+    return "nothing that had not been seen before"
 
 
 def _codes(operations: Operations, rows: Iterable[SeenRow], unrecorded: bool) -> dict[SeenRow, str]:

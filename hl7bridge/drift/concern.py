@@ -1,7 +1,8 @@
 """Which lines of the configuration something new concerns: those that read the place, and those that look its code up in a table.
 
-A code concerns a table that does not have it. Other lines it concerns where the place has had few codes so far: where there are many,
-as of medicines, a new one is nothing new. Raises nothing.
+A code concerns a line that translates it by a table which does not have it. Other lines it concerns where the place has had few codes
+so far: where there are many, as of medicines, a new one is nothing new; nor does a table have to hold them all that is only asked
+whether it has one. Raises nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from hl7bridge.channel.reads import Read
+from hl7bridge.channel.reads import LookUp, Read
 from hl7bridge.channel.table import Table
 from hl7bridge.channel.text import decoded
 from hl7bridge.drift.profile import News
@@ -44,10 +45,14 @@ class Concerns:
                 yield from (read.where for read in reads)
             return
         code = decoded(news.code, delimiters, charset)
-        lacking = [read for read in reads if read.table is not None and self._lacks(read.table, code)]
-        yield from (f"{read.where}, and tables/{read.table}.csv does not have it" for read in lacking)
-        if news.known <= FEW_CODES:
-            yield from (read.where for read in reads if read.table is None)
+        few = news.known <= FEW_CODES
+        for read in reads:
+            if read.table is None or read.look_up is LookUp.CHANGED:
+                continue
+            if (few or read.look_up is LookUp.CODE) and self._lacks(read.table, code):
+                yield f"{read.where}, and tables/{read.table}.csv does not have it"
+        if few:
+            yield from (read.where for read in reads if read.table is None or read.look_up is LookUp.CHANGED)
 
     def _lacks(self, name: str, code: str) -> bool:
         table = self._tables.get(name)
@@ -58,6 +63,10 @@ def _meets(read: Read, news: News) -> bool:
     """Whether a read is of the place."""
     if news.kind is SeenKind.SEGMENT or read.field is None:
         return news.kind is SeenKind.SEGMENT
-    if read.field != news.field:
-        return False
-    return news.kind is not SeenKind.CODE or read.component is None or read.component == news.component
+    if read.field != news.field or news.kind is SeenKind.FIELD:
+        return read.field == news.field
+    if news.kind is SeenKind.LENGTH:
+        return read.component != 0
+    if read.table is not None:
+        return news.component == (read.component or 1)
+    return read.component is None or read.component == news.component

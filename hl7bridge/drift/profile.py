@@ -18,13 +18,19 @@ from hl7bridge.store.seen_rows import SeenKind, SeenRow
 
 #: Different codes of one place, beyond which it has no list of codes and is watched for them no more.
 MOST_CODES: Final = 5_000
+#: The same of all places of a profile together, those that are watched no more among them: their rows are read with the others.
+MOST_IN_ALL: Final = 100_000
+#: What is longer is text, wherever it stands.
+MOST_CODE_BYTES: Final = 200
 #: Segments and fields of one profile, beyond which a sender makes them up.
 MOST_PLACES: Final = 5_000
 #: Fields of a segment that are told apart; those behind are one.
 MOST_FIELDS: Final = 100
-#: What segments are called that the standard does not have and that do not begin with Z: their ID may be a piece of text.
+#: What segments are called that the standard does not have and that do not begin with Z, and types that have no type's form: they may
+#: be a piece of text.
 OTHER: Final = "???"
 _SITE = re.compile("Z[A-Z0-9]{2}")
+_TYPE = re.compile(r"[A-Z][A-Z0-9]{2}(\^([A-Z][0-9]{2}|Z[A-Z0-9]{2}))?")
 _PLACE = re.compile(r"(...)(?:-(\d+)(?:\.(\d+))?)?")
 #: Times, control ID and separators of the message itself: MSH-1, MSH-2, MSH-7, MSH-9, MSH-10 (type and time are not a feed's form).
 _OF_THE_MESSAGE: Final = frozenset((1, 2, 7, 9, 10))
@@ -100,8 +106,13 @@ class Profile:
         self._also = also
         self._segments: dict[bytes, _Segment] = {}
         self._places = 0
+        self._codes = 0
         for row in sorted(rows, key=lambda row: row.kind):
             self._recall(row)
+
+    def goes_on(self, learn_us: int, also: Coded) -> bool:
+        """Whether it knows all that one would which was made anew with these."""
+        return (learn_us, also) == (self._learn_us, self._also)
 
     def news(self, message: Message, at_us: int) -> list[News]:
         """What a message shows for the first time; from then on it is known."""
@@ -128,7 +139,7 @@ class Profile:
                         continue
                 values = value.split(repetition) if repetition and repetition in value else (value,)
                 for each in values:
-                    if not field.lengths >> len(each).bit_length() & 1:
+                    if each and not field.lengths >> len(each).bit_length() & 1:
                         self._new_length(known, number, field, len(each).bit_length(), at_us, found)
                 components = known.coded.get(number) or _by_type(segment, number)
                 if components:
@@ -153,7 +164,7 @@ class Profile:
                 code = parts[at - 1] if at <= len(parts) else b""
                 if subcomponent and subcomponent in code:
                     code = code[: code.index(subcomponent)]
-                if not code or code == b'""':
+                if not code or code == b'""' or len(code) > MOST_CODE_BYTES:
                     continue
                 codes = field.codes.get(at)
                 if codes is None or code not in codes.seen:
@@ -162,7 +173,9 @@ class Profile:
     # -- what is new -----------------------------------------------------------------------------------------------------------
 
     def _learned(self, since_us: int, at_us: int) -> bool:
-        return at_us < since_us + self._learn_us
+        return (
+            abs(at_us - since_us) < self._learn_us
+        )  # a clock that was set back teaches no longer than one that is right
 
     def _room(self) -> bool:
         self._places += 1
@@ -209,6 +222,8 @@ class Profile:
         learned = self._learned(field.since_us if codes is None else codes.since_us, at_us)
         if codes is None:
             codes = field.codes[component] = _Codes(at_us)
+            # A place may be watched from today, since a table is, and have had its codes all the time.
+            learned = learned or self._is_only_looked_up(known.name, number, component)
         if codes.many:
             return
         if len(codes.seen) < MOST_CODES:
@@ -218,14 +233,23 @@ class Profile:
             return
         place = f"{known.name}-{number}" + ("" if known.coded.get(number) == (1,) else f".{component}")
         before = len(codes.hashes)
-        if before == MOST_CODES:
-            codes.many = True
-            codes.hashes.clear()
-            codes.seen.clear()
+        if before == MOST_CODES or self._codes >= MOST_IN_ALL:
+            self._too_many(codes)
             found.append(News(SeenKind.MANY, place, 0, learned, known.name, number, component))
             return
         codes.hashes.add(value)
+        self._codes += 1
         found.append(News(SeenKind.CODE, place, value, learned, known.name, number, component, code, before))
+
+    @staticmethod
+    def _too_many(codes: _Codes) -> None:
+        codes.many = True
+        codes.hashes.clear()
+        codes.seen.clear()
+
+    def _is_only_looked_up(self, name: str, number: int, component: int) -> bool:
+        also = component in self._also.get(name, {}).get(number, ())
+        return also and component not in CODED.get(name, {}).get(number, ())
 
     # -- what was seen before --------------------------------------------------------------------------------------------------
 
@@ -261,10 +285,15 @@ class Profile:
             codes = field.codes.setdefault(component, _Codes(row.at_us))
             codes.since_us = min(codes.since_us, row.at_us)
             if row.kind == SeenKind.MANY:
-                codes.many = True
-                codes.hashes.clear()
+                self._too_many(codes)
             else:
                 codes.hashes.add(row.value)
+                self._codes += 1
+
+
+def called(type_: str) -> str:
+    """What a type of messages is called."""
+    return type_ if _TYPE.fullmatch(type_) else OTHER
 
 
 def _called(id_: bytes) -> str:

@@ -20,7 +20,7 @@ from hl7bridge.channel.reads import Read, looked_up
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.channel.settings import Drift as Settings
 from hl7bridge.drift.concern import Concerns
-from hl7bridge.drift.profile import Profile
+from hl7bridge.drift.profile import Profile, called
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import (
@@ -47,16 +47,20 @@ log = Logger(namespace="hl7bridge.drift")
 
 #: Seconds between two steps while there are messages to look at, and while there are not.
 BUSY_S, IDLE_S = 0.05, 2.0
-#: Messages and bytes of one step, for which acknowledgements wait; a message that is larger is not looked at.
-STEP_MESSAGES, STEP_BYTES, MOST_BYTES = 20, 256_000, 1_000_000
-#: A message is looked at so long after it came: by then those with smaller numbers are kept, too.
+#: Messages and bytes of one step, for which acknowledgements wait.
+STEP_MESSAGES, STEP_BYTES = 20, 256_000
+#: Bytes, and separators between segments, fields and repetitions, of a message that is looked at. Each takes a microsecond or two, and
+#: a document in one field next to nothing.
+MOST_BYTES, MOST_PIECES = 16_000_000, 200_000
+#: A message is looked at so long after it came: by then those with smaller numbers are kept, too. One that came later than it is
+#: now, because the clock was set back, came before that.
 SETTLED_US = 10_000_000
 #: Messages after which it is kept how far they were looked at, though nothing was new.
 KEPT_EVERY = 1_000
 #: Types of messages of one source that are told apart; a sender who makes them up fills no memory.
 MOST_TYPES = 200
-#: Places that a digest names of one feed, and alerts of one feed in a day.
-NAMED, ALERTED = 8, 20
+#: Places that a digest names of one feed; and alerts of one feed in a day, and of one place of it, lest that alone uses them up.
+NAMED, ALERTED, ALERTED_OF_A_PLACE = 8, 20, 5
 _WORDS: Final = {
     SeenKind.TYPE: "type",
     SeenKind.SEGMENT: "segment",
@@ -73,11 +77,15 @@ class Drift:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._profiles: dict[Feed, Profile | None] = {}
+        self._profiles: dict[Feed, Profile] = {}
         self._types: dict[str, dict[str, int]] = {}
         self._concerns: dict[Feed, Concerns] = {}
         self._version = ""
-        self._alerted: Counter[Feed] = Counter()
+        self._alerted: Counter[tuple[str, ...]] = Counter()
+        # What was said of what the store has not taken yet: it is looked at again, and not said again.
+        self._said: set[tuple[str | int, ...]] = set()
+        self._told_day = 0
+        self._begin_us: int | None = None
         self._watched: Watched | None = None
         self._kept: Watched | None = None
         self._call: Any = None
@@ -97,7 +105,9 @@ class Drift:
 
     def _step(self) -> None:
         settings = self._engine.configuration.engine.drift
-        if settings is None:
+        if (
+            settings is None or self._engine.receiver.refusing is not None
+        ):  # the last room is for results and deletes
             self._again(IDLE_S)
             return
         try:
@@ -120,6 +130,7 @@ class Drift:
     def _written(self, watched: Watched, more: bool, _: Any, error: StoreError | None) -> None:
         if error is None:
             self._kept = watched
+            self._said.clear()
         else:
             self._forget()
         if self._call is not None:
@@ -140,32 +151,54 @@ class Drift:
         if engine.configuration.version != self._version:
             self._version = engine.configuration.version
             self._concerns.clear()
-            self._profiles.clear()  # tables may be looked up in other places
+            self._profiles = {
+                feed: profile
+                for feed, profile in self._profiles.items()
+                if profile.goes_on(_learn_us(settings), looked_up(self._reads(feed)))
+            }
         if self._watched is None:
             self._watched = self._kept = engine.store.watched()
-        watched = self._watched or Watched(0, now_us // DAY_US)
+        watched = self._watched or Watched(0, (now_us - SETTLED_US) // DAY_US)
         # What an older store holds teaches as much as is learned; the rest of it is history.
-        begin = MessageQuery(since_us=None if watched.through else now_us - int(settings.learn_s * 1e6))
+        if self._begin_us is None:
+            self._begin_us = now_us - _learn_us(settings)
+        begin = MessageQuery(since_us=None if watched.through else self._begin_us)
         found: list[SeenRow] = []
         size = count = 0
-        settled = True
+        settled, early, profiles = True, False, len(self._profiles)
         after = watched.through or None
         for row in engine.store.messages(begin, after, STEP_MESSAGES, newest_first=False):
-            if row.received_us > now_us - SETTLED_US:
+            if abs(now_us - row.received_us) < SETTLED_US:
                 settled = False
                 break
             watched = watched._replace(through=row.id)
             count += 1
             if _is_looked_at(row):
-                found += self._shown(row, settings)
+                found += self._shown_of(row, settings)
                 size += row.size
-            if size > STEP_BYTES:
+            # A profile that had to be read takes a step's time by itself.
+            if size > STEP_BYTES or len(self._profiles) > profiles:
+                early = True
                 break
-        more = settled and count > 0 and (count == STEP_MESSAGES or size > STEP_BYTES)
-        if not more:
+        more = early or (settled and count == STEP_MESSAGES)
+        if not more and not found:  # what was found is in the store, and so in the digest, with the next step
             watched = self._tell_day(watched, now_us)
         self._watched = watched
         return found, more
+
+    def _shown_of(self, row: MessageRow, settings: Settings) -> list[SeenRow]:
+        """What one message shows. Raises StoreError."""
+        try:
+            return list(self._shown(row, settings))
+        except StoreError:
+            raise
+        except Exception:  # one message must not keep the others from being looked at
+            log.failure(
+                "{source}: message {message} could not be looked at for what is new",
+                source=row.source,
+                message=row.id,
+            )
+            return []
 
     def _shown(self, row: MessageRow, settings: Settings) -> Iterator[SeenRow]:
         engine = self._engine
@@ -175,10 +208,12 @@ class Drift:
             )
         except (StoreFault, Unreadable):  # retention took it; or it is none
             return
-        feed = row.source, row.type
+        if _pieces(message) > MOST_PIECES:
+            return
+        feed = row.source, called(row.type)
         profile = self._profiles.get(feed)
         if profile is None:
-            new = self._new_type(row, settings)
+            new = self._new_type(feed, row, settings)
             if new is not None:
                 yield new
             profile = self._profile(feed, settings)
@@ -197,14 +232,15 @@ class Drift:
                 self._alert(seen)
             yield seen
 
-    def _new_type(self, row: MessageRow, settings: Settings) -> SeenRow | None:
-        types = self._types_of(row.source)
-        if row.type in types or len(types) >= MOST_TYPES:
+    def _new_type(self, feed: Feed, row: MessageRow, settings: Settings) -> SeenRow | None:
+        source, type_ = feed
+        types = self._types_of(source)
+        if type_ in types or len(types) >= MOST_TYPES:
             return None
         first_us = min(types.values(), default=row.received_us)
-        types[row.type] = row.received_us
-        learned = row.received_us < first_us + settings.learn_s * 1e6
-        return SeenRow(row.source, "", row.type, SeenKind.TYPE, 0, row.received_us, row.id, learned)
+        types[type_] = row.received_us
+        learned = abs(row.received_us - first_us) < settings.learn_s * 1e6
+        return SeenRow(source, "", type_, SeenKind.TYPE, 0, row.received_us, row.id, learned)
 
     def _types_of(self, source: str) -> dict[str, int]:
         """The types of messages that a source has shown, with when each came first."""
@@ -219,7 +255,7 @@ class Drift:
         store = self._engine.store
         self._profiles[feed] = profile = Profile(
             since_us,
-            int(settings.learn_s * 1e6),
+            _learn_us(settings),
             partial(keyed_hash, store.key, CODE),
             looked_up(self._reads(feed)),
             store.seen(*feed),
@@ -247,25 +283,34 @@ class Drift:
     # -- telling -----------------------------------------------------------------------------------------------------------------
 
     def _alert(self, seen: SeenRow) -> None:
-        feed = seen.source, seen.type
-        self._alerted[feed] += 1
-        if self._alerted[feed] <= ALERTED:
-            log.critical(
-                "{source} {type}: a {what} that never came before, {place}, in message {message}, concerns {concern} "
-                "(hl7bridge drift --source {source})",
-                source=seen.source,
-                type=seen.type,
-                what=_WORDS[SeenKind(seen.kind)],
-                place=seen.place,
-                message=seen.message_id,
-                concern=seen.concern,
-            )
+        if seen[:5] in self._said:
+            return
+        self._said.add(seen[:5])
+        feed, place = seen[:2], seen[:3]
+        if self._alerted[feed] == ALERTED or self._alerted[place] == ALERTED_OF_A_PLACE:
+            return
+        self._alerted.update((feed, place))
+        log.critical(
+            "{source} {type}: a {what} that never came before, {place}, in message {message}, concerns {concern} "
+            "(hl7bridge drift --source {source})",
+            source=seen.source,
+            type=seen.type,
+            what=_WORDS[SeenKind(seen.kind)],
+            place=seen.place,
+            message=seen.message_id,
+            concern=seen.concern,
+        )
 
     def _tell_day(self, watched: Watched, now_us: int) -> Watched:
         """All messages of the days before are looked at: tells what was new, once for each day that has ended."""
         today = (now_us - SETTLED_US) // DAY_US
-        if watched.told_day >= today:
+        if watched.told_day == today:
             return watched
+        if (
+            watched.told_day > today or self._told_day == today
+        ):  # the clock was set back; or it is told and not yet kept
+            return watched._replace(told_day=today)
+        self._told_day = today
         rows = self._engine.store.news(watched.told_day * DAY_US, today * DAY_US, 10_000)
         for line in digest(rows):
             log.info("never seen before {days}: {line}", days=_days(watched.told_day, today), line=line)
@@ -273,6 +318,15 @@ class Drift:
             log.info("never seen before {days}: nothing", days=_days(watched.told_day, today))
         self._alerted.clear()
         return watched._replace(told_day=today)
+
+
+def _learn_us(settings: Settings) -> int:
+    return int(settings.learn_s * 1e6)
+
+
+def _pieces(message: Message) -> int:
+    separators = b"\r", b"\n", message.delimiters.field, message.delimiters.repetition
+    return sum(message.raw.count(separator) for separator in separators if separator)
 
 
 def _is_looked_at(row: MessageRow) -> bool:

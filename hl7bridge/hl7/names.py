@@ -96,7 +96,7 @@ class Standard:
         return tuple(sorted(name for name in self.library.SEGMENTS if re.fullmatch("[A-Z][A-Z0-9]{2}", name)))
 
     def fields(self, segment: str) -> tuple[Element, ...]:
-        """The fields of a segment from 1; none for one the version does not have."""
+        """The fields of a segment from 1, `WITHDRAWN` among them; none for one the version does not have."""
         return _fields(self, segment)
 
     def codes(self, table: str) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ class Standard:
                 return found if number == 1 and found is not None else None
             found = parts[number - 1]
             parts = found.parts
-        return found
+        return None if found is WITHDRAWN else found
 
     def name(
         self,
@@ -133,7 +133,7 @@ class Standard:
         names: list[str] = []
         for depth in ((field, None, None), (field, component, None), (field, component, subcomponent)):
             element = self.element(segment, *depth)
-            if element is None or element is WITHDRAWN:
+            if element is None:
                 return None
             if not names or names[-1] != element.name:
                 names.append(element.name)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
 
 import pytest
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from hl7bridge.store.base import SeenKind, StoreBusy, Watched
+from hl7bridge.drift.profile import OTHER, News, Profile
+from hl7bridge.hl7.message import Message
+from hl7bridge.store.base import SeenKind, SeenRow, StoreBusy, StoreFull, Watched
 from hl7bridge.store.memory import MemoryStore
 from hl7bridge.testing.world import NOON_US, World, write_folder
-from tests.stored import Stored, last_audited
 
 PASSWORD = "Rumpelstiltskin"
 FILES = {
@@ -48,10 +48,12 @@ def visit(
 class Watching:
     """An engine in memory that has learned what an ordinary visit is, and what it says from then on."""
 
-    def __init__(self, folder: Path, said: list[str], extra: str = "") -> None:
+    def __init__(
+        self, folder: Path, said: list[str], extra: str = "", files: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.said = said
         self.store = MemoryStore()
-        files = FILES | ({"hl7bridge.yaml": extra} if extra else {})
+        files = FILES | dict(files) | ({"hl7bridge.yaml": extra} if extra else {})
         self.world = World(write_folder(folder / "config", files), lambda before: self.store)
         self.world.hospital(6701)
         self.world.start()
@@ -67,6 +69,11 @@ class Watching:
         assert self.world.run(60, lambda: feed.done.called)
         self.world.run(30)
         return self.said[before:]
+
+    def reloads(self) -> None:
+        """The engine takes the folder as it is now."""
+        assert self.world.engine is not None
+        list(self.world.engine.reload())
 
     def news(self) -> list[tuple[str, str]]:
         return [(SeenKind(row.kind).name, row.place) for row in self.store.news(0, 1 << 62)]
@@ -139,10 +146,45 @@ def test_a_new_type_of_messages_is_noted(site: Watching) -> None:
     assert site.news() == [("TYPE", "ADT^A31")]
 
 
+def test_a_type_that_is_none_is_not_named(site: Watching) -> None:
+    # MSH-9 of a sender whose fields are shifted is a patient's name.
+    site.receives(visit(3, type_="DOE^JANE"), visit(4, type_="ROSENBERG"))
+    assert site.news() == [("TYPE", OTHER)]
+    site.world.days = LATER + 1
+    site.world.run(60)
+    assert site.said == [f"never seen before on 2026-12-21: clinic {OTHER}: 1 type"]
+
+
+def test_a_message_that_cannot_be_looked_at_stops_nothing(
+    site: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = Profile.news
+
+    def news(self: Profile, message: Message, at_us: int) -> list[News]:
+        if message.control_id == b"3":
+            raise ValueError(PASSWORD)
+        return look(self, message, at_us)
+
+    monkeypatch.setattr(Profile, "news", news)
+    said = site.receives(visit(3, race="Q"), visit(4, race="R"))
+    assert len([line for line in said if "PID-10.1" in line]) == 1
+    assert [line for line in said if "could not be looked at" in line] == [
+        "clinic: message 3 could not be looked at for what is new"
+    ]
+
+
 def test_alerts_can_be_left_out(tmp_path: Path, said: list[str]) -> None:
     site = Watching(tmp_path, said, "drift: {alert: false, learn: 7d}\n")
     assert site.receives(visit(3, race="Q")) == []
     assert ("CODE", "PID-10.1") in site.news()
+
+
+def test_a_site_that_learns_for_no_longer_than_a_moment_is_watched_too(
+    tmp_path: Path, said: list[str]
+) -> None:
+    site = Watching(tmp_path, said, "drift: {learn: 1s}\n")
+    assert site.receives(visit(3)) == []
+    assert len(site.receives(visit(4, race="Q"))) == 1
 
 
 def test_it_can_be_off(tmp_path: Path, said: list[str]) -> None:
@@ -168,11 +210,71 @@ def test_a_day_is_told_when_it_has_ended(site: Watching) -> None:
     assert site.said == ["never seen before from 2026-12-22 to 2026-12-23: nothing"]
 
 
+def test_what_is_found_with_the_end_of_a_day_is_in_its_digest(site: Watching) -> None:
+    feed = site.world.feed(2575, [visit(3, "NTE|1||a note")])
+    assert site.world.run(5, lambda: feed.done.called)
+    site.world.days = LATER + 1
+    site.world.run(60)
+    assert site.said == ["never seen before on 2026-12-21: clinic ADT^A08: 1 segment (NTE)"]
+
+
+def test_what_the_store_does_not_take_at_once_is_said_once(site: Watching) -> None:
+    feed = site.world.feed(2575, [visit(3, race="Q")])
+    assert site.world.run(5, lambda: feed.done.called and site.world.settled())
+    for _ in range(8):
+        site.store.refuse_next(StoreFull("full"))
+        site.world.run(3)
+    site.world.run(30)
+    assert len(site.said) == 1
+    assert ("CODE", "PID-10.1") in site.news()
+    site.said.clear()
+    site.world.days = LATER + 1
+    for _ in range(8):
+        site.store.refuse_next(StoreFull("full"))
+        site.world.run(3)
+    site.world.run(30)
+    assert [line.partition(": ")[2] for line in site.said] == ["clinic ADT^A08: 1 code (PID-10.1)"]
+
+
+def test_a_clock_that_was_far_ahead_stops_nothing_when_it_is_set_back(site: Watching) -> None:
+    site.world.days = 40 * 365
+    site.receives(visit(3))
+    site.world.days = LATER + 1
+    (alert,) = site.receives(visit(4, race="Q"))
+    assert "PID-10.1" in alert
+    site.said.clear()
+    site.world.days = LATER + 2
+    site.world.run(60)
+    assert [line.partition(": ")[2] for line in site.said] == ["clinic ADT^A08: 1 code (PID-10.1)"]
+
+
+def test_what_a_clock_that_was_ahead_taught_goes_on_being_known_and_what_comes_later_is_news(
+    site: Watching,
+) -> None:
+    site.world.days = 40 * 365
+    site.receives(visit(3, "ZPI|1"))
+    site.world.days = LATER + 1
+    site.receives(visit(4, "ZPI|1||2"))
+    assert ("FIELD", "ZPI-3") in site.news()
+
+
 def test_alerts_of_one_feed_are_bounded_and_begin_again_on_the_next_day(site: Watching) -> None:
-    assert len(site.receives(*[visit(n, race=f"Q{n}") for n in range(10, 60)])) == 20
+    assert len(site.receives(*[visit(n, race=f"Q{n}") for n in range(10, 60)])) == 5, "of one place"
+    assert len(site.receives(visit(60, "ZPH|1").replace(b"|I\r", b"|I" + b"|" * 42 + b"2026\r"))) == 1
     site.world.days = LATER + 1
     site.world.run(60)
     assert len(site.receives(visit(70, race="Q70"))) == 1
+
+
+def test_alerts_of_one_feed_are_bounded_whatever_comes_with_it(tmp_path: Path, said: list[str]) -> None:
+    many = "".join(f"  - ZPH-1: {{from: ZPX-{number}}}\n" for number in range(1, 61))
+    site = Watching(
+        tmp_path, said, files={"clinic.yaml": FILES["clinic.yaml"].replace("map:\n", f"map:\n{many}")}
+    )
+    site.receives(visit(3, "ZPX"))
+    site.world.days = 2 * LATER
+    site.world.run(30)
+    assert len(site.receives(visit(4, "ZPX" + "|x" * 60))) <= 20
 
 
 def test_after_a_crash_it_goes_on_where_it_was(site: Watching) -> None:
@@ -194,6 +296,17 @@ def test_a_store_that_is_busy_loses_nothing(site: Watching) -> None:
     assert site.store.watched() is not None
 
 
+def test_the_last_room_on_a_disk_is_not_for_what_is_new(site: Watching) -> None:
+    feed = site.world.feed(2575, [visit(3, race="Q")])
+    assert site.world.run(5, lambda: feed.done.called)
+    site.store.free_bytes = lambda: 1  # type: ignore[method-assign]
+    site.world.run(60)
+    assert (site.news(), site.said) == ([], [])
+    del site.store.free_bytes
+    site.world.run(60)
+    assert ("CODE", "PID-10.1") in site.news()
+
+
 def test_a_copy_and_what_a_replay_makes_show_nothing(site: Watching) -> None:
     again = visit(3, race="Q")
     site.receives(again)
@@ -203,71 +316,45 @@ def test_a_copy_and_what_a_replay_makes_show_nothing(site: Watching) -> None:
     assert through != Watched(0, NOON_US // 86_400_000_000)
 
 
+def test_what_feeds_have_shown_is_read_once_and_one_feed_s_at_a_time(
+    site: Watching, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[float] = []
+    seen = site.store.seen
+
+    def noted(source: str, type_: str) -> list[SeenRow]:
+        if type_:
+            read.append(site.world.network.clock.seconds())
+        return seen(source, type_)
+
+    monkeypatch.setattr(site.store, "seen", noted)
+    site.receives(*[visit(n, type_=f"ADT^A{n}") for n in range(10, 30)])
+    assert len(read) == len(set(read)) == 20
+    text = (site.world.folder / "clinic.yaml").read_text()
+    (site.world.folder / "clinic.yaml").write_text(text.replace("from: PV1-44", "from: NTE-3"))
+    site.reloads()
+    site.receives(*[visit(n, type_=f"ADT^A{n - 20}") for n in range(30, 50)])
+    assert len(read) == 20, "the channel looks up what it looked up before"
+
+
 def test_a_channel_that_reads_more_is_heeded_at_once(site: Watching) -> None:
     text = (site.world.folder / "clinic.yaml").read_text()
     (site.world.folder / "clinic.yaml").write_text(text.replace("from: PV1-44", "from: NTE-3"))
-    reloading = site.world.reload() if hasattr(site.world, "reload") else None
-    if reloading is None:
-        list(site.world.engine.reload())
+    site.reloads()
     (alert,) = site.receives(visit(3, "NTE|1||a note"))
     assert "NTE, in message" in alert
 
 
-# -- the command -----------------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def stored(tmp_path: Path) -> Stored:
-    made = Stored(tmp_path, FILES)
-    made.world.hospital(6701)
-    made.world.start()
-    made.receives(visit(1), visit(2, patient_class="O"), seconds=30)
-    made.world.days = LATER
-    made.receives(visit(3, "NTE|1||a note", race=PASSWORD, patient_class="INPATIENT"), seconds=30)
-    return made
-
-
-def listed(stored: Stored, *words: str) -> list[dict[str, Any]]:
-    result = stored.command("drift", "--since", "2026-01-01", "--until", "2027-06-01", "--json", *words)
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def test_the_command_lists_it_without_what_stood_there(stored: Stored) -> None:
-    rows = listed(stored)
-    assert {(row["kind"], row["place"]) for row in rows} >= {
-        ("SEGMENT", "NTE"),
-        ("CODE", "PID-10.1"),
-        ("LENGTH", "PV1-2"),
-    }
-    assert all("code" not in row for row in rows)
-    result = stored.command("drift", "--since", "2026-01-01", "--until", "2027-06-01")
-    assert "NTE Notes and Comments" in result.stdout
-    assert "PID-10.1 Race: Identifier" in result.stdout
-    assert "length of 8 to 15 bytes" in result.stdout
-    assert PASSWORD not in result.output
-
-
-def test_codes_are_shown_when_asked_and_the_trail_is_told(stored: Stored) -> None:
-    rows = listed(stored, "--values")
-    assert [row["code"] for row in rows if row["place"] == "PID-10.1"] == [PASSWORD]
-    assert "drift --values" in str(last_audited(stored.data))
-
-
-def test_it_can_be_narrowed(stored: Stored) -> None:
-    assert {row["place"] for row in listed(stored, "--concerned")} == {
-        "PID-10.1",
-        "PV1-2",
-        "PV1-2.1",
-        "PID-10",
-    }
-    assert listed(stored, "--type", "ADT^A31") == []
-    assert len(listed(stored, "--limit", "1")) == 1
-    result = stored.command("drift", "--source", "clinik")
-    assert result.exit_code == 2
-    assert "clinic" in result.stderr
-
-
-def test_nothing_new_is_said(stored: Stored) -> None:
-    result = stored.command("drift", "--since", "2026-01-01", "--until", "2026-02-01")
-    assert result.stdout == "nothing that had not been seen before\n"
+def test_a_place_that_is_looked_up_from_now_on_has_shown_nothing_yet(site: Watching) -> None:
+    site.receives(visit(3, "ZPH|old"))
+    site.world.days = 2 * LATER
+    site.world.run(30)
+    text = (site.world.folder / "clinic.yaml").read_text()
+    more = text.replace("map:", "map:\n  - ZPH-2: {from: ZPH-1, table: race, else: ''}")
+    (site.world.folder / "clinic.yaml").write_text(more)
+    site.reloads()
+    assert site.receives(visit(4, "ZPH|old")) == [], "it came before, only nobody watched it for codes"
+    site.world.days = 3 * LATER
+    site.world.run(30)
+    (alert,) = site.receives(visit(5, "ZPH|new"))
+    assert "a code that never came before, ZPH-1," in alert

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hl7bridge.hl7.names import segment_name, standard
+from hl7bridge.hl7.names import WITHDRAWN, segment_name, standard
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,18 @@ def test_reading_messages_does_not_load_the_tables() -> None:
         "hl7bridge.hl7.conformance; sys.exit('hl7apy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("version", ["2.5.1", "2.6", "2.7", "2.8", "2.8.2"])
+def test_what_a_version_has_withdrawn_moves_nothing_that_stands_behind_it(version: str) -> None:
+    tables = standard(version)
+    assert tables.name("EVN", 6) == "Event Occurred"
+    assert tables.name("PID", 30) == "Patient Death Indicator"
+    assert tables.name("OBR", 25) == "Result Status"
+    assert tables.name("FT1", 10) == "Transaction Quantity"
+
+
+def test_a_place_that_a_version_has_withdrawn_has_nothing() -> None:
+    assert standard("2.8.2").element("EVN", 1) is None
+    assert standard("2.8.2").name("EVN", 1) is None
+    assert standard("2.8.2").fields("EVN")[0] is WITHDRAWN

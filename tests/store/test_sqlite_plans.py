@@ -23,6 +23,7 @@ LARGE = {
     "several_keys",
     "audit",
     "audit_patient",
+    "seen",
     "m",
     "d",
 }
@@ -35,7 +36,7 @@ WHOLE = {
     "deliveries_unfinished",
     "count_unfinished",
 }
-FILES = ("audit", "commit", "control", "read", "roster", "search", "upkeep")
+FILES = ("audit", "commit", "control", "read", "roster", "search", "seen", "upkeep")
 EVERY = [(file, name) for file in FILES for name in sql.load(f"{file}.sql")]
 
 
