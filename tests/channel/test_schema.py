@@ -168,6 +168,14 @@ def shown(path: str) -> list[str]:
             "DG1-15 Diagnosis Priority: NM in 2.2-2.3, ID in 2.3.1-2.6, NM since 2.7",
             "Once. Table 0359.",
         ),
+        (
+            "PID-4",
+            "PID-4 Alternate Patient ID PID: ST in 2.1-2.2, CX in 2.3-2.6",
+            "Once in 2.1-2.3, repeats in 2.3.1-2.6.",
+        ),
+        ("PID-28", "PID-28 Nationality: CE in 2.3-2.5.1, CWE in 2.6", "Once. Table 0212."),
+        ("OBX-20", "OBX-20 Observation Site: CWE since 2.6", "Repeats. Table 0163."),
+        ("RXE-5", "RXE-5 Give Units: CE in 2.2-2.5.1, CWE since 2.6", "Once."),
         ("ZPH-2", "", ""),
     ],
 )
