@@ -16,7 +16,7 @@ from hl7bridge.channel.model import REFERENCE, WRONG, Reading, Schema, Wrong, sc
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun
 from hl7bridge.hl7.access import Append, Choice, Each, Index, Where
-from hl7bridge.hl7.extent import extent, last_field, parts
+from hl7bridge.hl7.extent import VERSIONS, extent, last_field, parts
 from hl7bridge.hl7.path import Path, PathError
 from hl7bridge.words import counted
 
@@ -111,7 +111,7 @@ def _place(segment: str, place: tuple[int, ...], site: Collection[Site]) -> Beyo
     if last is not None and number > last:
         if any(each[:2] == (segment, number) for each in site):
             return None
-        return Beyond(f"{segment} has {counted(last, 'field')}, {name} is none", name)
+        return Beyond(f"{segment} has {counted(last, 'field')} in {VERSIONS}, {name} is none", name)
     found = extent(segment, number)
     known = None if found is None else parts(found.datatypes)
     if known is None or not deeper or not {None, deeper[0]}.isdisjoint(_components(segment, number, site)):
@@ -132,8 +132,8 @@ def _components(segment: str, field: int, site: Collection[Site]) -> set[int | N
 
 def _too_deep(whole: str, count: int, word: str, part: str) -> str:
     if count == 1:
-        return f"{whole} is a single value in every version of HL7, {part} is none of it"
-    return f"{whole} has {counted(count, word)} at most, {part} is none"
+        return f"{whole} is a single value in {VERSIONS}, {part} is none of it"
+    return f"{whole} has {counted(count, word)} at most in {VERSIONS}, {part} is none"
 
 
 def _repetition(segment: str, field: int, chosen: Choice) -> Beyond | None:
@@ -143,7 +143,7 @@ def _repetition(segment: str, field: int, chosen: Choice) -> Beyond | None:
     name = f"{segment}-{field}"
     if found.most == 1:
         several = isinstance(chosen, Each | Append) or (isinstance(chosen, Index) and chosen.number > 1)
-        return Beyond(f"{name} does not repeat in any version of HL7", name) if several else None
+        return Beyond(f"{name} does not repeat in {VERSIONS}", name) if several else None
     if isinstance(chosen, Index) and chosen.number > found.most:
-        return Beyond(f"{name} is there {found.most} times at most in any version of HL7", name)
+        return Beyond(f"{name} is there {found.most} times at most in {VERSIONS}", name)
     return None
