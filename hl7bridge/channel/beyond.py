@@ -37,6 +37,8 @@ class SiteField:
         match = re.fullmatch(_SITE, text)
         if match is None:
             hint = "a segment, a field or a component, without brackets: PID-41, OBR-20.2"
+            if re.fullmatch(_SITE, text.upper()):
+                hint = f"segment names are capitals: {text.upper()}"
             return reading.wrong(node, f"{noun(node)} is not a field", hint)
         name, field, component = match.groups()
         if name.startswith("Z"):
@@ -44,11 +46,17 @@ class SiteField:
                 node, f"{name} is the site's own", "whatever it holds is free, so leave it out"
             )
         if name not in SEGMENTS:
-            return reading.wrong(node, f"HL7 has no segment {name}", meant(name, SEGMENTS))
+            hint = meant(name, SEGMENTS, "site segments begin with Z and need no entry")
+            return reading.wrong(node, f"HL7 has no segment {name}", hint)
         return name, int(field) if field else None, int(component) if component else None
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": f"^{_SITE}$", "examples": ["PID-41", "OBR-20.2"]}
+        return {
+            "type": "string",
+            "pattern": f"^(?={'|'.join(sorted(SEGMENTS))}){_SITE}$",
+            "errorMessage": "this is no segment, field or component of HL7; they look like PID, PID-41, OBR-20.2",
+            "examples": ["PID-41", "OBR-20.2"],
+        }
 
 
 def declared(node: Node, reading: Reading) -> frozenset[Site]:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from hl7bridge.channel import load
+from hl7bridge.channel.beyond import SiteField
 from hl7bridge.channel.folder import look_over
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.cli.main import main
@@ -143,11 +144,14 @@ def test_a_site_says_what_it_means(said: str, path: str, silent: bool) -> None:
         ("PDI-41", "HL7 has no segment PDI; did you mean PID?"),
         ("ZPH-1", "ZPH is the site's own; whatever it holds is free, so leave it out"),
         ("PID-100", "is not a field"),
+        ("XYZ-1", "HL7 has no segment XYZ; site segments begin with Z and need no entry"),
+        ("pid-41", "is not a field; segment names are capitals: PID-41"),
     ],
 )
 def test_what_site_fields_cannot_mean(said: str, what: str) -> None:
     [mistake] = look_over(folder("", f"site_fields: [{said}]\n"))[0]
     assert what in str(mistake)
+    assert not re.search(SiteField().schema()["pattern"], said.strip("'")), "an editor marks it too"
 
 
 def test_the_engine_loads_what_is_only_doubted() -> None:
