@@ -395,6 +395,27 @@ def test_the_names_of_a_folder_are_there_for_completion_whatever_else_is_wrong_w
     assert "enum" not in SCHEMA["definitions"]["name of table"]
 
 
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("0042", 42), ("1.50", 1.5), ("2e3", 2000), ("true", True), ("Null", None), ("0x1F", 31)],
+)
+def test_a_name_that_yaml_takes_for_something_else_is_known(name: str, read: object) -> None:
+    """Of what stands there without quotes an editor sees only what YAML 1.2 makes of it, in keys too."""
+    files = {
+        "d.yaml": f"destination: '{name}'\nsend: {{mllp: {{host: h, port: 1}}}}\n".encode(),
+        "s.yaml": SOURCE,
+        "c.yaml": f"channel: c\nsource: s\nsend_to: [{name}]\n".encode(),
+    }
+    assert look_over(files) == ([], [])
+    made = validator(schema(names_of(files)))
+    written = "null" if read is None else str(read).lower()
+    for each in (name, read):
+        assert not list(made.iter_errors({"channel": "c", "source": "s", "send_to": [each]}))
+    for each in (name, written):
+        assert not list(made.iter_errors([{"name": "x", "message": "m", "expect": {each: "sent"}}]))
+    assert list(made.iter_errors({"channel": "c", "source": "s", "send_to": [43]}))
+
+
 def test_the_schema_of_a_folder_names_the_fields_of_whatever_segments_it_speaks_of() -> None:
     assert "SCH-11" not in SCHEMA["definitions"]["paths"]["properties"]
     names = names_of(
