@@ -198,7 +198,7 @@ def _elements(children: Any) -> tuple[Element, ...]:
 
 
 def _readable(name: str) -> str:
-    words = []
+    words: list[str] = []
     for word in re.sub("_S(?=_|$)", "'s", name).split("_"):
         if word in _KEPT_WORDS or re.search(r"[0-9]", word) or words == ["Set", "ID"]:
             words.append(word)
