@@ -75,12 +75,17 @@ def doubt(path: Path, node: Node, reading: Reading) -> None:
 
 
 def doubt_template(node: Scalar, reading: Reading) -> None:
-    """The same for each `${path}` of a text that is filled when it is needed."""
+    """The same for each `${path}` of a text that is filled when it is needed; a segment that HL7 lacks is a mistake."""
     for name in REFERENCE.findall(node.text):
         try:
-            doubt(Path.parse(name), node, reading)
-        except PathError:
+            path = Path.parse(name)
+        except PathError:  # one of the template's own words
             continue
+        segment = path.segment.decode("ascii")
+        if segment not in SEGMENTS and not segment.startswith("Z") and not reading.kept:
+            hint = meant(segment, SEGMENTS, "site segments begin with Z")
+            reading.wrong(node, f"HL7 has no segment {segment}", hint)
+        doubt(path, node, reading)
 
 
 class Beyond(NamedTuple):

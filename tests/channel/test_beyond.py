@@ -113,6 +113,24 @@ def test_paths_in_names_of_files_addresses_and_agreements_are_looked_at_too() ->
     ]
 
 
+def test_a_segment_that_hl7_lacks_is_a_mistake_in_names_of_files_and_addresses_too() -> None:
+    files = folder("") | {
+        "out.yaml": b"destination: out\nsend: {file: {folder: x, name: '${id}-${PDI-3}'}}\n",
+        "b.yaml": b"destination: b\nsend: {smtp: {host: h, from: a@b.org, to: '${XYZ-9}@b.org'}}\n",
+    }
+    assert [str(each) for each in look_over(files)[0]] == [
+        "b.yaml:2:43: HL7 has no segment XYZ; site segments begin with Z",
+        "out.yaml:2:32: HL7 has no segment PDI; did you mean PID?",
+    ]
+
+
+def test_fields_to_look_into_are_named_at_their_own_place() -> None:
+    files = folder("", "withhold:\n  fields:\n    - DG1-3\n    - PDI-5\n    - PV2-99\n")
+    mistakes, warnings = look_over(files)
+    assert [(each.line, each.column) for each in mistakes] == [(4, 7)]
+    assert [(each.line, each.column) for each in warnings] == [(5, 7)]
+
+
 @pytest.mark.parametrize(
     ("said", "path", "silent"),
     [
