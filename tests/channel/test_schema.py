@@ -416,6 +416,20 @@ def test_a_name_that_yaml_takes_for_something_else_is_known(name: str, read: obj
     assert list(made.iter_errors({"channel": "c", "source": "s", "send_to": [43]}))
 
 
+def test_what_is_half_written_names_nothing() -> None:
+    """Or an editor would propose it."""
+    names = names_of(
+        {
+            "d.yaml": b"destination:\nsend: x\n",
+            "e.yaml": b"source: a b\n",
+            "a.yaml": b"affiliate: ''\nagreement: {'': 2020-01-01, clinic: 2020-01-01}\n",
+            "c.yaml": b"channel: c\nsend_to: [{destination: ''}, {destination: here}]\n",
+        }
+    )
+    assert (names.destinations, names.affiliates, names.scopes) == ({"here"}, set(), {"clinic"})
+    assert names.sources == {"programme"}
+
+
 def test_the_schema_of_a_folder_names_the_fields_of_whatever_segments_it_speaks_of() -> None:
     assert "SCH-11" not in SCHEMA["definitions"]["paths"]["properties"]
     names = names_of(
