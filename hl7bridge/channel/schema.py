@@ -230,7 +230,7 @@ def _value(names: FolderNames) -> Schema:
         "type": "object",
         "properties": {word: _described(shapes.get(word, _TEXT), about) for word, about in FORMS.items()},
         "additionalProperties": False,
-        "oneOf": [{"required": [origin]} for origin in ("from", "join", "first_of")],
+        "oneOf": [{"type": "object", "required": [origin]} for origin in ("from", "join", "first_of")],
         "dependencies": {"column": ["table"], "with": ["join"]},
     }
     columns = [
@@ -241,7 +241,8 @@ def _value(names: FolderNames) -> Schema:
         for name, columns in sorted(names.tables.items())
         if columns
     ]
-    return {"anyOf": [_TEXT, {**form, "allOf": columns} if columns else form]}
+    # The form first: of alternatives that fit alike, editors speak of the first.
+    return {"anyOf": [{**form, "allOf": columns} if columns else form, _TEXT]}
 
 
 def _step_properties() -> Schema:

@@ -128,8 +128,8 @@ def test_every_key_of_every_table_is_in_it_with_its_meaning() -> None:
             assert all(each["description"] for each in made["properties"].values())
     definitions = SCHEMA["definitions"]
     assert set(definitions["step"]["properties"]) == {*VERBS, *MODIFIERS}
-    assert set(definitions["value"]["anyOf"][1]["properties"]) == set(FORMS)
-    assert set(definitions["test"]["anyOf"][2]["properties"]) == set(OPERATORS)
+    assert set(definitions["value"]["anyOf"][0]["properties"]) == set(FORMS)
+    assert set(definitions["test"]["anyOf"][0]["properties"]) == set(OPERATORS)
 
 
 def shown(path: str) -> list[str]:
@@ -414,6 +414,21 @@ def test_a_name_that_yaml_takes_for_something_else_is_known(name: str, read: obj
     for each in (name, written):
         assert not list(made.iter_errors([{"name": "x", "message": "m", "expect": {each: "sent"}}]))
     assert list(made.iter_errors({"channel": "c", "source": "s", "send_to": [43]}))
+
+
+@pytest.mark.parametrize(("place", "form"), [("test", "longer_than"), ("value", "from")])
+def test_editors_speak_first_of_the_words_that_may_stand_there(place: str, form: str) -> None:
+    """Of alternatives that fit a mistyped word alike they take the first: `longer_then` is not allowed, not "expected a text"."""
+    first = SCHEMA["definitions"][place]["anyOf"][0]
+    assert form in first["properties"]
+    [mistake] = [
+        each
+        for each in validator(first | {"definitions": SCHEMA["definitions"]}).iter_errors(
+            {form + "x": "PID-3"}
+        )
+        if each.validator == "additionalProperties"
+    ]
+    assert form + "x" in mistake.message
 
 
 def test_what_is_half_written_names_nothing() -> None:
