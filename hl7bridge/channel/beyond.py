@@ -16,7 +16,7 @@ from hl7bridge.channel.model import REFERENCE, WRONG, Reading, Schema, Wrong, sc
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.yaml import Items, Node, Pairs, Scalar, noun
 from hl7bridge.hl7.access import Append, Choice, Each, Index, Where
-from hl7bridge.hl7.extent import extent, last_field, parts
+from hl7bridge.hl7.extent import VERSIONS, extent, last_field, parts
 from hl7bridge.hl7.path import Path, PathError
 from hl7bridge.words import counted
 
@@ -37,6 +37,8 @@ class SiteField:
         match = re.fullmatch(_SITE, text)
         if match is None:
             hint = "a segment, a field or a component, without brackets: PID-41, OBR-20.2"
+            if re.fullmatch(_SITE, text.upper()):
+                hint = f"segment names are capitals: {text.upper()}"
             return reading.wrong(node, f"{noun(node)} is not a field", hint)
         name, field, component = match.groups()
         if name.startswith("Z"):
@@ -44,11 +46,17 @@ class SiteField:
                 node, f"{name} is the site's own", "whatever it holds is free, so leave it out"
             )
         if name not in SEGMENTS:
-            return reading.wrong(node, f"HL7 has no segment {name}", meant(name, SEGMENTS))
+            hint = meant(name, SEGMENTS, "site segments begin with Z and need no entry")
+            return reading.wrong(node, f"HL7 has no segment {name}", hint)
         return name, int(field) if field else None, int(component) if component else None
 
     def schema(self) -> Schema:
-        return {"type": "string", "pattern": f"^{_SITE}$", "examples": ["PID-41", "OBR-20.2"]}
+        return {
+            "type": "string",
+            "pattern": f"^(?={'|'.join(sorted(SEGMENTS))}){_SITE}$",
+            "errorMessage": "this is no segment, field or component of HL7; they look like PID, PID-41, OBR-20.2",
+            "examples": ["PID-41", "OBR-20.2"],
+        }
 
 
 def declared(node: Node, reading: Reading) -> frozenset[Site]:
@@ -67,12 +75,17 @@ def doubt(path: Path, node: Node, reading: Reading) -> None:
 
 
 def doubt_template(node: Scalar, reading: Reading) -> None:
-    """The same for each `${path}` of a text that is filled when it is needed."""
+    """The same for each `${path}` of a text that is filled when it is needed; a segment that HL7 lacks is a mistake."""
     for name in REFERENCE.findall(node.text):
         try:
-            doubt(Path.parse(name), node, reading)
-        except PathError:
+            path = Path.parse(name)
+        except PathError:  # one of the template's own words
             continue
+        segment = path.segment.decode("ascii")
+        if segment not in SEGMENTS and not segment.startswith("Z") and not reading.kept:
+            hint = meant(segment, SEGMENTS, "site segments begin with Z")
+            reading.wrong(node, f"HL7 has no segment {segment}", hint)
+        doubt(path, node, reading)
 
 
 class Beyond(NamedTuple):
@@ -111,7 +124,7 @@ def _place(segment: str, place: tuple[int, ...], site: Collection[Site]) -> Beyo
     if last is not None and number > last:
         if any(each[:2] == (segment, number) for each in site):
             return None
-        return Beyond(f"{segment} has {counted(last, 'field')}, {name} is none", name)
+        return Beyond(f"{segment} has {counted(last, 'field')} in {VERSIONS}, {name} is none", name)
     found = extent(segment, number)
     known = None if found is None else parts(found.datatypes)
     if known is None or not deeper or not {None, deeper[0]}.isdisjoint(_components(segment, number, site)):
@@ -132,8 +145,8 @@ def _components(segment: str, field: int, site: Collection[Site]) -> set[int | N
 
 def _too_deep(whole: str, count: int, word: str, part: str) -> str:
     if count == 1:
-        return f"{whole} is a single value in every version of HL7, {part} is none of it"
-    return f"{whole} has {counted(count, word)} at most, {part} is none"
+        return f"{whole} is a single value in {VERSIONS}, {part} is none of it"
+    return f"{whole} has {counted(count, word)} at most in {VERSIONS}, {part} is none"
 
 
 def _repetition(segment: str, field: int, chosen: Choice) -> Beyond | None:
@@ -143,7 +156,7 @@ def _repetition(segment: str, field: int, chosen: Choice) -> Beyond | None:
     name = f"{segment}-{field}"
     if found.most == 1:
         several = isinstance(chosen, Each | Append) or (isinstance(chosen, Index) and chosen.number > 1)
-        return Beyond(f"{name} does not repeat in any version of HL7", name) if several else None
+        return Beyond(f"{name} does not repeat in {VERSIONS}", name) if several else None
     if isinstance(chosen, Index) and chosen.number > found.most:
-        return Beyond(f"{name} is there {found.most} times at most in any version of HL7", name)
+        return Beyond(f"{name} is there {found.most} times at most in {VERSIONS}", name)
     return None

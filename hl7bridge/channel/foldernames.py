@@ -15,6 +15,7 @@ from typing import Final
 from hl7bridge.channel.beyond import Site, declared
 from hl7bridge.channel.folder import ENGINE_FILE, is_table, is_test, is_yaml
 from hl7bridge.channel.interactiontable import is_interactions
+from hl7bridge.channel.kinds import NAME
 from hl7bridge.channel.mistake import Mistakes
 from hl7bridge.channel.model import Reading
 from hl7bridge.channel.named import Named, names_in
@@ -62,7 +63,8 @@ def names_of(files: Mapping[str, bytes]) -> FolderNames:
             if is_test(path):
                 continue
             for kind, name in names_in(path, data):
-                by_kind[kind].add(name)
+                if _is_name(name):
+                    by_kind[kind].add(name)
             _more(path, data, found)
     return found
 
@@ -76,5 +78,11 @@ def _more(path: str, data: bytes, found: FolderNames) -> None:
         found.site = declared(root, Reading(Mistakes(), lambda name: ""))
     name, agreement = root.get("affiliate"), root.get("agreement")
     if isinstance(name, Scalar):
-        found.affiliates.add(name.text)
-        found.scopes |= {key.text for key, _ in agreement.pairs} if isinstance(agreement, Pairs) else set()
+        found.affiliates |= {name.text} if _is_name(name.text) else set()
+        scopes = {key.text for key, _ in agreement.pairs} if isinstance(agreement, Pairs) else set()
+        found.scopes |= set(filter(_is_name, scopes))
+
+
+def _is_name(text: str) -> bool:
+    """What is half written is none yet, and no editor should propose it."""
+    return re.fullmatch(NAME.pattern or "", text) is not None

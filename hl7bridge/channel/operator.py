@@ -287,4 +287,5 @@ def test_schema() -> Schema:
         "minProperties": 1,
         "maxProperties": 1,
     }
-    return {"anyOf": [text, {"type": "array", "items": text, "minItems": 1}, operator]}
+    # The operators first: of alternatives that fit alike, editors speak of the first.
+    return {"anyOf": [operator, text, {"type": "array", "items": text, "minItems": 1}]}

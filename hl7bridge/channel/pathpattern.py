@@ -14,7 +14,7 @@ from typing import Final
 from hl7bridge.channel.beyond import MOST_FIELDS, Site
 from hl7bridge.channel.model import Schema
 from hl7bridge.channel.segments import SEGMENTS
-from hl7bridge.hl7.extent import Extent, extents, last_field, parts
+from hl7bridge.hl7.extent import VERSIONS, Extent, extents, last_field, parts
 from hl7bridge.words import counted
 
 _NUMBER: Final = "0*[1-9][0-9]{0,3}"
@@ -129,7 +129,7 @@ def _numbers(site: Collection[Site]) -> Iterator[Schema]:
         alike[last, tuple(sorted({*range(1, last + 1), *meant}))].append(segment)
     for (last, numbers), segments in sorted(alike.items()):
         none = f"(?!0*(?:{any_of(numbers)})(?![0-9]))[0-9]+"
-        why = f"no version of HL7 has this field: the segment has {counted(last, 'field')}{_MEANT}"
+        why = f"{VERSIONS} has no such field: the segment has {counted(last, 'field')}{_MEANT}"
         if last == MOST_FIELDS:
             why = "no segment has a hundred fields"
         yield _never(f"(?:{'|'.join(segments)})(?:{_CONDITION}{none}[.=]|{BRACKETS}[-.]{none})", why)
@@ -148,12 +148,12 @@ def _repetitions(site: Collection[Site]) -> Iterator[Schema]:
         if most == 1:
             yield _never(
                 rf"{_fields_of(places)}(?:\[[*+]\]|{index}|{terser})",
-                f"this field does not repeat in any version of HL7{_MEANT}",
+                f"this field does not repeat in {VERSIONS}{_MEANT}",
             )
         else:
             yield _never(
                 f"{_fields_of(places)}(?:{index}|{terser})",
-                f"this field is there {most} times at most in any version of HL7{_MEANT}",
+                f"this field is there {most} times at most in {VERSIONS}{_MEANT}",
             )
 
 
@@ -170,7 +170,7 @@ def _components(site: Collection[Site]) -> Iterator[Schema]:
         conditions = rf"{_CONDITION}(?!(?:{inside})=)[0-9][0-9.]*="
         deeper = rf"{BRACKETS}[-.](?!(?:{inside})(?:=|$))"
         whole = "is a single value" if len(shape) == 1 else f"has {len(shape)} components at most"
-        why = f"no version of HL7 has this component or subcomponent: the field {whole}{_MEANT}"
+        why = f"{VERSIONS} has no such component or subcomponent: the field {whole}{_MEANT}"
         yield _never(f"{_fields_of(places, _NAMED)}(?:{conditions}|{deeper})", why)
 
 

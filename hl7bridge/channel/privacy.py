@@ -13,7 +13,7 @@ from typing import Final
 from hl7bridge.affiliation.withheld import Withheld
 from hl7bridge.channel.beyond import doubt
 from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.model import Choice, Reading, Schema, Text
+from hl7bridge.channel.model import WRONG, Choice, Reading, Schema, Text, Wrong
 from hl7bridge.channel.record import Field, ListOf, MapOf, Record, Values
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.channel.sensitive import Sensitive
@@ -46,6 +46,17 @@ PRIVACY_FIELDS: Final[dict[str, Field]] = {
 class _FieldName(Text):
     """A whole field."""
 
+    def read(self, node: Node, reading: Reading) -> str | Wrong:
+        text = super().read(node, reading)
+        if isinstance(text, Wrong):
+            return WRONG
+        name = text[:3]
+        if name not in SEGMENTS and not name.startswith("Z"):
+            hint = meant(name, SEGMENTS, "site segments begin with Z")
+            return reading.wrong(node, f"HL7 has no segment {name}", hint)
+        doubt(Path.parse(text), node, reading)
+        return text
+
     def schema(self) -> Schema:
         return {**super().schema(), "allOf": [{"$ref": "#/$defs/known path"}]}
 
@@ -77,11 +88,6 @@ class Withholding:
         fields: list[tuple[bytes, int]] = []
         for text in () if values is None else values["fields"]:
             name, number = re.split("[-.]", text)
-            assert values is not None
-            if name not in SEGMENTS and not name.startswith("Z"):
-                hint = meant(name, SEGMENTS, "site segments begin with Z")
-                reading.wrong(values.nodes["fields"], f"HL7 has no segment {name}", hint)
-            doubt(Path.parse(text), values.nodes["fields"], reading)
             fields.append((name.encode(), int(number)))
         self.sensitive = Sensitive(withheld, fields)
         node = None if values is None else values.nodes.get("notices")

@@ -10,6 +10,7 @@ engine never calls it. Besides draft 7 it uses words that editors know: `errorMe
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Collection
 from typing import Any, Final
@@ -184,14 +185,32 @@ def _names(names: FolderNames) -> Schema:
     if names.destinations:
         known_ones = {name: _reference("expected") for name in sorted(names.destinations)}
         expected = {"type": "object", "properties": known_ones, "additionalProperties": False}
+        # Editors compare such a key, which they take for no text, only with patterns.
+        patterns = {
+            f"^{re.escape(json.dumps(each))}$": _reference("expected") for each in _misread(known_ones)
+        }
+        expected |= {"patternProperties": patterns} if patterns else {}
         expected["errorMessage"] = "the folder has no destination of this name"
     return {**found, "by destination": expected}
 
 
-def _spelt(names: Collection[str]) -> list[str | int]:
-    """The names as YAML reads them: one of digits may be taken for a number."""
-    numbers = [int(name) for name in names if name.isdecimal() and str(int(name)) == name]
-    return [*sorted(names), *sorted(numbers)]
+def _spelt(names: Collection[str]) -> list[Any]:
+    """The names, and what YAML makes of those that it takes for something else."""
+    return [*sorted(names), *_misread(names)]
+
+
+def _misread(names: Collection[str]) -> list[Any]:
+    """What YAML 1.2 makes of names without quotes that look like numbers, true, false or null."""
+    found: list[Any] = []
+    for name in sorted(names):
+        if re.fullmatch("true|True|TRUE|false|False|FALSE|null|Null|NULL", name):
+            found.append(json.loads(name.lower()))
+        elif re.fullmatch("0o[0-7]+|0x[0-9a-fA-F]+", name):
+            found.append(int(name, 0))
+        elif re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,2})?", name, re.ASCII):
+            number = float(name)
+            found.append(int(number) if number.is_integer() else number)
+    return found
 
 
 def _value(names: FolderNames) -> Schema:
@@ -211,7 +230,7 @@ def _value(names: FolderNames) -> Schema:
         "type": "object",
         "properties": {word: _described(shapes.get(word, _TEXT), about) for word, about in FORMS.items()},
         "additionalProperties": False,
-        "oneOf": [{"required": [origin]} for origin in ("from", "join", "first_of")],
+        "oneOf": [{"type": "object", "required": [origin]} for origin in ("from", "join", "first_of")],
         "dependencies": {"column": ["table"], "with": ["join"]},
     }
     columns = [
@@ -222,7 +241,8 @@ def _value(names: FolderNames) -> Schema:
         for name, columns in sorted(names.tables.items())
         if columns
     ]
-    return {"anyOf": [_TEXT, {**form, "allOf": columns} if columns else form]}
+    # The form first: of alternatives that fit alike, editors speak of the first.
+    return {"anyOf": [{**form, "allOf": columns} if columns else form, _TEXT]}
 
 
 def _step_properties() -> Schema:

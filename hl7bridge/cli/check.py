@@ -28,7 +28,7 @@ CONFIG = click.argument("config", type=click.Path(path_type=Path), default=Path(
 def check(config: Path, as_json: bool) -> None:
     """Read the channels in CONFIG (default: channels/) and name every mistake at once, with file:line:column.
 
-    A warning names a path that goes beyond every version of HL7: RXE-49, PID-7[2]. It stops nothing, since real feeds do so;
+    A warning names a path that goes beyond HL7 2.1 to 2.8.2: RXE-49, PID-7[2]. It stops nothing, since real feeds do so;
     where yours does, say so with site_fields: [PID-41] in hl7bridge.yaml. Editors mark the same (hl7bridge schema).
 
     Rosters are read too. Exit status 1 if there is a mistake.

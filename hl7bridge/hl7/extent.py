@@ -1,4 +1,4 @@
-"""How far the standard goes in any version: how many fields a segment ever had, how often one repeats, how deep it divides.
+"""How far the standard goes in 2.1 to 2.8.2: how many fields a segment ever had, how often one repeats, how deep it divides.
 
 Read from `extenttable`, so that neither an engine nor `check` loads hl7apy for it. What no version says is open (None): a site's
 own segments, OBX-5 and other fields whose data type varies, the parameters of QPD and RDT that each query defines (chapter 5). Knows
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from hl7bridge.hl7.extenttable import DATATYPES, SEGMENTS
 
+#: The versions of which the table is the union. 2.9 has more (OBX-32), so nothing may be said of all versions.
+VERSIONS: Final = "HL7 2.1 to 2.8.2"
 _VARIES = "varies"
 #: One value is what it is, however its version calls it; a time stamp is read whole.
 _WHOLE = ("TS", "DTM")
@@ -51,7 +54,7 @@ def _extent(token: str) -> Extent:
 
 @cache
 def last_field(segment: str) -> int | None:
-    """The number of the last field that a segment has in any version; None where it is open."""
+    """The number of the last field that a segment has in any of `VERSIONS`; None where it is open."""
     fields = extents(segment)
     return None if not fields or _VARIES in fields[-1].datatypes else len(fields)
 

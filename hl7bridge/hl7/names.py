@@ -55,7 +55,11 @@ _SEGMENTS: Final = {
     "BHS": "Batch Header",
     "BTS": "Batch Trailer",
 }
-_KEPT_WORDS: Final = frozenset(["ID", "SSN", "DNA", "DEA", "VIP", "EI", "HL7", "UCID", "NPI"])
+_KEPT_WORDS: Final = frozenset(
+    ["ID", "SSN", "DNA", "DEA", "VIP", "EI", "HL7", "UCID", "NPI", "NDC", "DRG", "POA", "UOM", *_SEGMENTS]
+)
+#: What hl7apy writes where a version names no table.
+_NO_TABLE: Final = "HL79999"
 _SMALL_WORDS: Final = frozenset(["of", "the", "and", "or", "to", "for", "in", "on", "by", "from", "with"])
 
 
@@ -187,16 +191,16 @@ def _elements(children: Any) -> tuple[Element, ...]:
             datatype or "",
             least,
             None if most < 0 else most,
-            table.removeprefix("HL7") if table else None,
+            table.removeprefix("HL7") if table and table != _NO_TABLE else None,
             _elements(parts) if shape == "sequence" and parts else (),
         )
     return tuple([placed.get(number, WITHDRAWN) for number in range(1, max(placed, default=0) + 1)])
 
 
 def _readable(name: str) -> str:
-    words = []
-    for word in name.replace("_S_", "'s_").split("_"):
-        if word in _KEPT_WORDS or re.search(r"[0-9]", word):
+    words: list[str] = []
+    for word in re.sub("_S(?=_|$)", "'s", name).split("_"):
+        if word in _KEPT_WORDS or re.search(r"[0-9]", word) or words == ["Set", "ID"]:
             words.append(word)
         elif word.lower() in _SMALL_WORDS and words:
             words.append(word.lower())

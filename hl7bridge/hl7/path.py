@@ -7,8 +7,8 @@ writing raises `BadValue`.
     PID-3.1                the first component of PID-3         PID-3[2].1        of its second repetition
     PID-3[5=MR].1          where component 5 is MR              PID-3[4.2=X]      where subcomponent 4.2 is X
     PID-3[4=A|B,5=MR]      A or B, and MR                       PID-3[*] / [+]    every repetition / one more
-    OBX[2]-5               of the second OBX                    OBX[3.1=X]-5      of an OBX whose field 3.1 is
-    X ORC-7.2.2              a subcomponent                       NTE               the segment itself
+    OBX[2]-5               of the second OBX                    OBX[3.1=X]-5      of an OBX whose 3.1 is X
+    ORC-7.2.2              a subcomponent                       NTE               the segment itself
 
 Everything counts from 1. `PID.3.1` and the terser's `/PID-3-1` and `/PID-3(0)-1` (its repetitions count from
 0) are read too. A value in a condition may be quoted ('A,B'), and may hold `${name}` to be put in with

@@ -62,7 +62,9 @@ class Places:
         for at, element in enumerate(elements):
             if at == len(places):
                 places.append({})
-            if element is not WITHDRAWN:
+            if (
+                element is not WITHDRAWN and element.most != 0
+            ):  # what is there no times has been withdrawn too
                 places[at][version] = element
                 yield element
 

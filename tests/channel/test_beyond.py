@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from hl7bridge.channel import load
+from hl7bridge.channel.beyond import SiteField
 from hl7bridge.channel.folder import look_over
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.cli.main import main
@@ -42,21 +43,22 @@ def doubts(path: str, engine: str = "") -> list[str]:
 @pytest.mark.parametrize(
     ("path", "what"),
     [
-        ("RXE-49", "RXE has 45 fields, RXE-49 is none"),
-        ("PID-41.1", "PID has 40 fields, PID-41 is none"),
-        ("PID-3.13", "PID-3 has 12 components at most, PID-3.13 is none"),
-        ("/PID-3(1)-13", "PID-3 has 12 components at most, PID-3.13 is none"),
-        ("MSH-10.2", "MSH-10 is a single value in every version of HL7, MSH-10.2 is none of it"),
-        ("PID-5.1.6", "PID-5.1 has 5 subcomponents at most, PID-5.1.6 is none"),
-        ("PID-5.2.2", "PID-5.2 is a single value in every version of HL7, PID-5.2.2 is none of it"),
-        ("PID-3[15=MR].1", "PID-3 has 12 components at most, PID-3.15 is none"),
-        ("PID-3[4.4=MR].1", "PID-3.4 has 3 subcomponents at most, PID-3.4.4 is none"),
-        ("OBX[3.30=X]-5", "OBX-3 has 22 components at most, OBX-3.30 is none"),
-        ("OBX[33=X]-5", "OBX has 30 fields, OBX-33 is none"),
-        ("PID-7[2]", "PID-7 does not repeat in any version of HL7"),
-        ("PID-7(1)", "PID-7 does not repeat in any version of HL7"),
-        ("MSH-9[*]", "MSH-9 does not repeat in any version of HL7"),
-        ("ARV-6[*]", "ARV-6 does not repeat in any version of HL7"),
+        ("RXE-49", "RXE has 45 fields in HL7 2.1 to 2.8.2, RXE-49 is none"),
+        ("PID-41.1", "PID has 40 fields in HL7 2.1 to 2.8.2, PID-41 is none"),
+        ("PID-3.13", "PID-3 has 12 components at most in HL7 2.1 to 2.8.2, PID-3.13 is none"),
+        ("/PID-3(1)-13", "PID-3 has 12 components at most in HL7 2.1 to 2.8.2, PID-3.13 is none"),
+        ("MSH-10.2", "MSH-10 is a single value in HL7 2.1 to 2.8.2, MSH-10.2 is none of it"),
+        ("PID-5.1.6", "PID-5.1 has 5 subcomponents at most in HL7 2.1 to 2.8.2, PID-5.1.6 is none"),
+        ("PID-5.2.2", "PID-5.2 is a single value in HL7 2.1 to 2.8.2, PID-5.2.2 is none of it"),
+        ("PID-3[15=MR].1", "PID-3 has 12 components at most in HL7 2.1 to 2.8.2, PID-3.15 is none"),
+        ("PID-3[4.4=MR].1", "PID-3.4 has 3 subcomponents at most in HL7 2.1 to 2.8.2, PID-3.4.4 is none"),
+        ("OBX[3.30=X]-5", "OBX-3 has 22 components at most in HL7 2.1 to 2.8.2, OBX-3.30 is none"),
+        ("OBX-32.2", "OBX has 30 fields in HL7 2.1 to 2.8.2, OBX-32 is none"),
+        ("OBX[33=X]-5", "OBX has 30 fields in HL7 2.1 to 2.8.2, OBX-33 is none"),
+        ("PID-7[2]", "PID-7 does not repeat in HL7 2.1 to 2.8.2"),
+        ("PID-7(1)", "PID-7 does not repeat in HL7 2.1 to 2.8.2"),
+        ("MSH-9[*]", "MSH-9 does not repeat in HL7 2.1 to 2.8.2"),
+        ("ARV-6[*]", "ARV-6 does not repeat in HL7 2.1 to 2.8.2"),
     ],
 )
 def test_what_no_version_has_is_said(path: str, what: str) -> None:
@@ -65,7 +67,7 @@ def test_what_no_version_has_is_said(path: str, what: str) -> None:
 
 def test_the_message_before_new_is_looked_at_too() -> None:
     [warning] = look_over(folder("map: [{new: ORU^R01}, {PID-2: {from: original.RXE-49}}]"))[1]
-    assert warning.what == "RXE has 45 fields, RXE-49 is none"
+    assert warning.what == "RXE has 45 fields in HL7 2.1 to 2.8.2, RXE-49 is none"
 
 
 @pytest.mark.parametrize(
@@ -85,11 +87,11 @@ def test_it_stands_at_its_place_and_says_what_to_do() -> None:
     body = "map:\n  - PID-2: {from: PID-3.13}\n  - remove: [NTE, PID-44]\n  - PID-5.1: x ${PID-77}"
     found = [str(each) for each in look_over(folder(body))[1]]
     assert found == [
-        "c.yaml:4:19: PID-3 has 12 components at most, PID-3.13 is none; "
+        "c.yaml:4:19: PID-3 has 12 components at most in HL7 2.1 to 2.8.2, PID-3.13 is none; "
         "if your feed does have it, write site_fields: [PID-3.13] in hl7bridge.yaml",
-        "c.yaml:5:19: PID has 40 fields, PID-44 is none; "
+        "c.yaml:5:19: PID has 40 fields in HL7 2.1 to 2.8.2, PID-44 is none; "
         "if your feed does have it, write site_fields: [PID-44] in hl7bridge.yaml",
-        "c.yaml:6:14: PID has 40 fields, PID-77 is none; "
+        "c.yaml:6:14: PID has 40 fields in HL7 2.1 to 2.8.2, PID-77 is none; "
         "if your feed does have it, write site_fields: [PID-77] in hl7bridge.yaml",
     ]
 
@@ -109,6 +111,24 @@ def test_paths_in_names_of_files_addresses_and_agreements_are_looked_at_too() ->
         "PID-66",
         "PV1-99",
     ]
+
+
+def test_a_segment_that_hl7_lacks_is_a_mistake_in_names_of_files_and_addresses_too() -> None:
+    files = folder("") | {
+        "out.yaml": b"destination: out\nsend: {file: {folder: x, name: '${id}-${PDI-3}'}}\n",
+        "b.yaml": b"destination: b\nsend: {smtp: {host: h, from: a@b.org, to: '${XYZ-9}@b.org'}}\n",
+    }
+    assert [str(each) for each in look_over(files)[0]] == [
+        "b.yaml:2:43: HL7 has no segment XYZ; site segments begin with Z",
+        "out.yaml:2:32: HL7 has no segment PDI; did you mean PID?",
+    ]
+
+
+def test_fields_to_look_into_are_named_at_their_own_place() -> None:
+    files = folder("", "withhold:\n  fields:\n    - DG1-3\n    - PDI-5\n    - PV2-99\n")
+    mistakes, warnings = look_over(files)
+    assert [(each.line, each.column) for each in mistakes] == [(4, 7)]
+    assert [(each.line, each.column) for each in warnings] == [(5, 7)]
 
 
 @pytest.mark.parametrize(
@@ -142,11 +162,14 @@ def test_a_site_says_what_it_means(said: str, path: str, silent: bool) -> None:
         ("PDI-41", "HL7 has no segment PDI; did you mean PID?"),
         ("ZPH-1", "ZPH is the site's own; whatever it holds is free, so leave it out"),
         ("PID-100", "is not a field"),
+        ("XYZ-1", "HL7 has no segment XYZ; site segments begin with Z and need no entry"),
+        ("pid-41", "is not a field; segment names are capitals: PID-41"),
     ],
 )
 def test_what_site_fields_cannot_mean(said: str, what: str) -> None:
     [mistake] = look_over(folder("", f"site_fields: [{said}]\n"))[0]
     assert what in str(mistake)
+    assert not re.search(SiteField().schema()["pattern"], said.strip("'")), "an editor marks it too"
 
 
 def test_the_engine_loads_what_is_only_doubted() -> None:
@@ -159,7 +182,9 @@ def test_a_warning_leaves_the_exit_status_alone(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["check", str(tmp_path)])
     assert done.exit_code == 0
     first, last = done.stdout.splitlines()
-    assert first.startswith(f"{tmp_path}/c.yaml:3:10: warning: PID has 40 fields")
+    assert first.startswith(
+        f"{tmp_path}/c.yaml:3:10: warning: PID has 40 fields in HL7 2.1 to 2.8.2, PID-41 is none"
+    )
     assert last.endswith("no mistakes, 1 warning")
     [row] = CliRunner().invoke(main, ["check", "--json", str(tmp_path)]).stdout.splitlines()
     assert json.loads(row)["severity"] == "warning"

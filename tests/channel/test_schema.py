@@ -128,8 +128,8 @@ def test_every_key_of_every_table_is_in_it_with_its_meaning() -> None:
             assert all(each["description"] for each in made["properties"].values())
     definitions = SCHEMA["definitions"]
     assert set(definitions["step"]["properties"]) == {*VERBS, *MODIFIERS}
-    assert set(definitions["value"]["anyOf"][1]["properties"]) == set(FORMS)
-    assert set(definitions["test"]["anyOf"][2]["properties"]) == set(OPERATORS)
+    assert set(definitions["value"]["anyOf"][0]["properties"]) == set(FORMS)
+    assert set(definitions["test"]["anyOf"][0]["properties"]) == set(OPERATORS)
 
 
 def shown(path: str) -> list[str]:
@@ -168,6 +168,14 @@ def shown(path: str) -> list[str]:
             "DG1-15 Diagnosis Priority: NM in 2.2-2.3, ID in 2.3.1-2.6, NM since 2.7",
             "Once. Table 0359.",
         ),
+        (
+            "PID-4",
+            "PID-4 Alternate Patient ID PID: ST in 2.1-2.2, CX in 2.3-2.6",
+            "Once in 2.1-2.3, repeats in 2.3.1-2.6.",
+        ),
+        ("PID-28", "PID-28 Nationality: CE in 2.3-2.5.1, CWE in 2.6", "Once. Table 0212."),
+        ("OBX-20", "OBX-20 Observation Site: CWE since 2.6", "Repeats. Table 0163."),
+        ("RXE-5", "RXE-5 Give Units: CE in 2.2-2.5.1, CWE since 2.6", "Once."),
         ("ZPH-2", "", ""),
     ],
 )
@@ -385,6 +393,56 @@ def test_the_names_of_a_folder_are_there_for_completion_whatever_else_is_wrong_w
     assert definitions["name of table"]["enum"] == ["broken", "stores"]
     assert definitions["name of destination"]["enum"] == ["here", "medstar", "out"]
     assert "enum" not in SCHEMA["definitions"]["name of table"]
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [("0042", 42), ("1.50", 1.5), ("2e3", 2000), ("true", True), ("Null", None), ("0x1F", 31)],
+)
+def test_a_name_that_yaml_takes_for_something_else_is_known(name: str, read: object) -> None:
+    """Of what stands there without quotes an editor sees only what YAML 1.2 makes of it, in keys too."""
+    files = {
+        "d.yaml": f"destination: '{name}'\nsend: {{mllp: {{host: h, port: 1}}}}\n".encode(),
+        "s.yaml": SOURCE,
+        "c.yaml": f"channel: c\nsource: s\nsend_to: [{name}]\n".encode(),
+    }
+    assert look_over(files) == ([], [])
+    made = validator(schema(names_of(files)))
+    written = "null" if read is None else str(read).lower()
+    for each in (name, read):
+        assert not list(made.iter_errors({"channel": "c", "source": "s", "send_to": [each]}))
+    for each in (name, written):
+        assert not list(made.iter_errors([{"name": "x", "message": "m", "expect": {each: "sent"}}]))
+    assert list(made.iter_errors({"channel": "c", "source": "s", "send_to": [43]}))
+
+
+@pytest.mark.parametrize(("place", "form"), [("test", "longer_than"), ("value", "from")])
+def test_editors_speak_first_of_the_words_that_may_stand_there(place: str, form: str) -> None:
+    """Of alternatives that fit a mistyped word alike they take the first: `longer_then` is not allowed, not "expected a text"."""
+    first = SCHEMA["definitions"][place]["anyOf"][0]
+    assert form in first["properties"]
+    [mistake] = [
+        each
+        for each in validator(first | {"definitions": SCHEMA["definitions"]}).iter_errors(
+            {form + "x": "PID-3"}
+        )
+        if each.validator == "additionalProperties"
+    ]
+    assert form + "x" in mistake.message
+
+
+def test_what_is_half_written_names_nothing() -> None:
+    """Or an editor would propose it."""
+    names = names_of(
+        {
+            "d.yaml": b"destination:\nsend: x\n",
+            "e.yaml": b"source: a b\n",
+            "a.yaml": b"affiliate: ''\nagreement: {'': 2020-01-01, clinic: 2020-01-01}\n",
+            "c.yaml": b"channel: c\nsend_to: [{destination: ''}, {destination: here}]\n",
+        }
+    )
+    assert (names.destinations, names.affiliates, names.scopes) == ({"here"}, set(), {"clinic"})
+    assert names.sources == {"programme"}
 
 
 def test_the_schema_of_a_folder_names_the_fields_of_whatever_segments_it_speaks_of() -> None:

@@ -343,7 +343,7 @@ def test_minors_by_the_day_of_the_event(born: str, sent: bool) -> None:
         ("closed.yaml", b"withhold: 'no such'", "closed.yaml:5:11: the text 'no such' is not a category such as substance-use"),
         ("closed.yaml", b"documents: all", "closed.yaml:5:12: the text 'all' is none of refused, whole"),
         ("hl7bridge.yaml", b"withhold: {notices: {sudd: x}}", "hl7bridge.yaml:1:22: there is no category 'sudd'; did you mean sud?"),
-        ("hl7bridge.yaml", b"withhold: {fields: [QQQ-1]}", "hl7bridge.yaml:1:20: HL7 has no segment QQQ"),
+        ("hl7bridge.yaml", b"withhold: {fields: [QQQ-1]}", "hl7bridge.yaml:1:21: HL7 has no segment QQQ"),
         ("hl7bridge.yaml", b"withhold: {fields: [ZMH]}", "hl7bridge.yaml:1:21: the text 'ZMH' is not a field such as ZMH-2"),
         ("tables/withheld.csv", b"sud,I10,F*0,", "tables/withheld.csv:2:1: 'F*0' has a * within"),
         ("tables/withheld.csv", b"sud,I10,*,", "tables/withheld.csv:2:1: a code is missing"),

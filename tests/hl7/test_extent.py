@@ -19,12 +19,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def elements() -> Iterator[tuple[str, int, Element]]:
-    """Every field of every version."""
+    """Every field of every version, but for those that it has withdrawn."""
     for version in versions():
         tables = standard(version)
         for segment in tables.segments:
             for number, element in enumerate(tables.fields(segment), 1):
-                if element is not WITHDRAWN:
+                if element is not WITHDRAWN and element.most != 0:
                     yield segment, number, element
 
 
