@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster, read_roster
-from hl7bridge.channel import Configuration, Decision, check, decide, load, run_tests
+from hl7bridge.channel.beside import run_tests
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.decide import Decision, decide
+from hl7bridge.channel.folder import check, load
 from hl7bridge.engine.folder import read_folder
 from hl7bridge.hl7.batch import read_file
 from hl7bridge.hl7.conformance import check as departures

@@ -3,52 +3,11 @@ filters, mappings, code tables, routing, what does not leave for whom, what a fe
 
 Pure: a folder comes in as bytes by name, secrets through a callable, times and rosters as arguments. It knows
 no socket, no store, no clock and opens no file.
+
+    a folder is read by folder (`load`, `check`), channelfile, the tables of keys (*table), model, record and yaml
+    paths, conditions, steps   reference, condition, operator, assign, verbs, each, value, function; reads
+    a message is decided by decide, through plan, program, scope; what leaves by case, leaving and withhold
+    what a feed tells          programme, facts, visits, interventions
+    tests beside a channel     beside, beside_file
+    for editors                schema, pathpattern, pathnames, foldernames; beyond says what no version of HL7 has
 """
-
-from hl7bridge.channel.beside import Difference, TestResult, run_tests
-from hl7bridge.channel.configuration import ChannelSettings, Configuration
-from hl7bridge.channel.decide import ChannelOutcome, Decision, Outgoing, decide
-from hl7bridge.channel.filename import file_name
-from hl7bridge.channel.folder import check, load
-from hl7bridge.channel.mistake import ConfigurationErrors, Mistake
-from hl7bridge.channel.settings import (
-    ClientTls,
-    DestinationSettings,
-    DocumentsTarget,
-    EngineSettings,
-    FileTarget,
-    MllpListener,
-    MllpTarget,
-    Retry,
-    ServerTls,
-    SmtpTarget,
-    SourceSettings,
-)
-
-__all__ = [
-    "ChannelOutcome",
-    "ChannelSettings",
-    "ClientTls",
-    "Configuration",
-    "ConfigurationErrors",
-    "Decision",
-    "DestinationSettings",
-    "Difference",
-    "DocumentsTarget",
-    "EngineSettings",
-    "FileTarget",
-    "Mistake",
-    "MllpListener",
-    "MllpTarget",
-    "Outgoing",
-    "Retry",
-    "ServerTls",
-    "SmtpTarget",
-    "SourceSettings",
-    "TestResult",
-    "check",
-    "decide",
-    "file_name",
-    "load",
-    "run_tests",
-]

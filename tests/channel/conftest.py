@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster, Roster
-from hl7bridge.channel import Configuration, Decision, check, decide, load
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.decide import Decision, decide
+from hl7bridge.channel.folder import check, load
 from hl7bridge.channel.trace import Trace
 from hl7bridge.hl7.message import Message
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hl7bridge.channel import load
 from hl7bridge.channel.beyond import SiteField
-from hl7bridge.channel.folder import look_over
+from hl7bridge.channel.folder import load, look_over
 from hl7bridge.channel.segments import SEGMENTS
 from hl7bridge.cli.main import main
 from hl7bridge.hl7.access import repetitions

@@ -8,7 +8,7 @@ import pytest
 
 from hl7bridge import shipped
 from hl7bridge.affiliation.interactionlist import Interactions
-from hl7bridge.channel import check, load
+from hl7bridge.channel.folder import check, load
 from hl7bridge.channel.interactiontable import SHIPPED, interactions_of
 from tests.channel.conftest import folder
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.channel import load
+from hl7bridge.channel.folder import load
 from hl7bridge.channel.npi import is_npi
 from tests.channel.conftest import folder
 

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hl7bridge.affiliation import MemoryRoster, read_roster
-from hl7bridge.channel import Configuration, Decision, Outgoing, check, decide, load
+from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.decide import Decision, Outgoing, decide
+from hl7bridge.channel.folder import check, load
 from hl7bridge.hl7.message import Message
 
 CHANNEL = b"""channel: c
