@@ -53,16 +53,19 @@ class Reading:
     def reader(self) -> StoreReader:
         """The store, read only."""
         if self._reader is None:
-            path = self.data / STORE
-            if not path.exists():
-                raise HL7BridgeError(
-                    "there is no store in this folder",
-                    code="no-store",
-                    place=str(self.data),
-                    hint="name the engine's folder with --data",
-                )
-            self._reader = SqliteReader(path)
+            self.must_be_there()
+            self._reader = SqliteReader(self.data / STORE)
         return self._reader
+
+    def must_be_there(self) -> None:
+        """Raises HL7BridgeError for a folder without a store."""
+        if not (self.data / STORE).exists():
+            raise HL7BridgeError(
+                "there is no store in this folder",
+                code="no-store",
+                place=str(self.data),
+                hint="name the engine's folder with --data",
+            )
 
     def patient_key(self, text: str) -> int:
         """The search key of a patient given as NUMBER^AUTHORITY or NUMBER^^^AUTHORITY. Raises HL7BridgeError."""

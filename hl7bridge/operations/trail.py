@@ -61,8 +61,9 @@ class Trail(Reading, Acting):
         The running engine does it; where none runs, this process does, as the store's one writer for that moment. Where neither is
         possible (the disk is full, the engine hangs, the folder belongs to somebody else) it raises Unrecorded, and nothing shall be
         shown. With `unrecorded` it says False instead of raising: who is paged at night must be able to look at what is broken, says
-        so by the option, and answers for it.
+        so by the option, and answers for it. Raises HL7BridgeError for a folder without a store.
         """
+        self.must_be_there()
         asked = {"command": command, "message": message, "patients": list(patients)}
         try:
             try:

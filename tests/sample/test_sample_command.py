@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
+from hl7bridge.cli.main import main
 from hl7bridge.hl7.batch import read_file
 from tests.stored import Stored, last_audited
 
@@ -108,3 +109,12 @@ def test_what_cannot_be_read_is_left_out_and_counted(tmp_path: Path) -> None:
 def test_a_key_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:
     result = run(tmp_path / "out.hl7", "--key", tmp_path / "nowhere" / "key")
     assert (result.exit_code, "nowhere/key: No such file or directory" in result.output) == (2, True)
+
+
+def test_a_folder_without_a_store_is_said_before_anything_else(tmp_path: Path) -> None:
+    for words in (["sample", tmp_path / "out.hl7"], ["patient", "1^A"], ["drift", "--values"]):
+        result = CliRunner().invoke(main, [*map(str, words), "--data", str(tmp_path)])
+        assert result.exit_code == 2
+        assert result.stderr.endswith(
+            "there is no store in this folder (name the engine's folder with --data)\n"
+        )
