@@ -61,6 +61,8 @@ KEPT_EVERY = 1_000
 MOST_TYPES = 200
 #: Places that a digest names of one feed; and alerts of one feed in a day, and of one place of it, lest that alone uses them up.
 NAMED, ALERTED, ALERTED_OF_A_PLACE = 8, 20, 5
+#: News that one digest counts.
+DIGESTED = 10_000
 _WORDS: Final = {
     SeenKind.TYPE: "type",
     SeenKind.SEGMENT: "segment",
@@ -311,11 +313,14 @@ class Drift:
         ):  # the clock was set back; or it is told and not yet kept
             return watched._replace(told_day=today)
         self._told_day = today
-        rows = self._engine.store.news(watched.told_day * DAY_US, today * DAY_US, 10_000)
+        days = _days(watched.told_day, today)
+        rows = self._engine.store.news(watched.told_day * DAY_US, today * DAY_US, DIGESTED)
         for line in digest(rows):
-            log.info("never seen before {days}: {line}", days=_days(watched.told_day, today), line=line)
+            log.info("never seen before {days}: {line}", days=days, line=line)
         if not rows:
-            log.info("never seen before {days}: nothing", days=_days(watched.told_day, today))
+            log.info("never seen before {days}: nothing", days=days)
+        elif len(rows) == DIGESTED:
+            log.warn("never seen before {days}: more than these {count}", days=days, count=DIGESTED)
         self._alerted.clear()
         return watched._replace(told_day=today)
 

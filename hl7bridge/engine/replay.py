@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
@@ -102,9 +103,7 @@ class Replaying:
     def from_store(self, order: Order) -> Iterator[Progress | Wait]:
         """One step for each message; oldest first."""
         progress = Progress(last_id=order.after_id)
-        for row in self._rows(order):
-            if order.limit is not None and progress.replayed + progress.skipped >= order.limit:
-                break
+        for row in islice(self._rows(order), order.limit):
             yield from self._room(progress)
             self._may_go_on(progress)
             self._again(row, order, progress)

@@ -16,7 +16,7 @@ from hl7bridge.store.base import (
 )
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
-from tests.engine.site import Site, act, deliveries, order, send, statuses
+from tests.engine.site import WORKING, Site, act, deliveries, order, send, statuses
 
 
 def merge(number: int, into: int, old: int) -> bytes:
@@ -489,3 +489,19 @@ def test_a_replay_of_one_message_that_is_gone_takes_no_other_in_its_place(site: 
     assert world.run(100, lambda: bool(ended))
     assert ended[0].code == "unknown-message"
     assert len(world.ledger.delivered[6701]) == 2
+
+
+def test_a_limit_counts_messages_and_not_what_of_them_is_left_out(site: Site) -> None:
+    world = site(
+        pharmacy=WORKING.replace("[hospital]", "[hospital, other, third]"),
+        destinations__other="destination: other\nsend: {file: {folder: other}}\n",
+        destinations__third="destination: third\nsend: {file: {folder: third}}\n",
+    )
+    send(world, order(1), order(2), order(3))
+    assert world.run(30, world.settled)
+    for name in ("other", "third"):
+        (world.folder / "destinations" / f"{name}.yaml").unlink()
+    (world.folder / "pharmacy.yaml").write_text(WORKING)
+    list(world.engine.reload())
+    replay(world, as_it_was=True, limit=2)
+    assert [control_id for control_id, _ in world.ledger.delivered[6701]][3:] == ["7-1", "7-2"]
