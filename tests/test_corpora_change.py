@@ -14,7 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from hl7bridge.cli.main import main
 from hl7bridge.hl7.batch import read_file
 from hl7bridge.hl7.identifiers import patient_identifiers
 from hl7bridge.hl7.message import Message
@@ -179,3 +181,12 @@ def test_a_replay_is_previewed_before_anything_moves(site: Stored) -> None:
     result = site.command("replay", "--channel", "everything", "--since", "2000-01-01", "--dry-run", "--json")
     assert result.exit_code == 0, result.output
     assert len(rows(site)) == TIMES * len(SOURCES)
+
+
+def test_what_would_happen_to_each_is_told(site: Stored, tmp_path: Path) -> None:
+    whole = tmp_path / "all.hl7"
+    whole.write_bytes(b"".join(path.read_bytes().rstrip() + b"\r" for path in SOURCES))
+    result = CliRunner().invoke(main, ["trace", str(whole), str(site.folder / "config"), "--json"])
+    assert result.exit_code == 0, result.output[-2000:]
+    told = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(told) == len(SOURCES)
