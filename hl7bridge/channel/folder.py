@@ -36,7 +36,7 @@ from hl7bridge.channel.settingtable import (
 )
 from hl7bridge.channel.sourcetable import source_of
 from hl7bridge.channel.table import Table, read_table
-from hl7bridge.channel.taken import check_taken
+from hl7bridge.channel.taken import check_circles, check_taken
 from hl7bridge.channel.withheldtable import WITHHELD, classes_of, read_withheld
 from hl7bridge.channel.yaml import Node, Pairs, noun, read, shown
 
@@ -142,6 +142,9 @@ class _Loader:
             declare_in_place(folder, values, path)
         by_source = self._channels(folder)
         check_taken(self.sources, self.source_places, self.mistakes)
+        check_circles(
+            self.sources, folder.destinations, self.channels.values(), self.source_places, self.mistakes
+        )
         used = {path: data for path, data in self.files.items() if decides(path)}
         return Configuration(
             version=version_of(used),

@@ -1,12 +1,15 @@
-"""What sources cannot share: a port of one address, and a folder whose files are claimed. Raises nothing; mistakes are named."""
+"""What sources cannot share, a port of one address and a folder whose files are claimed; and folders that lead in a circle. Raises
+nothing; mistakes are named.
+"""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from hl7bridge.channel.configuration import ChannelSettings
 from hl7bridge.channel.mistake import Mistakes, Place
-from hl7bridge.channel.settings import MllpListener, SourceSettings
+from hl7bridge.channel.settings import DestinationSettings, MllpListener, SourceSettings
 from hl7bridge.channel.yaml import shown
 
 _EVERYWHERE = ("0.0.0.0", "::")
@@ -35,6 +38,42 @@ def check_taken(
                 what = f"the folder {shown(settings.file.folder)} is watched by the source {other} ({places[other]})"
                 mistakes.add(places[name], what, "let one source serve both channels, or name another folder")
             folders.setdefault(folder, name)
+
+
+def check_circles(
+    sources: Mapping[str, SourceSettings],
+    destinations: Mapping[str, DestinationSettings],
+    channels: Iterable[ChannelSettings],
+    places: Mapping[str, Place],
+    mistakes: Mistakes,
+) -> None:
+    """Names sources whose messages are written into a folder by which they come in again; folders below it are not watched."""
+    watched = {
+        posixpath.normpath(each.file.folder): name for name, each in sources.items() if each.file is not None
+    }
+    leads: dict[str, set[str]] = {}
+    for channel in channels:
+        for name in channel.destinations:
+            target = destinations[name].file if name in destinations else None
+            if target is not None and "/" not in target.name:
+                taken = watched.get(posixpath.normpath(target.folder))
+                if taken is not None:
+                    leads.setdefault(channel.source, set()).add(taken)
+    for name in sorted(leads):
+        if name in places and name in _reached(name, leads):
+            what = f"what the source {name} takes is written into files that are taken in again, without end"
+            mistakes.add(places[name], what, "let the destination write into another folder")
+
+
+def _reached(begin: str, leads: Mapping[str, set[str]]) -> set[str]:
+    """The sources that files lead to from one, also through others."""
+    found: set[str] = set()
+    ahead = [begin]
+    while ahead:
+        more = leads.get(ahead.pop(), set()) - found
+        found |= more
+        ahead += more
+    return found
 
 
 def _same_port(one: MllpListener, other: MllpListener) -> bool:

@@ -333,3 +333,34 @@ def mistakes_of() -> Callable[[dict[str, str]], list[str]]:
         ]
 
     return of
+
+
+OUT = "destination: out\nsend: {file: {folder: %s, name: '${id}.hl7'}}\n"
+
+
+@pytest.mark.parametrize(("folder", "circles"), [("in", 1), ("./in/", 1), ("out", 0), ("in/done", 0)])
+def test_a_destination_that_writes_into_its_own_source_s_folder_is_a_mistake(
+    mistakes_of: Callable[[dict[str, str]], list[str]], folder: str, circles: int
+) -> None:
+    found = mistakes_of(
+        {"night.yaml": FILES["night.yaml"].replace("hospital", "out"), "destinations/out.yaml": OUT % folder}
+    )
+    assert len([each for each in found if "taken in again, without end" in each]) == len(found) == circles
+
+
+def test_folders_that_lead_in_a_circle_are_a_mistake_and_in_a_row_are_none(
+    mistakes_of: Callable[[dict[str, str]], list[str]],
+) -> None:
+    there = FILES["night.yaml"].replace("hospital", "two")
+    back = there.replace("night", "day").replace("in,", "two,").replace("[two]", "[one]")
+    files = {
+        "night.yaml": there,
+        "day.yaml": back,
+        "destinations/two.yaml": OUT.replace("out", "two") % "two",
+    }
+    row = mistakes_of({**files, "destinations/one.yaml": OUT.replace("out", "one") % "one"})
+    assert row == []
+    circle = mistakes_of({**files, "destinations/one.yaml": OUT.replace("out", "one") % "in"})
+    assert ["taken in again" in each for each in circle] == [True, True]
+    dated = OUT.replace("out", "one").replace("${id}", "${date}/${id}") % "in"
+    assert mistakes_of({**files, "destinations/one.yaml": dated}) == [], "folders below it are not watched"
