@@ -25,7 +25,7 @@ from hl7bridge.cli.options import (
 from hl7bridge.cli.tables import table
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations import Disclosed, Operations
-from hl7bridge.store.base import DISCLOSURES, KINDS, REFUSED, AuditHead, AuditRecord
+from hl7bridge.store.base import DISCLOSURES, KINDS, REFUSED, AuditHead, AuditRecord, MessageQuery
 from hl7bridge.words import counted
 
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
@@ -258,6 +258,7 @@ def disclosures(
     with Operations(data) as operations:
         person = operations.known_as(patient)
         tell_view(operations, "disclosures", patients=person.keys, unrecorded=unrecorded)
+        borne = any(list(operations.messages(MessageQuery(patient_key=key), limit=1)) for key in person.keys)
         kinds = (*DISCLOSURES, REFUSED) if refused else DISCLOSURES
         found = [
             each for each in _told(operations, person.keys, since_us, until_us) if each.record.kind in kinds
@@ -275,6 +276,10 @@ def disclosures(
             echo_json(_plain(each))
     else:
         _show(found, len(person.keys))
+        if not found and not borne:
+            click.echo(
+                f"and no message that is kept bears {patient}: look whether it is written right", err=True
+            )
 
 
 def _told(

@@ -93,8 +93,9 @@ def replay(
     decided as if --source had received them. What is replayed is linked to its original; copies that a replay made are left out unless
     named by --id. Ctrl-C stops a replay and says where.
 
-    Before it asks, and with --dry-run alone, it shows what would go, and in what order; what was acknowledged before; which patients a
-    destination has newer messages of; and what would be decided differently now.
+    Files go at once, and where there is no terminal what --id names. Before it asks, and with --dry-run alone, it shows what would go,
+    and in what order; what was acknowledged before; which patients a destination has newer messages of; and what would be decided
+    differently now.
     """
     if edited is not None and (len(ids) != 1 or as_it_was or files or newly_entitled):
         raise click.UsageError("--edited goes through the channel, in place of the message of one --id")
@@ -117,7 +118,9 @@ def replay(
             raise click.UsageError("--affiliate is for --newly-entitled")
         if files:
             if as_it_was or ids or dry_run:
-                raise click.UsageError("--as-it-was, --id and --dry-run are for messages of the store")
+                raise click.UsageError(
+                    "--as-it-was, --id and --dry-run are for messages of the store; of files `hl7bridge trace` tells what would happen"
+                )
             _files(
                 operations, files, {"source": given["source"], "rate": rate, "to": list(to) or None}, as_json
             )

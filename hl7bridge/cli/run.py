@@ -24,7 +24,9 @@ from hl7bridge.words import counted
 )
 @click.option("--log-json", is_flag=True, help="Logs as JSON, one object a line.")
 @click.option(
-    "--accept-roster-ends", is_flag=True, help="Take a full roster although it ends over 5 % of its patients."
+    "--accept-roster-ends",
+    is_flag=True,
+    help="Take a full roster although it ends over 5 % of its patients (of 100 or fewer: over half).",
 )
 def run(config: Path, data: Path | None, log_json: bool, accept_roster_ends: bool) -> None:
     """Run the engine with the channels in CONFIG (default: channels/).
@@ -52,7 +54,9 @@ def run(config: Path, data: Path | None, log_json: bool, accept_roster_ends: boo
 @data_option
 @json_option
 @click.option(
-    "--accept-roster-ends", is_flag=True, help="Take a full roster although it ends over 5 % of its patients."
+    "--accept-roster-ends",
+    is_flag=True,
+    help="Take a full roster although it ends over 5 % of its patients (of 100 or fewer: over half).",
 )
 def reload(data: Path, as_json: bool, accept_roster_ends: bool) -> None:
     """Make the running engine take its configuration folder as it is now: wholly, or not at all."""

@@ -130,6 +130,7 @@ def why(message_id: int, data: Path, to: str | None, brief: bool, unrecorded: bo
                 {
                     "message": row,
                     "answer": answer,
+                    "instead": found.instead,
                     **_plain(found.decision),
                     "events": _events(found.events, to, brief),
                     "otherwise": found.otherwise,
@@ -145,8 +146,8 @@ def why(message_id: int, data: Path, to: str | None, brief: bool, unrecorded: bo
         click.echo(
             f"decided by configuration {row.version[:12]}; event of {found.decision.event_date or 'an unknown day'}"
         )
-        if answer is not None:
-            click.secho(answer, bold=True)
+        if found.instead is not None or answer is not None:
+            click.secho(answer or found.instead, bold=True)
         click.echo()
         _show(lines(found.events, brief=brief, only=to))
         _show_deliveries(found, to)

@@ -191,7 +191,7 @@ class FileSource:
         if code is None:
             self._claimed.refuse(f"message {number}: the program failed on it; its log says where")
         elif code != "AA":
-            self._claimed.refuse(f"message {number}: {code}, kept as {stored} (hl7bridge show {stored})")
+            self._claimed.refuse(f"message {number}: {code}, kept as {stored} (hl7bridge why {stored})")
         self._next(number)
 
     def _next(self, number: int) -> None:

@@ -32,8 +32,8 @@ log = Logger(namespace="hl7bridge.rosters")
 
 #: A full list that ends a larger part of its patients needs a person's word.
 MOST_ENDED = 0.05
-#: Below so many patients a percentage says nothing.
-SMALL_LIST = 100
+#: Below so many patients a small percentage says nothing; and below so many more than half of them may end, too.
+SMALL_LIST, FEW = 100, 10
 _CHUNK = 1024 * 1024
 #: Microseconds after which a file that is written again has another time.
 SETTLED_US = 5_000_000
@@ -42,7 +42,7 @@ BESIDE, AT_START = 1000, 20_000
 
 
 class TooManyEnded(HL7BridgeError):
-    """A full list that ends more than 5 % of an affiliate's patients. Code: `roster-ends-many`."""
+    """A full list that ends more than 5 % of an affiliate's patients, or of a small one more than half. Code: `roster-ends-many`."""
 
 
 class Staged(NamedTuple):
@@ -156,7 +156,8 @@ class RosterLoader:
             yield
         if report is None:
             return
-        ends_many = report.before > SMALL_LIST and report.ended > MOST_ENDED * report.before
+        most = MOST_ENDED if report.before > SMALL_LIST else 0.5 if report.before >= FEW else 1.0
+        ends_many = report.ended > most * report.before
         if full and ends_many and not accept_ends:
             raise TooManyEnded(
                 f"the list ends {report.ended} of {report.before} patients",

@@ -20,7 +20,14 @@ from hl7bridge.engine.in_time import bounded, decide
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.changed import Changed, changed
 from hl7bridge.hl7.message import Message
-from hl7bridge.store.base import DeliveryRow, DeliveryStatus, MessageDetail, StoreReader
+from hl7bridge.store.base import (
+    DeliveryRow,
+    DeliveryStatus,
+    MessageDetail,
+    MessageRow,
+    MessageStatus,
+    StoreReader,
+)
 from hl7bridge.store.hashes import Hashes
 
 #: Seconds of computing after which a trace is cut off: each step of it costs a comparison of the whole message.
@@ -29,13 +36,16 @@ TRACED_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A stored message, and what the configuration of then makes of it now. `otherwise`: what differs from what was decided then."""
+    """A stored message, and what the configuration of then makes of it now. `otherwise`: what differs from what was decided then.
+    `instead`: why no channel decided about it at all, so that what one would make of it says nothing.
+    """
 
     detail: MessageDetail
     configuration: Configuration
     decision: Decision
     events: tuple[Event, ...]
     otherwise: tuple[str, ...]
+    instead: str | None = None
 
 
 def explained(reader: StoreReader, detail: MessageDetail) -> Explained:
@@ -68,8 +78,32 @@ def explained(reader: StoreReader, detail: MessageDetail) -> Explained:
         # What is decided must not rest on how long it takes to trace it.
         decision = decide(configuration, row.source, message, **about)
         decide(configuration, row.source, message, TRACED_S, trace=trace, **about)
+    instead = _instead(row, configuration, message)
+    if instead is not None:
+        return Explained(detail, configuration, decision, (), (), instead)
     return Explained(
         detail, configuration, decision, tuple(trace.events), tuple(_otherwise(reader, detail, decision))
+    )
+
+
+def _instead(row: MessageRow, configuration: Configuration, message: Message) -> str | None:
+    """Why no channel decided about a message; None where one did."""
+    if row.status is MessageStatus.DUPLICATE:
+        return (
+            f"its sender repeated message {row.original}: it was answered {row.answer or 'nothing'} again and not "
+            f"processed; hl7bridge why {row.original} tells of that one"
+        )
+    plan = configuration.plans[row.source]
+    if row.status is not MessageStatus.REJECTED or plan.accepting(message.type_code, message.trigger)[1]:
+        return None
+    accepted = [
+        f"{name} accepts {', '.join(each.accept or ())}"
+        for name, each in configuration.channels.items()
+        if each.source == row.source
+    ]
+    return (
+        f"no channel of {row.source} takes {row.type or 'such messages'} ({'; '.join(accepted) or 'it has none'}): "
+        f"answered {row.answer or 'nothing'}, kept, and sent to nobody"
     )
 
 
@@ -106,6 +140,8 @@ def _differs(before: bytes, after: bytes) -> list[Changed]:
 def answer_for(explained: Explained, name: str) -> str:
     """Whether a destination got the message, and if not, why, in a sentence. Raises HL7BridgeError for a name that was none then."""
     deliveries = [each for each in explained.detail.deliveries if each.destination == name]
+    if explained.instead is not None:
+        return f"{name} did not get it: {explained.instead}"
     if deliveries:
         return "; ".join(_of_delivery(name, each) for each in deliveries)
     if name not in explained.configuration.destinations:

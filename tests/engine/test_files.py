@@ -94,7 +94,7 @@ def test_what_is_refused_is_set_aside_with_the_reason_and_the_rest_goes_on(site:
     assert aside["DOE_JANE.hl7"] == order(1) + wrong + order(3)
     (reason,) = aside["DOE_JANE.hl7.reason"].decode().splitlines()
     (kept,) = site.store.messages(MessageQuery(status=MessageStatus.REJECTED))
-    assert reason == f"message 2: AR, kept as {kept.id} (hl7bridge show {kept.id})"
+    assert reason == f"message 2: AR, kept as {kept.id} (hl7bridge why {kept.id})"
     assert site.world.engine.folders.files == {"night": {"waiting": 0, "reading": 0, "set_aside": 1}}
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from hl7bridge.affiliation import RosterErrors
 from hl7bridge.engine.replay import Order, Progress, Replaying
+from hl7bridge.engine.rosters import TooManyEnded
 from hl7bridge.store.base import MessageQuery
 from hl7bridge.testing.world import World
 from tests.engine.site import act, deliveries, order
@@ -239,3 +240,24 @@ def test_what_an_operator_cancelled_stays_cancelled(rush: World) -> None:
     rush.run(20)
     assert replay(rush) == (0, 0)
     assert got(rush) == ["2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("before", "stay", "is_refused"),
+    [(200, 189, True), (200, 190, False), (100, 49, True), (100, 50, False), (10, 4, True), (9, 0, False)],
+)
+def test_a_full_list_that_ends_many_needs_a_person_s_word(
+    rush: World, before: int, stay: int, is_refused: bool
+) -> None:
+    full(rush, *range(1, before + 1))
+    reload(rush)
+    full(rush, *range(1, stay + 1))
+    if is_refused:
+        with pytest.raises(TooManyEnded, match=f"ends {before - stay} of {before} patients"):
+            reload(rush)
+        assert rush.engine is not None
+        for _ in rush.engine.reload(accept_roster_ends=True):
+            rush.run(0.01)
+    else:
+        reload(rush)
+    assert counts(rush)[1] == before - stay

@@ -198,3 +198,22 @@ def test_trace_says_what_is_wrong_with_its_arguments(tmp_path: Path) -> None:
     assert "m.hl7, byte 0: there is no MSH segment" in trace(tmp_path, data=b"nothing\r").output
     for words in (("--to", "rsh"), ("--source", "x")):
         assert trace(tmp_path, *words).exit_code == 2
+
+
+def test_why_of_what_no_channel_decided_about_says_so_and_tells_no_rules(tmp_path: Path) -> None:
+    stored = Stored(tmp_path, FILES)
+    for port in (6701, 6702, 6703, 6704):
+        stored.world.hospital(port)
+    stored.world.start()
+    stored.receives(message(), message(), message().replace(b"RDE^O11", b"ADT^A08"))
+    repeated = stored.command("why", 2, "--to", "archive").stdout
+    assert (
+        "archive did not get it: its sender repeated message 1: it was answered AA again and not processed"
+        in repeated
+    )
+    assert "pharmacy.yaml" not in repeated
+    unaccepted = stored.command("why", 3).stdout
+    assert "no channel of pharmacy takes ADT^A08 (pharmacy accepts RDE^O11): answered AR" in unaccepted
+    told = json.loads(stored.command("why", 3, "--json").stdout)
+    assert told["events"] == []
+    assert told["instead"] in unaccepted

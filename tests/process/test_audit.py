@@ -99,7 +99,9 @@ def test_who_received_what_when_and_under_which_agreement(site: Site) -> None:
     assert (first["message"], second["message"]) == (1, 4)
     assert site.rows("disclosures", "--patient", "7^RETAIL") == [first, second], "under either number"
     assert site.rows("disclosures", "--patient", "7^RETAIL", "--until", "2020-01-01") == []
-    assert "nothing was disclosed of this patient" in site.run("disclosures", "--patient", "9^RETAIL").stdout
+    nobody = site.run("disclosures", "--patient", "9^RETAIL")
+    assert "nothing was disclosed of this patient" in nobody.stdout
+    assert "no message that is kept bears 9^RETAIL" in nobody.stderr
     shown = site.run("disclosures", "--patient", "8^RETAIL").stdout
     assert "Lakeview Health (lakeview)" in shown
     assert "pharmacy from 2020-03-01" in shown
