@@ -99,9 +99,10 @@ def test_who_received_what_when_and_under_which_agreement(site: Site) -> None:
     assert (first["message"], second["message"]) == (1, 4)
     assert site.rows("disclosures", "--patient", "7^RETAIL") == [first, second], "under either number"
     assert site.rows("disclosures", "--patient", "7^RETAIL", "--until", "2020-01-01") == []
-    nobody = site.run("disclosures", "--patient", "9^RETAIL")
-    assert "nothing was disclosed of this patient" in nobody.stdout
-    assert "no message that is kept bears 9^RETAIL" in nobody.stderr
+    undisclosed, unknown = (site.run("disclosures", "--patient", each) for each in ("9^RETAIL", "99^RETAIL"))
+    assert "nothing was disclosed of this patient" in undisclosed.stdout
+    assert "no message that is kept" not in undisclosed.stderr
+    assert "no message that is kept bears 99^RETAIL" in unknown.stderr
     shown = site.run("disclosures", "--patient", "8^RETAIL").stdout
     assert "Lakeview Health (lakeview)" in shown
     assert "pharmacy from 2020-03-01" in shown
