@@ -182,7 +182,7 @@ def read_assignments(
                 line = reader.line_num
             elif any(cells):
                 line = reader.line_num
-                what = f"this row has {len(cells)} cells where the header has {width}"
+                what = f"this row has {len(cells)} {'cell' if len(cells) == 1 else 'cells'} where the header has {width}"
                 mistakes.append(RosterMistake(place, line, what, "quote a cell that holds a comma"))
             if len(mistakes) >= _MOST_MISTAKES:
                 raise RosterErrors(mistakes, more=True)

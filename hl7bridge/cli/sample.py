@@ -91,7 +91,8 @@ def sample(
     written = 0
     with Operations(data) as operations:
         tell_view(operations, "sample", unrecorded=unrecorded)
-        rows = [row for row in operations.messages(query, limit=limit, newest_first=False) if row.size]
+        matching = list(operations.messages(query, limit=limit + 1, newest_first=False))
+        rows = [row for row in matching[:limit] if row.size]
         patients = _Patients(operations)
         safe = Safe(StandIns(_key(key)), Common(alike), account, datetime.now(UTC).date())
         # Messages that name no patient may all be of one: what stands in them counts as nobody's.
@@ -117,6 +118,8 @@ def sample(
         )
     else:
         _show(to, written, refused, unreadable, account)
+    if len(matching) > limit:
+        click.echo(f"these are the oldest {limit:,} that match; --limit takes more", err=True)
     if not written:
         to.unlink()
         raise SystemExit(1)

@@ -111,6 +111,13 @@ def test_a_key_that_cannot_be_made_is_said(run: Run, tmp_path: Path) -> None:
     assert (result.exit_code, "nowhere/key: No such file or directory" in result.output) == (2, True)
 
 
+def test_what_a_limit_leaves_out_is_said(run: Run, tmp_path: Path) -> None:
+    few = run(tmp_path / "few.hl7", "--limit", 3)
+    assert "3 messages written" in few.stdout
+    assert "these are the oldest 3 that match; --limit takes more" in few.stderr
+    assert "--limit" not in run(tmp_path / "all.hl7").stderr
+
+
 def test_a_folder_without_a_store_is_said_before_anything_else(tmp_path: Path) -> None:
     for words in (["sample", tmp_path / "out.hl7"], ["patient", "1^A"], ["drift", "--values"]):
         result = CliRunner().invoke(main, [*map(str, words), "--data", str(tmp_path)])
