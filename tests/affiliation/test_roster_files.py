@@ -58,7 +58,7 @@ def test_a_row_says_who_from_when_and_through_when() -> None:
                 "r.csv:6: through is before from; both days are inclusive",
                 "r.csv:7: npi is not a number of 10 digits",
                 "r.csv:8: opt_out is neither yes nor no",
-                "r.csv:9: this row has 1 cells where the header has 6; quote a cell that holds a comma",
+                "r.csv:9: this row has 1 cell where the header has 6; quote a cell that holds a comma",
             ],
         ),
         (
