@@ -15,7 +15,7 @@ from hl7bridge.store.sqlite_reader import SqliteReader
 from hl7bridge.testing.engineprocess import EngineProcess
 from tests.engine.site import order
 
-COUNT = 1500
+COUNT = 1000
 FILES = {
     "night.yaml": (
         "channel: night\n"
@@ -55,7 +55,7 @@ def test_a_file_is_taken_once_whatever_ends_the_engine(engine: Callable[..., Eng
     aside = data / "in" / ".big.hl7"
     aside.write_bytes(b"".join(order(number) for number in range(1, COUNT + 1)))
     aside.rename(data / "in" / "big.hl7")
-    for share in (1, 200, 700, 1300):
+    for share in (1, 200, 500, 800):
         until(lambda share=share: kept(data) >= share)  # type: ignore[misc]
         running.kill()
         running.start()
