@@ -1,14 +1,12 @@
-"""Which components of which fields hold codes, of the segments of the standard.
-
-A field counts as coded where its data type in HL7 2.3, 2.5.1 or 2.8.2 is one of `CODES_IN` and in none of them one of `PLAIN`: what a
-feed says of its version is rarely how it writes a field that has changed. hl7apy's tables of those versions say which types fields
-have. Only numbers. Raises nothing.
-"""
+"""Which components of which fields hold codes, by the data types that the standard gives them. Raises nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
+
+from hl7bridge.hl7.extent import Extent, extents
 
 #: The components that hold codes, by data type (HL7 v2.5.1 chapter 2A): identifiers and their coding system, assigning authorities
 #: and types of identifiers, units and facilities, types of addresses, names and clinicians, use and equipment of telecommunication.
@@ -29,205 +27,24 @@ CODES_IN: Final[Mapping[str, tuple[int, ...]]] = {
     "XCN": (9,),
     "XTN": (2, 3),
 }
-
 #: Texts, amounts and numbers of things.
-PLAIN: Final = frozenset(("ST", "TX", "NM", "EI"))
-
-#: Each segment, then components:fields.
-_FIELDS: Final = """
-ABS 1:10,14 13:2,3,6,9,11,13 9:1,5,8
-ACC 1:5,6,10 13:2,4 7:11 9:7
-ADJ 13:4,7,11
-AFF 7:3
-AIG 1:2 13:3,4,5,7,10,12,13,14
-AIL 1:2 13:4,5,8,10,11,12 14:3
-AIP 1:2 13:4,5,8,10,11,12 9:3
-AIS 1:2 13:3,6,8,9,10,11,12
-AL1 13:2,3,4
-ARQ 13:5,6,7,8,10 14:18,21 23:16,20 7:17 9:15,19
-ARV 13:2,3,4
-AUT 1:29 13:1,2,11,12,13,14,16,21 23:27 9:24
-BHS 1:13,14
-BLC 13:1
-BLG 1:2 13:4 45:3
-BPO 1:14 13:2,3,6,13 14:8,11 7:9,12
-BPX 1:3 13:2,6,7,8,11,12,16 14:18 7:19 9:20,21
-BTX 1:12 13:3,4,5,10,11,18,19 9:14,15
-BUI 13:3,5,7,12
-CDM 1:8,13 13:1,2,5,6,7,9 45:11
-CDO 1:2
-CER 1:7,17,19 13:8,9,10,11,14,15,16,18,20,21,22,30,31 9:5
-CM0 23:10 7:11 9:5,9
-CM1 13:2
-CM2 13:2,4
-CNS 13:5,6
-CON 1:16,17,19,21 13:2,10,11,18,20,22,23,25 7:24
-CSP 13:1,4
-CSR 13:3,10,12,13,14,16 45:4,5 9:7,8
-CSS 13:1,3
-CTD 13:1,6 14:4 23:5 7:2,3
-CTI 13:2,3
-DB1 1:4 13:2 45:3
-DG1 1:2,9,10,18,21,24 13:3,6,7,8,11,17,23,25,26 9:16
-DMI 13:1,2
-DON 1:9,15,27 13:2,6,7,8,10,12,13,14,21,22 7:16,20,23,24,28 9:32,33
-DPS 13:1,2,5
-DRG 1:3,10 13:1,4,5,8,11,13,14,17,20,26,27,28,29,30,31,32,33 7:12
-DSC 1:2
-ECD 1:3 13:2
-ECR 13:1
-EDU 13:2,7,9 7:8
-EQL 1:2 13:3
-EQP 13:1
-EQU 13:3,4,5
-ERQ 13:2
-ERR 1:4 13:3,5,9,10,11 23:12
-EVN 1:1,7 13:4 9:5
-FAC 1:2 23:4,8,12 7:3,7,11 9:5,9
-FHS 1:13,14
-FT1 13:6,7,13,14,17,18,19,25,26,27,28,29,34,36,37,40,41 14:16 45:30,38,39 9:20,21,24
-GOL 1:1 13:3,9,10,11,16,18,20,22 7:21
-GP1 13:1,2,3,4
-GP2 13:1,4,5,6,7,8,9,10,12
-GT1 1:22,25,39 13:9,10,11,20,23,26,30,33,34,35,36,37,38,40,41,43,44,47,48,52,53,55,57 23:6,7,18,46
-    45:2,19,29 7:3,4,5,16,17,42,45
-IAM 13:2,3,4,6,9,10,15,16,17,27 7:14 9:18,21,23,25
-IAR 13:1,2,3
-IIM 13:1,2,5,6,9,13,14,15
-ILT 13:6,10
-IN1 1:23,25,55 13:2,15,17,20,21,27,31,32,35,42,43,46,47,48,50,53 23:7 45:3,10,49,54 7:5,6,16,19,44 79:30
-IN2 1:18,19,20,37,66,67,68
-    13:4,5,11,14,15,16,27,31,32,33,34,35,36,38,39,41,42,43,48,51,54,57,59,60,62,65,71,72 23:50,53,58,63,64
-    45:1,25,26,61 7:7,9,22,40,49,52 9:3
-IN3 1:4 13:12,17,18,23,24,26,27 23:16,19 45:2 9:3,8,14,25
-INV 13:1,2,3,4,5,6,11,15,17,18
-IPC 13:5,6,8
-IPR 13:4
-ISD 13:2,3
-ITM 13:3,4,5,6,10,11,12,14,15,17,18,19,22,23,24,26,27,28,29,30,31,33
-IVC 1:13 13:4,5,6,25,28,29 45:20 9:12,19
-IVT 13:6,8,9,11,12,14,15,16,17,21,26
-LAN 13:2,3,4
-LCC 13:2,3,4 14:1
-LCH 1:2 13:4,5 14:1
-LDP 1:6 13:2,3,4,5,12 14:1 23:11
-LOC 13:3,7,8,9 14:1 23:6 7:5
-LRL 1:2 13:4 14:1,6
-MCP 13:2
-MFA 1:1,6 13:4,5
-MFE 1:1,5 13:4 9:7
-MFI 1:2,3,6 13:1
-MRG 45:1,2,3,4,5,6 457:7
-MSA 1:1,5,8 13:6
-MSH 1:3,4,5,6,11,12,15,16,17,18,20,24,25 13:19
-NDS 13:3,4
-NK1 1:23 13:3,7,14,15,17,18,19,20,21,22,24,25,27,28,29,34,35,36,39 23:5,6,31,40,41 45:12,33 7:2,4,26,30,32
-NPU 13:2 14:1
-NSC 1:9 13:1
-NST 1:1,3
-NTE 1:2 13:4 9:5
-OBR 1:5,11,24,25,30,41,42 13:4,12,31,38,39,40,43,44,45,46,47,48,49,50 23:17 45:53 9:10,16,28
-OBX 1:2,10,11,26,29,30 13:3,6,8,15,17,20,22,27,28 7:24 9:16,25
-ODS 1:1 13:2,3
-ODT 13:1,2
-OM1 1:3,4,12,15,25,26,48,49 13:2,5,7,13,14,16,18,19,27,30,31,33,34,36,38,42,43,45,46,47,50,52,55,56,58
-    23:17,29 7:28
-OM2 13:2,4
-OM3 1:7 13:2,3,4,5,6
-OM4 1:2,13,16 13:5,6,7,15,18
-OM5 13:2
-OM7 1:11,23 13:2,3,9,10,12,16,18,22,24 14:21 9:20
-OMC 1:2,7,10 13:4,5,6,11
-ORC 1:1,5,6 13:16,17,18,20,25,26,28,29,30,31,34 14:13 23:14,23 45:33 7:22,24 9:10,11,12,19
-ORG 1:4,11,12 13:2,3,6,7,8,10,13 45:5
-OVR 13:1,2 9:4,5
-PAC 13:5,6,7,8
-PCE 13:3 45:2
-PCR 1:2,17,19,20,21,22,23 13:1,3,9,10,11,13,14,15,16
-PD1 1:9,12 13:1,2,5,6,7,8,11,15,16,19,20,21 45:10 9:4
-PDA 1:3,6,9 13:1 14:2 9:5,8
-PDC 1:10 13:2,5,9
-PEO 1:8,9,10,11,12,22,23,25 13:1,2,18 23:21 7:7,19,20
-PES 1:11,12,13 23:4 7:3 9:2
-PID 1:12,24,30,31,34 13:8,10,15,16,17,22,26,27,28,32,35,36,38,39 23:13,14,40 45:2,3,4,18,21 7:5,6,9,11
-PKG 13:2,3,8
-PM1 1:11,12,13,14,15,16,17,18,19,20,21,22 13:1 23:6 45:2 7:4,5
-PMT 13:4 45:10
-PR1 1:2,20,24 13:3,6,9,13,15,16,17,18,21,22 14:23 9:8
-PRA 1:4 13:2,3,9,11
-PRB 1:1 13:3,10,11,12,13,14,18,19,21,22,23,25,26,27,28
-PRC 1:15,16 13:1,3,4,13,14,18
-PRD 13:1,6,14 14:4,12 23:5,13 7:2,3,11
-PRT 1:2 13:3,4,6,7,13,22 14:9 23:15 7:14 9:5
-PSG 1:4
-PSH 1:8,11
-PSL 1:21,46,47 13:6,7,8,17,20,22,31,32,33 45:25 9:29,30
-PTH 1:1 13:2,5,7
-PV1 1:40 13:2,4,10,12,13,14,15,16,18,21,22,23,24,28,29,31,34,36,38,39,41,51 14:3,6,11,42,43 45:5,19,50,54
-    9:7,8,9,17,52
-PV2 1:15,19,22,32,34,35,36,37 13:2,3,4,7,16,18,21,24,25,27,30,31,38,39,40,41,42,43,44,45,49 14:1 9:13
-PYE 13:2,3,7 7:5,6
-QAK 1:2 13:3
-QID 13:2
-QPD 13:1
-QRD 1:2,3,5,12 13:9,10 9:8
-QRF 1:6,7,8
-QRI 13:2,3
-RCP 1:1,5,7 13:3
-REL 1:12,16 13:2,13 23:10 7:9 9:7
-RF1 1:25 13:1,2,3,4,5,10,12 23:23 9:20
-RFI 1:3
-RGS 1:2 13:3
-RMI 13:1,3
-ROL 1:2 13:3,7,8,9,10 14:13 23:12 7:11 9:4
-RQ1 1:6,7 13:2,4
-RQD 13:2,3,4,6,8,9 145:7
-RXA 1:20,21,26 13:5,7,8,9,14,17,18,19,24,25 14:27 7:28 9:10
-RXC 1:1 13:2,4,6,7,9,11
-RXD 1:11,14,24,32 13:2,5,6,15,17,20,21,23,25,26,27,29,30,33 23:34 7:31 9:10
-RXE 1:9,20,30,36,44 13:2,5,6,7,11,21,24,26,27,29,31,34,35,37,38,40 14:42 23:45 7:41,43 9:13,14
-RXG 1:10,12,26 13:4,7,8,9,13,16,18,21,22,24,25,27,33 14:29 7:28,30
-RXO 1:9,16,27 13:1,4,5,6,7,10,12,19,20,22,24,26,31,32 14:34 23:36 7:33,35 9:14,15
-RXR 13:1,2,3,4,5,6
-RXV 1:2,7,22 13:4,6,9,11,13,15,18,19,21
-SAC 13:8,9,12,15,20,24,25,26,27,28,30,33,35,37,39,40,41,42,43,44
-SCD 13:10,19,20,21,22,23,24,26,27,28,32 45:33 9:25,34
-SCH 13:5,6,7,8,10,25 14:15,19,22 23:13,17,21 7:14,18 9:12,16,20
-SCP 13:2,3,7,8
-SDD 13:4,5
-SHP 13:3,6,7,9,10,11
-SID 13:1,4
-SPM 1:20 13:4,5,6,7,8,9,10,11,15,16,21,22,23,24,27,28,29 45:30,31
-SPR 1:2 13:3
-STF 1:7,21,23,29,32,37 13:1,4,5,8,9,14,16,17,20,27,28,30,33,36,38,39,40 1345:2 23:10 7:3,11
-STZ 13:1,2,3,4
-TCC 1:9,10,11 13:1,13,14,15
-TCD 1:6,7 13:1,8
-TQ1 1:12 13:9
-TQ2 1:2,6,7,10
-TXA 1:3,17,18,19,20 13:2,24 9:5,9,10,11,23
-UAC 13:1
-UB1 1:7 13:12,13,17
-UB2 13:3
-URD 1:2,7 13:4,5 9:3
-URS 1:6,7,8
-VAR 13:5 9:4
-VND 13:5
-VTQ 1:2 13:3,4
-"""
+_PLAIN: Final = frozenset(("ST", "TX", "NM", "EI"))
 
 
-def _read() -> dict[str, dict[int, tuple[int, ...]]]:
-    found: dict[str, dict[int, tuple[int, ...]]] = {}
-    fields: dict[int, tuple[int, ...]] = {}
-    for word in _FIELDS.split():
-        components, colon, numbers = word.partition(":")
-        if not colon:
-            fields = found.setdefault(word, {})
-            continue
-        fields |= dict.fromkeys(map(int, numbers.split(",")), tuple(map(int, components)))
-    return found
+@cache
+def coded(segment: str) -> Mapping[int, tuple[int, ...]]:
+    """The components that hold codes, by field."""
+    found = {number: _components(field) for number, field in enumerate(extents(segment), 1)}
+    return {number: components for number, components in found.items() if components}
 
 
-#: For each segment the components that hold codes, by field.
-CODED: Final[Mapping[str, Mapping[int, tuple[int, ...]]]] = _read()
+def _components(field: Extent) -> tuple[int, ...]:
+    """By the data type of 2.5.1, since feeds write most fields so, whatever version they name; a code of other versions may have a
+    coding system, too (PV1-2: IS, CWE since 2.7). A field that 2.5.1 does not have is coded where no version takes it for text.
+    """
+    found = [CODES_IN.get(datatype, ()) for datatype in field.datatypes]
+    if field.usual:
+        found = [each for each in found if 1 in each] if 1 in found[0] else found[:1]
+    elif not _PLAIN.isdisjoint(field.datatypes):
+        return ()
+    return tuple(sorted({component for each in found for component in each}))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from hl7bridge.channel.segments import SEGMENTS
-from hl7bridge.drift.coded import CODED, CODES_IN
+from hl7bridge.drift.coded import CODES_IN, coded
 from hl7bridge.hl7.message import HEADERS, Message, Segment
 from hl7bridge.store.seen_rows import SeenKind, SeenRow
 
@@ -173,16 +173,15 @@ class Profile:
     # -- what is new -----------------------------------------------------------------------------------------------------------
 
     def _learned(self, since_us: int, at_us: int) -> bool:
-        return (
-            abs(at_us - since_us) < self._learn_us
-        )  # a clock that was set back teaches no longer than one that is right
+        # A clock that was set back teaches no longer than one that is right.
+        return abs(at_us - since_us) < self._learn_us
 
     def _room(self) -> bool:
         self._places += 1
         return self._places <= MOST_PLACES
 
     def _new_segment(self, id_: bytes, at_us: int, found: list[News]) -> _Segment | None:
-        name = _called(id_)
+        name = _segment_called(id_)
         known = self._segments.get(name.encode())
         if known is None:
             if not self._room():
@@ -249,19 +248,19 @@ class Profile:
 
     def _is_only_looked_up(self, name: str, number: int, component: int) -> bool:
         also = component in self._also.get(name, {}).get(number, ())
-        return also and component not in CODED.get(name, {}).get(number, ())
+        return also and component not in coded(name).get(number, ())
 
     # -- what was seen before --------------------------------------------------------------------------------------------------
 
     def _segment(self, name: str, since_us: int) -> _Segment:
-        coded: Mapping[int, tuple[int, ...]] = CODED.get(name, {})
-        also = self._also.get(name, {})
-        if also:
-            coded = {
-                number: tuple(sorted({*coded.get(number, ()), *also.get(number, ())}))
-                for number in {*coded, *also}
-            }
-        return _Segment(name, since_us, coded)
+        usual, also = coded(name), self._also.get(name, {})
+        if not also:
+            return _Segment(name, since_us, usual)
+        both = {
+            number: tuple(sorted({*usual.get(number, ()), *also.get(number, ())}))
+            for number in {*usual, *also}
+        }
+        return _Segment(name, since_us, both)
 
     def _recall(self, row: SeenRow) -> None:
         """A row, of which those of what it is a part of came before."""
@@ -291,12 +290,12 @@ class Profile:
                 self._codes += 1
 
 
-def called(type_: str) -> str:
+def type_called(type_: str) -> str:
     """What a type of messages is called."""
     return type_ if _TYPE.fullmatch(type_) else OTHER
 
 
-def _called(id_: bytes) -> str:
+def _segment_called(id_: bytes) -> str:
     name = id_.decode("ascii", "replace")
     return name if name in SEGMENTS or _SITE.fullmatch(name) else OTHER
 

@@ -20,7 +20,7 @@ from hl7bridge.channel.reads import Read, looked_up
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.channel.settings import Drift as Settings
 from hl7bridge.drift.concern import Concerns
-from hl7bridge.drift.profile import Profile, called
+from hl7bridge.drift.profile import Profile, type_called
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import (
@@ -212,7 +212,7 @@ class Drift:
             return
         if _pieces(message) > MOST_PIECES:
             return
-        feed = row.source, called(row.type)
+        feed = row.source, type_called(row.type)
         profile = self._profiles.get(feed)
         if profile is None:
             new = self._new_type(feed, row, settings)
