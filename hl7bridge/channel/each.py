@@ -6,7 +6,6 @@ Compiled from YAML into functions of a scope. Raises what the steps inside raise
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from hl7bridge.channel.condition import Condition
 from hl7bridge.channel.model import WRONG, Wrong
@@ -31,7 +30,7 @@ def read_each(
     if reference.it is not None or reference.path is None:
         return setting.wrong(node, "each goes through segments or repetitions", "OBX, or 'ORC-7[*]'")
     path = reference.path
-    setting.reads_path(path if path.field is None else replace(path, component=0), node)
+    setting.goes_through(reference, node)
     if path.field is None:
         inside = setting.within(loop=True) if reference.original else setting.within(run=True)
         return (lambda program, where: _each_segment(reference, program, where)), inside

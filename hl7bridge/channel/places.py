@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hl7bridge.channel.model import Wrong
-from hl7bridge.channel.reads import LookUp
 from hl7bridge.channel.reference import First, first_value, read_reference
 from hl7bridge.channel.setting import Setting
 from hl7bridge.channel.yaml import Items, Node, Scalar, noun
@@ -24,6 +23,6 @@ def field_paths(
         if reference.whole_segment:
             setting.wrong(item, f"{item.text} is a segment, not a field", f"name a field: {item.text}-1")
             continue
-        setting.reads_path(reference.path, item, table, LookUp.WHETHER)
+        setting.asks_table(reference, item, table)
         found.append(first_value(reference))
     return tuple(found)

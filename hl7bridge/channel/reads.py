@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from hl7bridge.channel.yaml import Node, Pairs, Scalar
 from hl7bridge.hl7.access import Where
@@ -19,10 +19,12 @@ class LookUp(Enum):
     WHETHER = "whether"
 
 
+#: The component of a read that only goes through what is there, or passes it on.
+WHOLE: Final = 0
+
+
 class Read(NamedTuple):
-    """A place that a line of the configuration reads; what is None means all of it, and component 0 only whether it is there.
-    `table` is the one in which it is looked up.
-    """
+    """A place that a line of the configuration reads; what is None means all of it. `table` is the one in which it is looked up."""
 
     segment: str
     field: int | None
@@ -33,17 +35,22 @@ class Read(NamedTuple):
 
 
 def reads_of(
-    path: Path, where: str, table: str | None = None, look_up: LookUp = LookUp.CODE
+    path: Path,
+    where: str,
+    part: tuple[int | None, int | None],
+    table: str | None = None,
+    look_up: LookUp = LookUp.CODE,
 ) -> Iterator[Read]:
-    """What a path reads: its place, and those by which it chooses segments and repetitions."""
+    """What a path reads: its place, and those by which it chooses segments and repetitions. `part`: the component and subcomponent."""
     segment = path.segment.decode("ascii")
     for choice, field in ((path.occurrence, None), (path.repetition, path.field)):
         for condition in choice.conditions if isinstance(choice, Where) else ():
             number, *rest = condition.position if field is None else (field, *condition.position)
             yield Read(segment, number, rest[0] if rest else 1, where)
-    if (path.subcomponent or 1) > 1:  # codes are first subcomponents
+    component, subcomponent = part
+    if (subcomponent or 1) > 1:  # codes are first subcomponents
         table = None
-    yield Read(segment, path.field, path.component, where, table, look_up)
+    yield Read(segment, path.field, component, where, table, look_up)
 
 
 def table_in(form: Node | None) -> tuple[str | None, LookUp]:

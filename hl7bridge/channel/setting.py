@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hl7bridge.channel.mistake import Place, meant
 from hl7bridge.channel.model import WRONG, Reading, Wrong, is_secret
-from hl7bridge.channel.reads import LookUp, Read, reads_of, table_in
+from hl7bridge.channel.reads import WHOLE, LookUp, Read, reads_of, table_in
 from hl7bridge.channel.table import Table
 from hl7bridge.channel.yaml import Node
 from hl7bridge.hl7.path import Path
@@ -42,20 +42,25 @@ class Setting:
 
     def reads_place(self, reference: Reference, node: Node, form: Node | None = None) -> None:
         """Notes that the message is read there; `form` is what may say in which table it is looked up."""
-        self.reads_path(self._path_of(reference), node, *table_in(form))
+        self._reads(reference, node, *table_in(form))
 
-    def reads_path(
-        self, path: Path | None, node: Node, table: str | None = None, look_up: LookUp = LookUp.CODE
-    ) -> None:
-        """The same of a path, and the table in which it is looked up."""
-        if path is not None:
-            self.reads.extend(reads_of(path, str(node.place), table, look_up))
+    def asks_table(self, reference: Reference, node: Node, table: str | None) -> None:
+        """The same of a place of which a table may have the code."""
+        self._reads(reference, node, table, LookUp.WHETHER)
 
-    def _path_of(self, reference: Reference) -> Path | None:
-        if reference.it is None or self.bound is None:
-            return reference.path
-        component, subcomponent = reference.it
-        return replace(self.bound, component=component, subcomponent=subcomponent)
+    def goes_through(self, reference: Reference, node: Node) -> None:
+        """The same of what is only gone through, or passed on as it is."""
+        if reference.path is not None:
+            self.reads.extend(reads_of(reference.path, str(node.place), (WHOLE, None)))
+
+    def _reads(self, reference: Reference, node: Node, table: str | None, look_up: LookUp) -> None:
+        path, part = reference.path, reference.it
+        if part is not None:
+            path = self.bound
+        elif path is not None:
+            part = path.component, path.subcomponent
+        if path is not None and part is not None:
+            self.reads.extend(reads_of(path, str(node.place), part, table, look_up))
 
     def wrong(self, node: Node, what: str, hint: str | None = None) -> Wrong:
         """Names a mistake."""

@@ -7,7 +7,7 @@ named.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from hl7bridge.channel.assign import read_assignment
@@ -74,7 +74,7 @@ def _keep(value: Node, node: Pairs, setting: Setting) -> Run | Wrong:
     path = reference.path
     if path is None or reference.original:
         return setting.wrong(value, "keep chooses among repetitions of a field", "keep: 'PID-3[4=X]'")
-    setting.reads_path(path if path.field is None else replace(path, component=0), value)
+    setting.goes_through(reference, value)
     place, text = value.place, value.text
     if path.field is None:
         if reference.plain_segment or reference.each_segment:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from hl7bridge.channel.reads import LookUp, Read
+from hl7bridge.channel.reads import WHOLE, LookUp, Read
 from hl7bridge.channel.table import Table
 from hl7bridge.channel.text import decoded
 from hl7bridge.drift.profile import News
@@ -66,7 +66,7 @@ def _meets(read: Read, news: News) -> bool:
     if read.field != news.field or news.kind is SeenKind.FIELD:
         return read.field == news.field
     if news.kind is SeenKind.LENGTH:
-        return read.component != 0
+        return read.component != WHOLE
     if read.table is not None:
         return news.component == (read.component or 1)
     return read.component is None or read.component == news.component
