@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from hl7bridge.channel.agreed import check_agreement
 from hl7bridge.channel.alerttable import check_classes
@@ -70,14 +71,25 @@ def load(files: Files, secrets: Secrets = no_secrets, *, kept: bool = False) -> 
 
 def check(files: Files, secrets: Secrets = no_secrets) -> list[Mistake]:
     """Every mistake in a folder, by file, line and column."""
-    return look_over(files, secrets)[0]
+    return look_over(files, secrets).mistakes
 
 
-def look_over(files: Files, secrets: Secrets = no_secrets) -> tuple[list[Mistake], list[Mistake]]:
-    """Every mistake in a folder, and every warning: what stops nothing and may well be meant."""
+class Looked(NamedTuple):
+    """What a look over a folder finds: mistakes, warnings of what stops nothing and may well be meant, and, without a mistake, the
+    configuration.
+    """
+
+    mistakes: list[Mistake]
+    warnings: list[Mistake]
+    configuration: Configuration | None
+
+
+def look_over(files: Files, secrets: Secrets = no_secrets) -> Looked:
+    """Everything there is to say of a folder."""
     loader = _Loader(files, secrets)
-    loader.configuration()
-    return loader.mistakes.sorted(), loader.reading.warnings.sorted()
+    made = loader.configuration()
+    mistakes = loader.mistakes.sorted()
+    return Looked(mistakes, loader.reading.warnings.sorted(), None if mistakes else made)
 
 
 def is_yaml(path: str) -> bool:

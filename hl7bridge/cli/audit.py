@@ -258,15 +258,19 @@ def disclosures(
     with Operations(data) as operations:
         person = operations.known_as(patient)
         tell_view(operations, "disclosures", patients=person.keys, unrecorded=unrecorded)
-        borne = any(list(operations.messages(MessageQuery(patient_key=key), limit=1)) for key in person.keys)
         kinds = (*DISCLOSURES, REFUSED) if refused else DISCLOSURES
         found = [
             each for each in _told(operations, person.keys, since_us, until_us) if each.record.kind in kinds
         ]
+        unknown = not found and not any(
+            True for key in person.keys for _ in operations.messages(MessageQuery(patient_key=key), limit=1)
+        )
     if person.held is not None:
         click.echo(
             f"held for a person: {person.held}; what is listed may concern somebody else, too", err=True
         )
+    if unknown:
+        click.echo(f"no message that is kept bears {patient}: look whether it is written right", err=True)
     if csv_file is not None:
         writer = csv.DictWriter(csv_file, [*_COLUMNS, *_MORE])
         writer.writeheader()
@@ -276,10 +280,6 @@ def disclosures(
             echo_json(_plain(each))
     else:
         _show(found, len(person.keys))
-        if not found and not borne:
-            click.echo(
-                f"and no message that is kept bears {patient}: look whether it is written right", err=True
-            )
 
 
 def _told(

@@ -150,9 +150,8 @@ def _listened(address: tuple[str, int], as_json: bool) -> list[Check]:
         raise HL7BridgeError(
             f"cannot listen: {error.strerror}", code="cannot-listen", place=f"{address[0]}:{address[1]}"
         ) from None
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # `timeout 60 hl7bridge certify` ends with a report, too
+    # `timeout 60 hl7bridge certify` ends with a report, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with server, suppress(KeyboardInterrupt):
         click.echo(
             f"listening on {address[0]}:{address[1]}; send some thirty test messages, then Ctrl-C", err=True

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import click
 
 from hl7bridge.channel.beside import TestResult, run_tests
-from hl7bridge.channel.folder import load, look_over
+from hl7bridge.channel.folder import look_over
 from hl7bridge.channel.foldernames import names_of
 from hl7bridge.channel.mistake import Mistake
 from hl7bridge.cli.options import OutputFile, echo_json, json_option
@@ -33,9 +33,9 @@ def check(config: Path, as_json: bool) -> None:
 
     Rosters are read too. Exit status 1 if there is a mistake.
     """
-    files = read_folder(config)
-    found, doubts = look_over(files, lambda reference: read_secret(config, reference))
-    configuration = None if found else load(files, lambda reference: read_secret(config, reference))
+    found, doubts, configuration = look_over(
+        read_folder(config), lambda reference: read_secret(config, reference)
+    )
     lists = [] if configuration is None else roster_mistakes(config, configuration)
     if as_json:
         for row in [each._asdict() for each in found] + [each._asdict() for each in lists]:

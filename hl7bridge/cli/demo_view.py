@@ -133,8 +133,9 @@ def destinations_table(account: Account) -> Table:
 
 #: What the words of both tables mean.
 LEGEND = """filtered: test patients, ward orders   duplicate: sent twice, processed once
-rejected: a type no channel takes      kept back: training messages, documents withheld
-retried: put off, or cut by an outage  refused: AR, waits for an operator"""
+rejected: a type no channel takes      refused: AR, waits for an operator
+retried: put off, or cut by an outage  kept back: training messages, and
+                                         documents of what is withheld"""
 
 
 def _agreement(each: DestinationAccount) -> Text:

@@ -33,7 +33,13 @@ from hl7bridge.words import counted
 @click.option("--type", "type_", help="Only in messages of this type, as ADT^A08.")
 @click.option("--concerned", is_flag=True, help="Only what a line of the configuration is concerned by.")
 @click.option("--values", is_flag=True, help="Show the codes, out of the messages that brought them.")
-@click.option("--limit", default=100, show_default=True, help="The most rows, the newest of them; 0 for all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="The most rows, the newest of them; 0 for all.",
+)
 @unrecorded_option
 @json_option
 def drift(

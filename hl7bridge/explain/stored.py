@@ -73,14 +73,14 @@ def explained(reader: StoreReader, detail: MessageDetail) -> Explained:
         "sequence": row.id,
         "roster": StoredRoster(reader, Hashes(reader.key)),
     }
+    instead = _instead(row, configuration, message)
     trace = Trace()
     with bounded():
-        # What is decided must not rest on how long it takes to trace it.
         decision = decide(configuration, row.source, message, **about)
+        if instead is not None:
+            return Explained(detail, configuration, decision, (), (), instead)
+        # Apart: what is decided must not rest on how long it takes to trace it.
         decide(configuration, row.source, message, TRACED_S, trace=trace, **about)
-    instead = _instead(row, configuration, message)
-    if instead is not None:
-        return Explained(detail, configuration, decision, (), (), instead)
     return Explained(
         detail, configuration, decision, tuple(trace.events), tuple(_otherwise(reader, detail, decision))
     )

@@ -91,3 +91,9 @@ def test_a_folder_that_nobody_watches_says_so(tmp_path: Path) -> None:
     assert (
         result.stdout == "no messages were looked at (drift: off, or the engine has not come to them yet)\n"
     )
+
+
+def test_a_limit_below_zero_is_refused(stored: Stored) -> None:
+    result = stored.command("drift", "--limit", "-1")
+    assert result.exit_code == 2
+    assert "--limit" in result.stderr
