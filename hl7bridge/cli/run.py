@@ -120,7 +120,7 @@ def status(data: Path, as_json: bool) -> None:
                     count,
                     each["sent"],
                     local(each["oldest_us"]),
-                    each["oldest_reason"],
+                    each["link_reason"] or each["oldest_reason"],
                 ]
             )
         table(

@@ -47,8 +47,8 @@ class Slot:
 class MllpPool:
     """Up to `connections` connections to one endpoint.
 
-    `answered(token, code, why, answer)` tells how a send ended; `ready()` that a connection became free; `link(up)` that the
-    destination went down or came up. `delay_s(failures)` is the back-off between dials, in seconds.
+    `answered(token, code, why, answer)` tells how a send ended; `ready()` that a connection became free; `link(up, why)`
+    that the destination went down, and why, or came up. `delay_s(failures)` is the back-off between dials, in seconds.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class MllpPool:
         delay_s: Callable[[int], float],
         answered: Answered,
         ready: Callable[[], None],
-        link: Callable[[bool], None],
+        link: Callable[[bool, str], None],
     ) -> None:
         self.name = name
         self.clock = clock
@@ -157,9 +157,10 @@ class MllpPool:
 
     def _could_not_connect(self, failure: Failure) -> None:
         if not (self._stopped or self.open_connections or failure.check(CancelledError)):
-            self.say.warn("{name}: cannot connect: {why}", name=self.name, why=failure.getErrorMessage())
+            why = failure.getErrorMessage()
+            self.say.warn("{name}: cannot connect: {why}", name=self.name, why=why)
             self.up = False
-            self._link(False)
+            self._link(False, f"cannot connect: {why}")
 
     # -- what a connection tells -----------------------------------------------------------------------------------------
 
@@ -174,7 +175,7 @@ class MllpPool:
             connection.send(*parked)
         else:
             self._free.append(connection)
-        self._link(True)
+        self._link(True, "")
 
     def ended(
         self,
@@ -267,7 +268,7 @@ class MllpPool:
         if not self.open_connections:
             why = reason.getErrorMessage() if reason is not None else "closed"
             self.say.warn("{name}: cannot connect: TLS failed: {why}", name=self.name, why=why)
-            self._link(False)
+            self._link(False, f"cannot connect: TLS failed: {why}")
         self._rest(self.dial_failures)
 
     def _hang_up(self, slot: Slot) -> None:

@@ -80,6 +80,7 @@ class Delivery:
         self.policy = policy
         self.pool: Pool = Nowhere()
         self.sent = 0
+        self.down_because = ""
         self._answered_in_turn = 0
         self._journal = journal
         self._clock = clock
@@ -154,9 +155,10 @@ class Delivery:
         self.touch()
         self._journal.wake()
 
-    def link(self, up: bool) -> None:
-        """The hospital cannot be dialled (claims wait until it can), or a connection stands."""
+    def link(self, up: bool, why: str) -> None:
+        """The hospital cannot be dialled, and why (claims wait until it can), or a connection stands."""
         self.queue.up = up
+        self.down_because = why
         self.touch()
         self._journal.wake()
 
@@ -170,6 +172,7 @@ class Delivery:
         self.pool.retire()
         self.pool = pool
         self.queue.up = not isinstance(pool, Nowhere)
+        self.down_because = ""
         if not self.queue.up:
             self._give_back()
         self.touch()

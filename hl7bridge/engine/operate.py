@@ -314,6 +314,7 @@ def _state(delivery: Delivery) -> dict[str, Any]:
     return {
         # Hospitals are dialled when there is work: one that has had none is not down.
         "link": "up" if pool.up else "idle" if queue.up else "down",
+        "link_reason": delivery.down_because or None,
         "held": queue.held,
         "stopped": queue.stopped,
         "connections": pool.open_connections,

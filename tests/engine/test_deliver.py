@@ -111,11 +111,13 @@ def test_a_hospital_that_is_down_is_dialled_with_one_timer_and_gets_everything(s
     world.run(30)
     delivery = world.engine.deliveries["hospital"]
     assert not delivery.pool.up
+    assert "refused" in Operators(world.engine).status()["destinations"]["hospital"]["link_reason"]
     assert all(row.attempts == 0 for row in deliveries(world)), "nothing left, so nothing was attempted"
     world.network.listen(6701, world.hospitals[6701], world.outside)
     assert world.run(30, world.settled)
     assert sorted(world.ledger.ids(6701)) == sorted(f"{number}-{number}" for number in range(50))
     assert not world.ledger.repeated(6701)
+    assert Operators(world.engine).status()["destinations"]["hospital"]["link_reason"] is None
 
 
 def test_a_hospital_that_never_answers_is_tried_by_one_connection(site: Site) -> None:

@@ -259,6 +259,14 @@ def test_status_says_that_a_hospital_takes_nothing_although_its_link_is_up(site:
     assert row[-2:] == ["answered", "AE"]
 
 
+def test_status_says_why_a_hospital_cannot_be_dialled(site: Site) -> None:
+    site.send(order(1))
+    site.until(lambda: json.loads(site.on("status", "--json"))["destinations"]["hospital"]["link_reason"])
+    row = " ".join(site.on("status").split("hospital", 1)[1].split())
+    assert row.startswith("down 0 1 0 0"), row
+    assert "cannot connect: Connection was refused" in row
+
+
 def test_reload_and_replay(site: Site) -> None:
     site.receive()
     site.send(order(1), order(2))
