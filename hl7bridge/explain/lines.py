@@ -30,9 +30,10 @@ YES, NO, DID, SKIPPED, TO, NOTHING = "+", "x", "*", "-", ">", " "
 
 def lines(events: Sequence[Event], *, brief: bool = False, only: str | None = None) -> Iterator[Line]:
     """The lines of a trace. `brief` leaves out what changed nothing; `only` leaves out what concerns other destinations."""
+    if brief:
+        events = _telling(events)
     unlisted = list(dict.fromkeys(each.says for each in events if each.because == ON_NO_LIST and not only))
     left_out: int | None = None  # what is deeper than this belongs to something that is not shown
-    asked: int | None = None  # the conditions of a `when`, whose outcome the steps behind it show
     for event in events:
         if left_out is not None:
             if event.depth > left_out:
@@ -43,9 +44,6 @@ def lines(events: Sequence[Event], *, brief: bool = False, only: str | None = No
             continue
         if only is None and event.because == FOR_ANOTHER:
             continue
-        if brief and event.kind is Kind.CONDITION and event.depth == asked:
-            continue
-        asked = event.depth + 1 if event.held is not None else None
         if event.because == ON_NO_LIST and event.says in unlisted and len(unlisted) > _MOST_NAMED:
             if event.says == unlisted[0]:
                 yield Line(
@@ -55,10 +53,41 @@ def lines(events: Sequence[Event], *, brief: bool = False, only: str | None = No
                     event.place,
                 )
             continue
-        yield from _lines(event, brief)
+        yield from _lines(event)
 
 
-def _lines(event: Event, brief: bool) -> Iterator[Line]:
+def _telling(events: Sequence[Event]) -> list[Event]:
+    """Without the rules that changed nothing, and what those asked and looked up; the others as deep as what they still stand in."""
+    above: list[int | None] = []
+    path: list[int] = []
+    for number, event in enumerate(events):
+        while path and events[path[-1]].depth >= event.depth:
+            path.pop()
+        above.append(path[-1] if path else None)
+        path.append(number)
+    kept: set[int] = set()
+    holds: set[int] = set()  # something that is kept
+    for number in reversed(range(len(events))):
+        event, outer = events[number], above[number]
+        if event.kind is Kind.CONDITION or event.held is not None:
+            # What a `when` asked, and whether it held, shows in the steps behind it; a filter's conditions tell.
+            tells = event.kind is Kind.CONDITION and (outer is None or events[outer].held is None)
+        else:
+            tells = event.kind is not Kind.STEP or bool(event.changes) or number in holds
+        if tells:
+            kept.add(number)
+        if outer is not None and (tells or number in holds):
+            holds.add(outer)
+    found: list[Event] = []
+    depths: list[int] = []
+    for number, (event, outer) in enumerate(zip(events, above, strict=True)):
+        depths.append(event.depth if outer is None else depths[outer] + (outer in kept))
+        if number in kept or (event.kind is Kind.LOOK_UP and outer in kept):
+            found.append(event._replace(depth=depths[number]))
+    return found
+
+
+def _lines(event: Event) -> Iterator[Line]:
     depth, place = event.depth, event.place
     if event.kind is Kind.CHANNEL:
         yield Line(depth, NOTHING, f"channel {event.says}", place)
@@ -75,11 +104,10 @@ def _lines(event: Event, brief: bool) -> Iterator[Line]:
     elif event.kind is Kind.ERROR:
         yield Line(depth, NO, f"fails: {event.because}", place)
     elif event.held is False:
-        if not brief:
-            yield Line(depth, SKIPPED, f"{event.says}: does not hold", place)
+        yield Line(depth, SKIPPED, f"{event.says}: does not hold", place)
     elif event.changes:
         yield from _changes(event)
-    elif not brief:
+    else:
         yield Line(depth, SKIPPED if event.held is None else YES, _rule(event.says), place)
 
 

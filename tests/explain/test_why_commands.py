@@ -143,6 +143,28 @@ def test_brief_leaves_out_what_changed_nothing(run: Run) -> None:
     assert "ORC-1 {not: in [CH]}" in said
 
 
+def test_brief_shows_what_stands_in_what(tmp_path: Path) -> None:
+    steps = (
+        "map:\n  - {when: {MSH-4: S1}, MSH-3: LANTERN}\n"
+        '  - each: PID-3[*]\n    do:\n      - {when: {MSH-4: S1}, it.1: "8"}\n'
+        "      - {it.5: {from: it.5, table: types, else: keep}}\n"
+    )
+    tables = {"tables/types.csv": "code,name\nPI,PI\n", "tables/stores.csv": "code,name\nS1,One\n"}
+    pharmacy = FILES["pharmacy.yaml"].replace("map:\n  - {when: {MSH-4: S1}, MSH-3: LANTERN}\n", steps)
+    config = write_folder(tmp_path / "config", FILES | tables | {"pharmacy.yaml": pharmacy})
+    (tmp_path / "m.hl7").write_bytes(message())
+    command = ["trace", str(tmp_path / "m.hl7"), str(config), "--brief", "--to", "archive"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    said = [line.rpartition("  ")[0] for line in result.stdout.splitlines()]
+    each = said.index("  - each PID-3[*]")
+    assert said[each - 1].startswith("  * MSH-3 (Sending Application): ")
+    assert said[each + 1] == "    * it.1: PID-3.1 (Patient Identifier List: ID Number): '7' -> '8'"
+    assert said[each + 2].startswith("  * MSH-6.1: ")
+    assert "table types" not in "".join(said), "it was looked up, and changed nothing"
+    assert "table stores: S1 = One" in said[each + 3]
+
+
 def test_why_is_told_to_the_audit_trail(run: Run, tmp_path: Path) -> None:
     run("why", 1)
     last = last_audited(tmp_path / "data")
