@@ -109,11 +109,11 @@ class Looking:
 
     def _first_line(self, plan: Plan, version: str) -> str:
         how = (
-            "as they were"
+            "go again, as they were"
             if self._wish.as_it_was
-            else f"through the channels of configuration {version[:12]}"
+            else f"be decided again, through the channels of configuration {version[:12]}"
         )
-        said = f"{counted(plan.messages, 'message')} would go again, {how}"
+        said = f"{counted(plan.messages, 'message')} would {how}"
         if plan.first is None or plan.last is None:
             return said
         first, last = plan.first, plan.last

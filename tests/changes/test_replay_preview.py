@@ -75,7 +75,7 @@ def test_how_many_in_what_order_where_and_how_long(store: Store) -> None:
         ("C002", ["rush"]),
     ]
     said = store.dry(*ALL, "--rate", "0.0001").stdout
-    assert "2 messages would go again, through the channels of configuration" in said
+    assert "2 messages would be decided again, through the channels of configuration" in said
     assert "about 5 hours 33 minutes" in said
     reader = SqliteReader(store.data / STORE)
     assert len(reader.messages(MessageQuery())) == 3, "nothing was replayed"
