@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from hl7bridge.cli.check import test as command
@@ -18,8 +19,18 @@ def test_a_folder_of_messages_that_is_not_there_is_missed_once(tmp_path: Path) -
     assert result.exit_code == 1
     missed, count = result.stdout.splitlines()
     assert f"failed: there is no folder {tmp_path / 'samples'}" in missed
+    assert "copy it too" in missed
     assert count.startswith("0 passed, ")
     assert missed.split()[0] == count.split()[2], "every test counts as failed"
+
+
+def test_the_folder_that_is_missed_is_named_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(SHIPPED, tmp_path / "channels")
+    monkeypatch.chdir(tmp_path)
+    said = CliRunner().invoke(command, ["channels"]).stdout
+    assert f"there is no folder {tmp_path / 'samples'}," in said, "samples is also a folder elsewhere"
 
 
 def test_a_single_message_that_is_not_there_is_missed_by_its_test(tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ def check(config: Path, as_json: bool) -> None:
             f"({counted(len(configuration.affiliates), 'affiliate')}), "
             + ", ".join(["no mistakes", *_warnings(doubts)])
         )
+        if not configuration.channels:
+            click.echo(
+                f"there is no channel in {config.resolve()}: an engine takes no message by it", err=True
+            )
 
 
 def _warnings(doubts: Sequence[Mistake]) -> list[str]:
@@ -108,8 +112,8 @@ def test(config: Path, channel: str | None, junit: Path | None, as_json: bool) -
     if not as_json:
         for folder, count in sorted(gone.items()):
             click.echo(
-                f"{counted(count, 'test')} failed: there is no folder {folder}, where their messages should be; "
-                "a folder of channels that is copied leaves behind what lies beside it"
+                f"{counted(count, 'test')} failed: there is no folder {folder.resolve()}, where their messages should be; "
+                "copy it too, beside the folder of channels (cp -r)"
             )
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     if not results:

@@ -75,6 +75,8 @@ def _run(reactor: Any, signals: Signals, folder: Path, data: Path, *, accept_ros
             version=engine.configuration.version[:12],
             data=str(data),
         )
+        if not engine.configuration.channels:
+            log.warn("there is no channel in {folder}: no message is taken", folder=str(folder.resolve()))
         reactor.run(installSignalHandlers=False)
     return 0
 

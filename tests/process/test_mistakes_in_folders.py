@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from hl7bridge.testing.engineprocess import EngineProcess
 from hl7bridge.testing.world import write_folder
 
 pytestmark = pytest.mark.process
@@ -53,3 +55,15 @@ def test_so_is_a_mistake_in_a_roster(tmp_path: Path, command: str, elsewhere: bo
     [line] = named(tmp_path, command)
     path = line.split(":")[0]
     assert path == (str(roster) if elsewhere else "channels/rosters/rush.csv")
+
+
+def test_a_folder_without_a_channel_is_said(tmp_path: Path, engine: Callable[..., EngineProcess]) -> None:
+    running = engine({"destinations/hospital.yaml": "destination: hospital\nsend: {file: {folder: out}}\n"})
+    running.stop()
+    folder = tmp_path / "config"
+    assert f"there is no channel in {folder}: no message is taken" in running.log.read_text()
+    ran = subprocess.run(
+        [sys.executable, "-m", "hl7bridge", "check", str(folder)], capture_output=True, text=True, timeout=60
+    )
+    assert (ran.returncode, "no mistakes" in ran.stdout) == (0, True), "a folder may be begun so"
+    assert f"there is no channel in {folder}: " in ran.stderr
