@@ -37,12 +37,22 @@ class StandIns:
         return made if value.isupper() else made.capitalize()
 
     def number(self, value: str) -> str:
-        """The same shape: a digit for a digit, a letter for a letter; what stands between them stays."""
+        """The same shape: a digit for a digit, a letter for a letter; what stands between them stays.
+
+        Nine digits are made a number that no person has: the Social Security Administration gives none that begins with 9, nor the
+        Internal Revenue Service, of those, one whose fourth digit is below 5.
+        """
         found = self._bytes("number", value, 64)
+        digits = [at for at, letter in enumerate(value) if letter.isdigit()]
+        begins, fourth = (digits[0], digits[3]) if len(digits) == 9 else (-1, -1)
         made = []
         for at, letter in enumerate(value):
             chance = found[at % 64] + at // 64
-            if letter.isdigit():
+            if at == begins:
+                made.append("9")
+            elif at == fourth:
+                made.append(str(chance % 5))
+            elif letter.isdigit():
                 # A number that begins with a zero, or with none, still does.
                 made.append(
                     letter if letter == "0" and not at else str(chance % 9 + 1 if not at else chance % 10)
