@@ -88,7 +88,7 @@ def test_a_folder_is_loaded_and_checked_without_hl7apy() -> None:
     code = (
         "import sys; from pathlib import Path; from hl7bridge.engine.folder import load_folder, read_folder; "
         "from hl7bridge.channel.folder import look_over; folder = Path(sys.argv[1]); load_folder(folder); "
-        "assert look_over(read_folder(folder)) == ([], []); sys.exit('hl7apy' in sys.modules)"
+        "assert look_over(read_folder(folder))[:2] == ([], []); sys.exit('hl7apy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(ROOT / "channels")], cwd=ROOT, check=False)
     assert done.returncode == 0
