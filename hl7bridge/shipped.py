@@ -6,5 +6,5 @@ from importlib.resources import files
 
 
 def interactions() -> bytes:
-    """The reference list of interactions, for `channel.interactiontable`; its head comment names the source."""
+    """The reference list of interactions, for `channel.loading.interactions`; its head comment names the source."""
     return files("hl7bridge.affiliation").joinpath("reference", "interactions.csv").read_bytes()

@@ -14,9 +14,9 @@ import pytest
 
 from hl7bridge.affiliation import MemoryRoster
 from hl7bridge.affiliation.facts import Dispensed, FillFact, Ordered, OrderFact
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision, decide
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision, decide
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.hl7.batch import read_file
 from hl7bridge.hl7.message import Message
 

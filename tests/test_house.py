@@ -79,6 +79,8 @@ MAY = {
         "words",
     },
 }
+#: The rooms within `channel`, from the lowest; each imports only those before it.
+CHANNEL = ("written", "settings", "rules", "privacy", "keys", "feed", "deciding", "loading", "editors")
 PURE = ("hl7", "affiliation", "channel", "documents", "delivery", "sample", "mirth", "drift")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.
 FOREIGN = {
@@ -125,6 +127,15 @@ def test_imports_point_one_way(path: Path) -> None:
         parts = name.split(".")
         if parts[0] == "hl7bridge" and len(parts) > 1 and parts[1] != mine:
             assert parts[1] in MAY[mine], f"{path}:{line}: {mine} may not import {parts[1]}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "channel").glob("*/*.py")), ids=lambda path: path.stem)
+def test_the_rooms_of_a_channel_rest_on_each_other(path: Path) -> None:
+    mine = CHANNEL.index(path.parent.name)
+    for name, line in imports(path):
+        if name.startswith("hl7bridge.channel."):
+            theirs = name.split(".")[2]
+            assert CHANNEL.index(theirs) <= mine, f"{path}:{line}: {path.parent.name} may not import {theirs}"
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if room(path) in PURE], ids=str)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster, read_roster
-from hl7bridge.channel.beside import run_tests
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision, decide
-from hl7bridge.channel.folder import check, load
+from hl7bridge.channel.deciding.beside import run_tests
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision, decide
+from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.engine.folder import read_folder
 from hl7bridge.hl7.batch import read_file
 from hl7bridge.hl7.conformance import check as departures

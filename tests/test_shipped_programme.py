@@ -11,9 +11,9 @@ import pytest
 
 from hl7bridge.affiliation import MemoryRoster
 from hl7bridge.affiliation.facts import Dispensed, Fact, FillFact, Ordered, OrderFact
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import decide
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import decide
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.engine.folder import read_folder
 from hl7bridge.hl7.message import Message
 from hl7bridge.testing.synthetic import DIALECTS, Kind, PickUp, Sent, Supply, generate

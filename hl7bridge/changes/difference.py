@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from hl7bridge.affiliation.facts import Fact
-from hl7bridge.channel.decide import Decision
-from hl7bridge.channel.leaving import Outgoing
-from hl7bridge.channel.outcome import ERROR, FILTERED, RECEIVED, ChannelOutcome
+from hl7bridge.channel.deciding.decide import Decision
+from hl7bridge.channel.deciding.leaving import Outgoing
+from hl7bridge.channel.deciding.outcome import ERROR, FILTERED, RECEIVED, ChannelOutcome
 from hl7bridge.hl7.changed import changed
 from hl7bridge.hl7.delimiters import Unreadable
 

@@ -16,10 +16,10 @@ from typing import Final
 from hl7bridge.changes.difference import Difference, concerns, differences
 from hl7bridge.changes.newer import Newer
 from hl7bridge.changes.tally import Tally
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision
-from hl7bridge.channel.leaving import Outgoing
-from hl7bridge.channel.outcome import ChannelOutcome
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision
+from hl7bridge.channel.deciding.leaving import Outgoing
+from hl7bridge.channel.deciding.outcome import ChannelOutcome
 from hl7bridge.engine.about import every_delivery
 from hl7bridge.engine.edited import must_be_of_its_patient
 from hl7bridge.engine.identity import StoredRoster

@@ -18,10 +18,10 @@ from typing import Final, NamedTuple
 from hl7bridge.changes.difference import concerns, differences
 from hl7bridge.changes.tally import Tally
 from hl7bridge.changes.versions import Version
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision
-from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.plan import SourcePlan
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision
+from hl7bridge.channel.deciding.plan import SourcePlan
+from hl7bridge.channel.written.mistake import meant
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.in_time import TooLong, bounded, decide
 from hl7bridge.errors import HL7BridgeError

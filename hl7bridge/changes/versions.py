@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from hl7bridge.channel.configuration import Configuration, version_of
-from hl7bridge.channel.folder import any_secret, decides, load
+from hl7bridge.channel.deciding.configuration import Configuration, version_of
+from hl7bridge.channel.loading.folder import any_secret, decides, load
 from hl7bridge.engine.folder import belongs, is_roster, read_folder, read_secret
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import StoreReader

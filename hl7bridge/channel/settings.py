@@ -1,4 +1,4 @@
-"""Settings of sources, destinations, affiliates and the engine, as dataclasses; `settingtable` and `enginetable` read them.
+"""Settings of sources, destinations, affiliates and the engine, as dataclasses; `channel.keys` reads them.
 
 Knows names, ports, times and policies; it opens nothing and connects to nothing. Raises nothing.
 """

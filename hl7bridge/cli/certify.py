@@ -15,8 +15,8 @@ from hl7bridge.certify.hospital import Hospital
 from hl7bridge.certify.link import Endpoint
 from hl7bridge.certify.messages import Messages
 from hl7bridge.certify.report import Check, Verdict, failed, page, plain, undone
-from hl7bridge.channel.mistake import meant
 from hl7bridge.channel.settings import ClientTls, DestinationSettings
+from hl7bridge.channel.written.mistake import meant
 from hl7bridge.cli.options import Number, OutputFile, echo_json, json_option
 from hl7bridge.cli.wire import Address
 from hl7bridge.engine.folder import load_folder

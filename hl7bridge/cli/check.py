@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 
 import click
 
-from hl7bridge.channel.beside import TestResult, run_tests
-from hl7bridge.channel.folder import look_over
-from hl7bridge.channel.foldernames import names_of
-from hl7bridge.channel.mistake import Mistake
+from hl7bridge.channel.deciding.beside import TestResult, run_tests
+from hl7bridge.channel.editors.foldernames import names_of
+from hl7bridge.channel.loading.folder import look_over
+from hl7bridge.channel.written.mistake import Mistake
 from hl7bridge.cli.options import OutputFile, echo_json, json_option
 from hl7bridge.engine.folder import load_folder, read_folder, read_secret
 from hl7bridge.engine.rosters import roster_mistakes
@@ -146,8 +146,8 @@ def schema(config: Path | None) -> None:
     \b
         # yaml-language-server: $schema=./schema/channel.json
     """
-    from hl7bridge.channel.schema import printed
-    from hl7bridge.channel.schema import schema as language_schema
+    from hl7bridge.channel.editors.schema import printed
+    from hl7bridge.channel.editors.schema import schema as language_schema
 
     click.echo(printed(language_schema(None if config is None else names_of(read_folder(config)))))
 

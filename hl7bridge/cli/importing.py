@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from hl7bridge.channel.folder import check as check_files
+from hl7bridge.channel.loading.folder import check as check_files
 from hl7bridge.cli.options import echo_json, json_option
 from hl7bridge.cli.tables import console, table
 from hl7bridge.engine.folder import read_folder, read_secret

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hl7bridge.channel.named import Named
+from hl7bridge.channel.written.named import Named
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
 

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import click
 
-from hl7bridge.channel.folder import any_secret, load
-from hl7bridge.channel.mistake import ConfigurationErrors
-from hl7bridge.channel.named import Named
+from hl7bridge.channel.loading.folder import any_secret, load
+from hl7bridge.channel.written.mistake import ConfigurationErrors
+from hl7bridge.channel.written.named import Named
 from hl7bridge.cli.options import OutputFile, data_option, echo_json, iso, json_option
 from hl7bridge.cli.tables import console, table
 from hl7bridge.operations import Operations

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from hl7bridge.channel.beside import FolderRosters
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision, decide
-from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.trace import Event, Trace
+from hl7bridge.channel.deciding.beside import FolderRosters
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision, decide
+from hl7bridge.channel.rules.trace import Event, Trace
+from hl7bridge.channel.written.mistake import meant
 from hl7bridge.cli.options import data_option, echo_json, json_option, local, tell_view, unrecorded_option
 from hl7bridge.engine.folder import load_folder
 from hl7bridge.errors import HL7BridgeError

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from hl7bridge.channel.reads import WHOLE, LookUp, Read
-from hl7bridge.channel.table import Table
-from hl7bridge.channel.text import decoded
+from hl7bridge.channel.rules.reads import WHOLE, LookUp, Read
+from hl7bridge.channel.rules.table import Table
+from hl7bridge.channel.rules.text import decoded
 from hl7bridge.drift.profile import News
 from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from hl7bridge.channel.segments import SEGMENTS
+from hl7bridge.channel.written.segments import SEGMENTS
 from hl7bridge.drift.coded import CODES_IN, coded
 from hl7bridge.hl7.message import HEADERS, Message, Segment
 from hl7bridge.store.seen_rows import SeenKind, SeenRow

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from hl7bridge.affiliation.factdata import packed
 from hl7bridge.affiliation.facts import Fact, PersonFact
-from hl7bridge.channel.decide import Decision, Outgoing
+from hl7bridge.channel.deciding.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.about import About
 from hl7bridge.engine.deliver import Delivery

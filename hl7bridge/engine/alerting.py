@@ -22,8 +22,8 @@ from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Act, State, Step, Told, steps
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.affiliation.withdrawal import WRONG_PATIENT, why_withdrawn
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.interactiontable import interactions_of
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.loading.interactions import interactions_of
 from hl7bridge.channel.settings import Affiliate
 from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
 
-from hl7bridge.channel.decide import Decision
+from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.hl7 import ack
 from hl7bridge.hl7.ack import AckError
 from hl7bridge.hl7.delimiters import Unreadable

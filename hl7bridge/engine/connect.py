@@ -15,9 +15,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.threads import deferToThread
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from hl7bridge.channel.filename import file_name
 from hl7bridge.channel.settings import CoverSettings, DestinationSettings, WatchedFolder
 from hl7bridge.channel.settings import MllpListener as Listener
+from hl7bridge.channel.written.filename import file_name
 from hl7bridge.connectors import tls
 from hl7bridge.connectors.document_outbox import MOST_WAITING, DocumentOutbox
 from hl7bridge.connectors.file_destination import FileDestination

@@ -12,7 +12,7 @@ from email.policy import SMTP
 from typing import NamedTuple
 
 from hl7bridge.affiliation.recipient import Recipient, recipient_of
-from hl7bridge.channel.outboxtable import ADDRESS, filled
+from hl7bridge.channel.keys.outbox import ADDRESS, filled
 from hl7bridge.channel.settings import SmtpTarget
 from hl7bridge.connectors.outgoing import Mail, Outgoing, Unsendable
 from hl7bridge.delivery.queue import Entry

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from hl7bridge.channel.reads import Read, looked_up
+from hl7bridge.channel.rules.reads import Read, looked_up
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.channel.settings import Drift as Settings
 from hl7bridge.drift.concern import Concerns

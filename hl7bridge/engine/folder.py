@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.folder import load
-from hl7bridge.channel.mistake import ConfigurationErrors
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.loading.folder import load
+from hl7bridge.channel.written.mistake import ConfigurationErrors
 from hl7bridge.errors import HL7BridgeError
 
 #: What belongs to a configuration: channels and settings, tables, Python hooks.

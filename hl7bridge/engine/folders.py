@@ -9,7 +9,7 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import WatchedFolder
 from hl7bridge.connectors.file_source import FileSource
 from hl7bridge.engine.connect import Connector

@@ -20,9 +20,9 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision
-from hl7bridge.channel.decide import decide as decide_unbounded
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision
+from hl7bridge.channel.deciding.decide import decide as decide_unbounded
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message
 
@@ -72,7 +72,7 @@ def decide(
     limit_s: float | None = None,
     **about: Any,
 ) -> Decision:
-    """As `channel.decide`, in bounded time. Raises TooLong where no channel was running when the time was up."""
+    """As `deciding.decide`, in bounded time. Raises TooLong where no channel was running when the time was up."""
     watch = _Watch
     watch.met = watch.ended = 0
     watch.limit_s = (LIMIT_S if limit_s is None else limit_s) + LIMIT_S_PER_MB * len(message.raw) / 1e6

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import MllpListener as Settings
 from hl7bridge.connectors.mllp_source import MllpListener
 from hl7bridge.engine.budget import Budget

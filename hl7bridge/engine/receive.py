@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import SourceSettings
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.accept import Acceptor

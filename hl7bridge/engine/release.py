@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
 from hl7bridge.affiliation.agreement import NOT_ON_ROSTER, OPTED_OUT, Agreement, covered, entitled_by
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.folder import is_yaml
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.loading.folder import is_yaml
+from hl7bridge.channel.privacy.withhold import DOCUMENT
 from hl7bridge.channel.settings import PROGRAMME
-from hl7bridge.channel.withhold import DOCUMENT
 from hl7bridge.engine.about import About
 from hl7bridge.engine.identity import StoredRoster, day
 from hl7bridge.errors import HL7BridgeError

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.logger import Logger
 
-from hl7bridge.channel.decide import Decision, Outgoing
+from hl7bridge.channel.deciding.decide import Decision, Outgoing
 from hl7bridge.connectors.message_file import read_messages
 from hl7bridge.engine.edited import EDITED, must_be_of_its_patient
 from hl7bridge.engine.entitle import newly_entitled

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hl7bridge.channel.decide import STRICT, patient_keys
+from hl7bridge.channel.deciding.decide import STRICT, patient_keys
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from twisted.logger import Logger
 
 from hl7bridge.affiliation import roster
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate
 from hl7bridge.engine.identity import day_number
 from hl7bridge.errors import HL7BridgeError

@@ -19,8 +19,8 @@ from typing import Any
 from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
 
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import STRICT
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import STRICT
 from hl7bridge.channel.settings import DestinationSettings
 from hl7bridge.delivery.queue import DestinationQueue
 from hl7bridge.delivery.retry import Backoff

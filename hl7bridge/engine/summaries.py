@@ -43,7 +43,7 @@ from hl7bridge.affiliation.summarymessage import (
 )
 from hl7bridge.affiliation.summarytold import MARK, SummaryTold, packed_summary, unpacked_summary
 from hl7bridge.affiliation.visits import Visit, Withheld, is_withheld, next_end, visits
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import ORU, Affiliate, SummaryWish
 from hl7bridge.engine.telling import Looked, Plan, Telling, Words
 

@@ -15,7 +15,7 @@ from hl7bridge.affiliation.facts import PatientNumber, PersonFact
 from hl7bridge.affiliation.known import Known
 from hl7bridge.affiliation.notices import Step, Told
 from hl7bridge.affiliation.roster import RosterRow
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate
 
 

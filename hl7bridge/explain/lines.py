@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from hl7bridge.channel.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind
+from hl7bridge.channel.rules.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind
 from hl7bridge.hl7.names import field_name
 from hl7bridge.words import counted
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from hl7bridge.changes.versions import Version
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision
-from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.trace import Event, Kind, Trace
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision
+from hl7bridge.channel.rules.trace import Event, Kind, Trace
+from hl7bridge.channel.written.mistake import meant
 from hl7bridge.engine.identity import StoredRoster
 from hl7bridge.engine.in_time import bounded, decide
 from hl7bridge.errors import HL7BridgeError

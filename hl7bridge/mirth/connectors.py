@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hl7bridge.channel.filename import template_fault
+from hl7bridge.channel.written.filename import template_fault
 from hl7bridge.hl7 import charset
 from hl7bridge.mirth.elements import Connector
 from hl7bridge.mirth.export import Element

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hl7bridge.channel.condition import WORDS
+from hl7bridge.channel.rules.condition import WORDS
 from hl7bridge.mirth.elements import Part
 from hl7bridge.mirth.lines import Word
 from hl7bridge.mirth.script import Field, NotRead, Read, Variable, read_expression, read_text

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hl7bridge.channel.segments import SEGMENTS
+from hl7bridge.channel.written.segments import SEGMENTS
 from hl7bridge.hl7.names import standard
 
 _TOKEN: Final = re.compile(

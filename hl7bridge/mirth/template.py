@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hl7bridge.channel.segments import SEGMENTS
+from hl7bridge.channel.written.segments import SEGMENTS
 from hl7bridge.mirth.lines import Comment
 from hl7bridge.mirth.script import NotRead
 from hl7bridge.mirth.values import Quoted, checked

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from hl7bridge.channel.reference import looks_like_path
+from hl7bridge.channel.rules.reference import looks_like_path
 from hl7bridge.mirth.lines import Word
 from hl7bridge.mirth.replacing import Replacement
 from hl7bridge.mirth.script import Change, Expression, Field, NotRead, Now, Read, Sum, Text, Variable

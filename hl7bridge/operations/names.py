@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hl7bridge.channel.mistake import meant
-from hl7bridge.channel.named import Named, names_in
 from hl7bridge.channel.settings import PROGRAMME
+from hl7bridge.channel.written.mistake import meant
+from hl7bridge.channel.written.named import Named, names_in
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import DeliveryQuery, MessageQuery, StoreReader
 

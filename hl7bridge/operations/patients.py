@@ -18,8 +18,8 @@ from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.medicines import Medicines
 from hl7bridge.affiliation.people import Patient
 from hl7bridge.affiliation.report import Period
-from hl7bridge.channel.interactiontable import interactions_of
-from hl7bridge.channel.medicinetable import medicines_of
+from hl7bridge.channel.loading.interactions import interactions_of
+from hl7bridge.channel.loading.medicines import medicines_of
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations.reading import Reading
 from hl7bridge.store.base import (
@@ -131,7 +131,7 @@ class Patients(Reading):
 
         It is a disclosure: what it returns is what the audit trail has to say of it. Raises HL7BridgeError (see reporting.make).
         """
-        from hl7bridge.channel.folder import any_secret, load  # most commands need no channel
+        from hl7bridge.channel.loading.folder import any_secret, load  # most commands need no channel
         from hl7bridge.reporting.make import report  # loads what draws pages
 
         files = self._files()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from hl7bridge.channel.plan import sequence_of
+from hl7bridge.channel.deciding.plan import sequence_of
 from hl7bridge.reconciliation.day import Day
 from hl7bridge.reconciliation.ledger import Ledger
 from hl7bridge.reconciliation.walk import Walk

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from hl7bridge.channel.outcome import ERROR, FILTERED
-from hl7bridge.channel.plan import sequence_of
+from hl7bridge.channel.deciding.outcome import ERROR, FILTERED
+from hl7bridge.channel.deciding.plan import sequence_of
 from hl7bridge.store.base import DeliveryRow, DeliveryStatus, MessageRow
 
 #: Why a message that a channel took was made into nothing for the destination.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hl7bridge.channel.folder import any_secret, load
-from hl7bridge.channel.mistake import ConfigurationErrors
+from hl7bridge.channel.loading.folder import any_secret, load
+from hl7bridge.channel.written.mistake import ConfigurationErrors
 from hl7bridge.store.base import MessageRow, StoreReader
 
 

@@ -18,7 +18,7 @@ from hl7bridge.affiliation.known import known_of
 from hl7bridge.affiliation.pid import pid
 from hl7bridge.affiliation.report import PatientReport, Period, Terms, report_of
 from hl7bridge.affiliation.roster import RosterRow
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import StoreReader

@@ -29,7 +29,7 @@ from hl7bridge.affiliation.interactionlist import Interactions
 from hl7bridge.affiliation.report import Period, Terms
 from hl7bridge.affiliation.reportfigures import Figures
 from hl7bridge.affiliation.reportrows import COLUMNS, DAYS_COVERED, csv_text, figure_files, rows_of
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate
 from hl7bridge.documents.page import Letterhead
 from hl7bridge.documents.report import MOST_LINES, Content, report_pages

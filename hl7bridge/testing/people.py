@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from hl7bridge.affiliation.roster import RosterEntry, read_roster
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 
 #: The authority of the chain's own numbers, as the samples have it.
 CHAIN = b"LANTERN"

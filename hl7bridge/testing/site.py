@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import CannotListenError
 
-from hl7bridge.channel.configuration import Configuration
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import DestinationSettings
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message

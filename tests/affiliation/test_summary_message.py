@@ -21,7 +21,7 @@ from hl7bridge.affiliation.summarymessage import (
     summary_message,
     withdrawal_message,
 )
-from hl7bridge.channel.times import event_date
+from hl7bridge.channel.rules.times import event_date
 from hl7bridge.hl7.conformance import check
 from hl7bridge.hl7.identifiers import Identifier, patient_identifiers
 from hl7bridge.hl7.message import Message

@@ -9,8 +9,8 @@ import pytest
 
 from hl7bridge.affiliation import MemoryRoster
 from hl7bridge.changes.difference import FAILS, LOST, differences
-from hl7bridge.channel.decide import Decision, decide
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.deciding.decide import Decision, decide
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.hl7.message import Message
 
 OUT = b"destination: out\nsend: {mllp: {host: 127.0.0.1, port: 6000}}\n"

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster, Roster
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision, decide
-from hl7bridge.channel.folder import check, load
-from hl7bridge.channel.trace import Trace
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision, decide
+from hl7bridge.channel.loading.folder import check, load
+from hl7bridge.channel.rules.trace import Trace
 from hl7bridge.hl7.message import Message
 
 RECEIVED = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hl7bridge.affiliation.adherence import Measures
 from hl7bridge.affiliation.case import Kind, Thresholds
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.loading.folder import load
 from tests.channel.conftest import folder
 
 AFFILIATE = "affiliate: a\nagreement: {pharmacy: 2016-01-01}\nsend: {mllp: {host: h, port: 6000}}\n"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster, read_roster
-from hl7bridge.channel.decide import Outgoing, decide
-from hl7bridge.channel.folder import check, load
+from hl7bridge.channel.deciding.decide import Outgoing, decide
+from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.hl7.message import Message
 
 CHANNEL = b"channel: c\nsource: {mllp: {port: 2575}}\nsend_to: [{affiliates: clinic}, archive]\n"

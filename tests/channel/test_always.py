@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hl7bridge.affiliation import MemoryRoster
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import decide
-from hl7bridge.channel.folder import check, load
-from hl7bridge.channel.mistake import ConfigurationErrors
-from hl7bridge.channel.trace import Trace
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import decide
+from hl7bridge.channel.loading.folder import check, load
+from hl7bridge.channel.rules.trace import Trace
+from hl7bridge.channel.written.mistake import ConfigurationErrors
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 

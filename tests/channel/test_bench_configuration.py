@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster
-from hl7bridge.channel.decide import decide
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.deciding.decide import decide
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.hl7.message import Message
 
 HOSPITAL = b"""destination: hospital

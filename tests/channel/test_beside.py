@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hl7bridge.channel.beside import TestResult, run_tests
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.deciding.beside import TestResult, run_tests
+from hl7bridge.channel.loading.folder import load
 
 MESSAGE = (
     b"MSH|^~\\&|RX|S|||20261121||RDS^O13|K1|P|2.5.1\r\n"

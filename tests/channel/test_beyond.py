@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hl7bridge.channel.beyond import SiteField
-from hl7bridge.channel.folder import load, look_over
-from hl7bridge.channel.segments import SEGMENTS
+from hl7bridge.channel.loading.folder import load, look_over
+from hl7bridge.channel.written.beyond import SiteField
+from hl7bridge.channel.written.segments import SEGMENTS
 from hl7bridge.cli.main import main
 from hl7bridge.hl7.access import repetitions
 from hl7bridge.hl7.batch import read_file

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hl7bridge.channel.trace import Trace
+from hl7bridge.channel.rules.trace import Trace
 
 Passes = Callable[..., bool]
 MESSAGE = """MSH|^~\\&|A|B|C|D|20261121204700-0500||ADT^A08|1|P|2.5.1

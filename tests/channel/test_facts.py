@@ -24,9 +24,9 @@ from hl7bridge.affiliation.facts import (
     PrescriptionKey,
     StayFact,
 )
-from hl7bridge.channel.decide import decide
-from hl7bridge.channel.folder import check, load
-from hl7bridge.channel.supply import MOST_DAYS, days_of, days_of_quantity
+from hl7bridge.channel.deciding.decide import decide
+from hl7bridge.channel.feed.supply import MOST_DAYS, days_of, days_of_quantity
+from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.engine.folder import read_folder
 from hl7bridge.hl7.message import Message
 from tests.channel.conftest import Decide, folder

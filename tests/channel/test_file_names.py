@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.channel.filename import file_name
+from hl7bridge.channel.written.filename import file_name
 from hl7bridge.hl7.message import Message
 
 NOON = datetime(2026, 11, 21, 12, 30, 5, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 
 from hl7bridge import shipped
 from hl7bridge.affiliation.interactionlist import Interactions
-from hl7bridge.channel.folder import check, load
-from hl7bridge.channel.interactiontable import SHIPPED, interactions_of
+from hl7bridge.channel.loading.folder import check, load
+from hl7bridge.channel.loading.interactions import SHIPPED, interactions_of
 from tests.channel.conftest import folder
 
 HEADER = "group,title,side,class,ingredient,rxcui\n"

@@ -15,7 +15,7 @@ from hl7bridge.affiliation.facts import (
     OrderFact,
     PrescriptionKey,
 )
-from hl7bridge.channel.decide import Decision
+from hl7bridge.channel.deciding.decide import Decision
 from tests.channel.conftest import Decide, folder
 
 HEAD = "MSH|^~\\&|RX|S1|HUB|HUB|20261120120000||{}|C1|P|2.5.1\nPID|1||7^^^RETAIL^PI||DOE^JANE\n"

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import pytest
 
-from hl7bridge.channel.folder import load
-from hl7bridge.channel.mistake import ConfigurationErrors
+from hl7bridge.channel.loading.folder import load
+from hl7bridge.channel.written.mistake import ConfigurationErrors
 
 Find = Callable[..., list[str]]
 OUT = b"destination: out\nsend: {mllp: {host: 127.0.0.1, port: 6000}}\n"

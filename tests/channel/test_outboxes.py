@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.outboxtable import ADDRESS, filled
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.keys.outbox import ADDRESS, filled
 from hl7bridge.channel.settings import CoverSettings, DestinationSettings, DocumentsTarget, SmtpTarget
 from hl7bridge.hl7.message import Message
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.channel.folder import load
-from hl7bridge.channel.npi import is_npi
+from hl7bridge.channel.feed.npi import is_npi
+from hl7bridge.channel.loading.folder import load
 from tests.channel.conftest import folder
 
 HEAD = "npi,name,fax,street,city,state,zip\n"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster, RosterRow, read_roster
-from hl7bridge.channel.decide import Decision, decide
-from hl7bridge.channel.folder import any_secret, load
-from hl7bridge.channel.mistake import ConfigurationErrors
-from hl7bridge.channel.trace import Kind, Trace
+from hl7bridge.channel.deciding.decide import Decision, decide
+from hl7bridge.channel.loading.folder import any_secret, load
+from hl7bridge.channel.rules.trace import Kind, Trace
+from hl7bridge.channel.written.mistake import ConfigurationErrors
 from hl7bridge.hl7.identifiers import Identifier
 from hl7bridge.hl7.message import Message
 

@@ -15,16 +15,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.channel.enginetable import ENGINE
-from hl7bridge.channel.filekind import KINDS
-from hl7bridge.channel.folder import check, look_over
-from hl7bridge.channel.foldernames import names_of
-from hl7bridge.channel.operator import OPERATORS
-from hl7bridge.channel.record import ListOf, MapOf, OneOf, Record
-from hl7bridge.channel.schema import printed, schema
-from hl7bridge.channel.segments import SEGMENTS
-from hl7bridge.channel.value import FORMS
-from hl7bridge.channel.verbs import MODIFIERS, VERBS
+from hl7bridge.channel.editors.foldernames import names_of
+from hl7bridge.channel.editors.schema import printed, schema
+from hl7bridge.channel.keys.engine import ENGINE
+from hl7bridge.channel.loading.filekind import KINDS
+from hl7bridge.channel.loading.folder import check, look_over
+from hl7bridge.channel.rules.operator import OPERATORS
+from hl7bridge.channel.rules.value import FORMS
+from hl7bridge.channel.rules.verbs import MODIFIERS, VERBS
+from hl7bridge.channel.written.record import ListOf, MapOf, OneOf, Record
+from hl7bridge.channel.written.segments import SEGMENTS
 from hl7bridge.engine.folder import read_folder
 
 SCHEMA = schema()

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hl7bridge.affiliation import MemoryRoster
-from hl7bridge.channel.decide import decide
-from hl7bridge.channel.folder import load
-from hl7bridge.channel.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind, Trace
+from hl7bridge.channel.deciding.decide import decide
+from hl7bridge.channel.loading.folder import load
+from hl7bridge.channel.rules.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind, Trace
 from hl7bridge.explain.lines import lines
 from hl7bridge.hl7.message import Message
 from tests.channel.conftest import Decide, folder

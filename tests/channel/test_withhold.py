@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hl7bridge.affiliation import MemoryRoster, read_roster
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import Decision, Outgoing, decide
-from hl7bridge.channel.folder import check, load
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import Decision, Outgoing, decide
+from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.hl7.message import Message
 
 CHANNEL = b"""channel: c

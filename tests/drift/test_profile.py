@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.channel.segments import SEGMENTS
+from hl7bridge.channel.written.segments import SEGMENTS
 from hl7bridge.drift.coded import CODES_IN, coded
 from hl7bridge.drift.profile import MOST_CODES, OTHER, Profile
 from hl7bridge.hl7.message import Message

@@ -324,7 +324,7 @@ def test_a_source_is_one_thing(mistakes_of: Callable[[dict[str, str]], list[str]
 
 @pytest.fixture
 def mistakes_of() -> Callable[[dict[str, str]], list[str]]:
-    from hl7bridge.channel.folder import check
+    from hl7bridge.channel.loading.folder import check
 
     def of(files: dict[str, str]) -> list[str]:
         return [

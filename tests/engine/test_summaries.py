@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from pypdf import PdfReader
 
-from hl7bridge.channel.folder import check
+from hl7bridge.channel.loading.folder import check
 from hl7bridge.hl7 import conformance
 from hl7bridge.hl7.message import Message
 from hl7bridge.testing.hospital import Script

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from hl7bridge.channel.trace import Trace
+from hl7bridge.channel.rules.trace import Trace
 from hl7bridge.cli.main import main
 from hl7bridge.engine import in_time
 from hl7bridge.places import STORE

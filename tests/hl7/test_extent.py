@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hl7bridge.channel.segments import SEGMENTS
+from hl7bridge.channel.written.segments import SEGMENTS
 from hl7bridge.hl7 import extenttable
 from hl7bridge.hl7.extent import extent, extents, is_composite, last_field, parts
 from hl7bridge.hl7.names import WITHDRAWN, Element, standard
@@ -87,7 +87,7 @@ def test_every_segment_of_any_version_may_be_named() -> None:
 def test_a_folder_is_loaded_and_checked_without_hl7apy() -> None:
     code = (
         "import sys; from pathlib import Path; from hl7bridge.engine.folder import load_folder, read_folder; "
-        "from hl7bridge.channel.folder import look_over; folder = Path(sys.argv[1]); load_folder(folder); "
+        "from hl7bridge.channel.loading.folder import look_over; folder = Path(sys.argv[1]); load_folder(folder); "
         "assert look_over(read_folder(folder))[:2] == ([], []); sys.exit('hl7apy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(ROOT / "channels")], cwd=ROOT, check=False)

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
 from hl7bridge.affiliation import MemoryRoster
-from hl7bridge.channel.decide import Decision, decide
-from hl7bridge.channel.folder import check, load
+from hl7bridge.channel.deciding.decide import Decision, decide
+from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.hl7.message import Message
 from hl7bridge.mirth.channel import Imported, import_export
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.channel.settings import DestinationSettings, WatchedFolder
 from hl7bridge.mirth.channel import Imported
 from tests.mirth.samples import (

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.cli.main import main
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.path import Path as Place

@@ -20,8 +20,8 @@ from hl7bridge.affiliation.facts import Fact, PatientNumber, PersonFact
 from hl7bridge.affiliation.interactionlist import NO_LIST
 from hl7bridge.affiliation.report import Period
 from hl7bridge.affiliation.reportrows import Row
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.reporting.aside import Aside
 from hl7bridge.reporting.make import Report, report

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.task import Clock
 
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
 from hl7bridge.store.base import (

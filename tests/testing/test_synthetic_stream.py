@@ -12,9 +12,9 @@ import hl7
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster
-from hl7bridge.channel.configuration import Configuration
-from hl7bridge.channel.decide import decide
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.deciding.configuration import Configuration
+from hl7bridge.channel.deciding.decide import decide
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.engine.folder import read_folder
 from hl7bridge.hl7.conformance import check
 from hl7bridge.hl7.message import Message

@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from hl7bridge.affiliation import MemoryRoster, read_roster
-from hl7bridge.channel.decide import decide
-from hl7bridge.channel.folder import load
+from hl7bridge.channel.deciding.decide import decide
+from hl7bridge.channel.loading.folder import load
 from hl7bridge.engine.folder import read_folder
 from hl7bridge.hl7.message import Message
 from hl7bridge.testing import people, traffic
