@@ -24,6 +24,7 @@ from hl7bridge.cli.options import (
     unrecorded_option,
 )
 from hl7bridge.cli.tables import table
+from hl7bridge.cli.waits import Waits
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import REPLAY, MessageDetail, MessageRow, MessageStatus
 
@@ -123,10 +124,10 @@ def show(
                 {"message": row, "deliveries": detail.deliveries, "attempts": detail.attempts, "body": body}
             )
             return
-        _show(detail, body)
+        _show(detail, body, Waits(operations, detail.deliveries))
 
 
-def _show(detail: MessageDetail, body: bytes) -> None:
+def _show(detail: MessageDetail, body: bytes, waits: Waits) -> None:
     row = detail.row
     click.echo(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}")
     click.echo(f"  received   {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}")
@@ -148,9 +149,7 @@ def _show(detail: MessageDetail, body: bytes) -> None:
                     each.attempts,
                     each.code,
                     local(each.at_us),
-                    "; ".join(
-                        filter(None, [each.reason, "possible duplicate" if each.possible_duplicate else None])
-                    ),
+                    waits.all(each),
                 ]
                 for each in detail.deliveries
             ],

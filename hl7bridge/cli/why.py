@@ -15,6 +15,7 @@ from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.rules.trace import Event, Trace
 from hl7bridge.channel.written.mistake import meant
 from hl7bridge.cli.options import data_option, echo_json, json_option, local, tell_view, unrecorded_option
+from hl7bridge.cli.waits import Waits
 from hl7bridge.engine.folder import load_folder
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.explain.lines import DID, NO, TO, YES, Line, lines
@@ -150,7 +151,7 @@ def why(message_id: int, data: Path, to: str | None, brief: bool, unrecorded: bo
             click.secho(answer or found.instead, bold=True)
         click.echo()
         _show(lines(found.events, brief=brief, only=to))
-        _show_deliveries(found, to)
+        _show_deliveries(found, to, Waits(operations, detail.deliveries))
         if found.otherwise:
             click.echo("\nby the lists of now it would be decided otherwise:")
             for each in found.otherwise:
@@ -172,11 +173,13 @@ def _show(found: Iterable[Line]) -> None:
         click.echo(f"{'  ' * line.depth}{mark} {line.text}{place}")
 
 
-def _show_deliveries(found: Explained, to: str | None) -> None:
+def _show_deliveries(found: Explained, to: str | None, waits: Waits) -> None:
     for each in found.detail.deliveries:
         if to not in (None, each.destination):
             continue
-        click.echo(f"\ndelivery {each.id} to {click.style(each.destination, bold=True)}: {_state(each)}")
+        click.echo(
+            f"\ndelivery {each.id} to {click.style(each.destination, bold=True)}: {_state(each, waits)}"
+        )
         for attempt in found.detail.attempts:
             if attempt.delivery_id == each.id:
                 because = f": {attempt.reason}" if attempt.reason else ""
@@ -190,11 +193,8 @@ def _show_deliveries(found: Explained, to: str | None) -> None:
                         click.echo(f"      {line}")
 
 
-def _state(each: DeliveryRow) -> str:
+def _state(each: DeliveryRow, waits: Waits) -> str:
     words = [each.status.name, counted(each.attempts, "attempt")]
     if each.code:
         words.append(f"answered {each.code}")
-    words += [
-        word for word in (each.reason, "possible duplicate" if each.possible_duplicate else None) if word
-    ]
-    return ", ".join(words)
+    return ", ".join(filter(None, [*words, waits.all(each)]))
