@@ -64,7 +64,8 @@ def list_(data: Path, destination: str | None, status: str | None, limit: int, a
 @json_option
 def hold(destination: str, data: Path, as_json: bool) -> None:
     """Send nothing more to DESTINATION until it is released; what comes is queued."""
-    _say(_done(data, "hold", destination=destination), as_json, f"{destination} is held")
+    done = _done(data, "hold", destination=destination)
+    _say(done, as_json, f"{destination} {'was held already' if done['before'] else 'is held'}")
 
 
 @queue.command()

@@ -76,7 +76,7 @@ class Operators:
                 queue.claimed(taken_back)
                 queue.held = before
                 self._delivery(destination).touch()
-            done(error or {"destination": destination, "held": True})
+            done(error or {"destination": destination, "held": True, "before": before})
 
         self._engine.journal.act(work, kept)
 

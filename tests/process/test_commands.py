@@ -159,6 +159,7 @@ def test_a_failed_delivery_is_seen_held_resent_and_cancelled(site: Site) -> None
     assert "hospital" in site.on("queue", "list")
     assert "cancelled" in site.on("queue", "cancel", str(second["id"]))
     assert "is held" in site.on("queue", "hold", "hospital")
+    assert "was held already" in site.on("queue", "hold", "hospital")
     assert "1 delivery queued again" in site.on("queue", "resend", "--all-failed", "hospital")
     assert site.statuses() == ["QUEUED", "CANCELLED"]
     assert "held" in site.on("queue", "list")
