@@ -20,6 +20,7 @@ from hl7bridge.cli.options import (
     json_option,
     local,
     tell_view,
+    timed,
     unrecorded_option,
 )
 from hl7bridge.cli.tables import table
@@ -185,7 +186,7 @@ def list_(
 
 def _table(shown: Iterable[AuditRecord]) -> None:
     table(
-        ["row", "when", "kind", "operator", "what", "message", "delivery", "to", "remark"],
+        ["row", timed("when"), "kind", "operator", "what", "message", "delivery", "to", "remark"],
         [
             [
                 str(each.sequence),
@@ -320,7 +321,7 @@ def _show(found: list[Disclosed], identifiers: int) -> None:
         click.echo(f"nothing was disclosed of this patient ({count})")
         return
     table(
-        ["when", "to", "received", "type", "event date", "message", "under", "remark"],
+        [timed("when"), "to", "received", "type", "event date", "message", "under", "remark"],
         [
             [
                 local(each.record.at_us),

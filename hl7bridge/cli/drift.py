@@ -16,6 +16,7 @@ from hl7bridge.cli.options import (
     local,
     must_be_known,
     tell_view,
+    timed,
     unrecorded_option,
 )
 from hl7bridge.cli.tables import table
@@ -81,7 +82,7 @@ def drift(
             return
         table(
             [
-                "first seen",
+                timed("first seen"),
                 "source",
                 "type",
                 "new",

@@ -21,7 +21,9 @@ from hl7bridge.cli.options import (
     must_be_known,
     query_from,
     tell_view,
+    timed,
     unrecorded_option,
+    zoned,
 )
 from hl7bridge.cli.tables import table
 from hl7bridge.cli.waits import Waits
@@ -57,7 +59,7 @@ def messages(
             return
         rows = list(found)
         table(
-            ["id", "received", "source", "type", "control ID", "status", "answer", "because"],
+            ["id", timed("received"), "source", "type", "control ID", "status", "answer", "because"],
             [
                 [
                     str(row.id),
@@ -130,7 +132,7 @@ def show(
 def _show(detail: MessageDetail, body: bytes, waits: Waits) -> None:
     row = detail.row
     click.echo(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}")
-    click.echo(f"  received   {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}")
+    click.echo(f"  received   {zoned(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}")
     click.echo(f"  status     {row.status.name}{', ' + ', '.join(row.flags) if row.flags else ''}")
     click.echo(f"  decided by configuration {row.version[:12]}")
     if row.original is not None:
@@ -139,7 +141,7 @@ def _show(detail: MessageDetail, body: bytes, waits: Waits) -> None:
         click.echo(f"  channel    {channel or '(none)'}: {status}{' - ' + reason if reason else ''}")
     if detail.deliveries:
         table(
-            ["delivery", "destination", "channel", "status", "attempts", "answer", "since", "remark"],
+            ["delivery", "destination", "channel", "status", "attempts", "answer", timed("since"), "remark"],
             [
                 [
                     str(each.id),
@@ -156,7 +158,7 @@ def _show(detail: MessageDetail, body: bytes, waits: Waits) -> None:
         )
     if detail.attempts:
         table(
-            ["attempt", "delivery", "at", "answer", "then", "why"],
+            ["attempt", "delivery", timed("at"), "answer", "then", "why"],
             [
                 [
                     each.attempts,

@@ -180,6 +180,16 @@ def local(us: int | None) -> str:
     return "" if us is None else datetime.fromtimestamp(us / 1e6).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def zoned(us: int | None) -> str:
+    """`local` with its zone, for sentences: what an operator reads is compared with another system's clock."""
+    return "" if us is None else f"{local(us)} {datetime.fromtimestamp(us / 1e6).astimezone().tzname()}"
+
+
+def timed(column: str) -> str:
+    """The head of a column of local times, with the zone; with both names where clocks change in it."""
+    return f"{column} ({'/'.join(dict.fromkeys(time.tzname))})"
+
+
 def soon(us: int | None) -> str:
     """A time to come in the local zone: the time of day alone if it is today."""
     day, _, time_of_day = local(us).partition(" ")

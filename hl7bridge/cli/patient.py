@@ -15,7 +15,9 @@ from hl7bridge.cli.options import (
     json_option,
     local,
     tell_view,
+    timed,
     unrecorded_option,
+    zoned,
 )
 from hl7bridge.cli.tables import table
 from hl7bridge.operations import Operations
@@ -153,7 +155,7 @@ def held(data: Path, limit: int, unrecorded: bool, as_json: bool) -> None:
             if as_json:
                 echo_json(each)
                 continue
-            click.echo(f"held since {local(each.since_us)}: {each.held}")
+            click.echo(f"held since {zoned(each.since_us)}: {each.held}")
             table(
                 ["number", "name", "born", "sex", "message"],
                 [
@@ -217,7 +219,7 @@ def unmerge(
             click.echo(f"sent to affiliates under either number since the merge: {len(disclosed)}")
             if disclosed:
                 table(
-                    ["time", "destination", "message", "type", "under", "status"],
+                    [timed("time"), "destination", "message", "type", "under", "status"],
                     [
                         [
                             local(each.at_us),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hl7bridge.cli.options import soon
+from hl7bridge.cli.options import soon, timed
 from hl7bridge.cli.tables import table
 from hl7bridge.cli.waits import Waits
 from hl7bridge.operations import Operations
@@ -16,7 +16,7 @@ def show_queue(operations: Operations, rows: Sequence[DeliveryRow], *, none: str
     held = operations.reader.held()
     waits = Waits(operations, rows)
     table(
-        ["delivery", "message", "destination", "status", "received", "attempts", "next", "remark"],
+        ["delivery", "message", "destination", "status", timed("received"), "attempts", "next", "remark"],
         [
             [
                 str(row.id),

@@ -10,7 +10,7 @@ import click
 
 from hl7bridge.changes.preview import Plan, Planned, Planning, Wish
 from hl7bridge.changes.versions import RUNNING, version
-from hl7bridge.cli.options import echo_json, local
+from hl7bridge.cli.options import echo_json, local, timed, zoned
 from hl7bridge.cli.tables import console, table
 from hl7bridge.engine.in_time import bounded
 from hl7bridge.errors import HL7BridgeError
@@ -117,7 +117,7 @@ class Looking:
         if plan.first is None or plan.last is None:
             return said
         first, last = plan.first, plan.last
-        return f"{said}, the oldest first: from {first.id} ({local(first.received_us)}) to {last.id} ({local(last.received_us)})"
+        return f"{said}, the oldest first: from {first.id} ({zoned(first.received_us)}) to {last.id} ({zoned(last.received_us)})"
 
     def _duration(self, plan: Plan) -> str:
         if self._rate <= 0:
@@ -202,7 +202,7 @@ def _show_otherwise(plan: Plan, wish: Wish, stderr: bool) -> None:
 
 def _show_messages(listed: Sequence[Planned], more: bool, stderr: bool) -> None:
     table(
-        ["message", "received", "type", "control ID", "to", "acknowledged by", "newer", "remark"],
+        ["message", timed("received"), "type", "control ID", "to", "acknowledged by", "newer", "remark"],
         [
             [
                 str(each.row.id),

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import data_option, json_option, local
+from hl7bridge.cli.options import data_option, json_option, local, timed, zoned
 from hl7bridge.operations import Operations
 from hl7bridge.words import counted
 
@@ -91,7 +91,7 @@ def status(data: Path, as_json: bool) -> None:
         if as_json:
             echo_json(state)
             return
-        click.echo(f"running since {local(state['started_us'])} with configuration {state['version'][:12]}")
+        click.echo(f"running since {zoned(state['started_us'])} with configuration {state['version'][:12]}")
         click.echo(
             f"received {counted(state['received'], 'message')} in {counted(state['commits'], 'transaction')}"
         )
@@ -131,7 +131,7 @@ def status(data: Path, as_json: bool) -> None:
                 "open",
                 "failed",
                 "sent since start",
-                "oldest open since",
+                timed("oldest open since"),
                 "because",
             ],
             rows,
@@ -148,8 +148,18 @@ def status(data: Path, as_json: bool) -> None:
 def _show_sources(state: dict[str, Any]) -> None:
     from hl7bridge.cli.tables import table
 
-    if state["connections"]:
-        table(["source", "connections"], [[name, count] for name, count in state["connections"].items()])
+    if state["sources"]:
+        table(
+            ["source", "connections", timed("last received")],
+            [
+                [
+                    name,
+                    state["connections"].get(name, ""),
+                    local(each["last_received_us"]) or "nothing since the start",
+                ]
+                for name, each in state["sources"].items()
+            ],
+        )
     if state["files"]:
         table(
             ["source", "files waiting", "being read", "set aside since start"],

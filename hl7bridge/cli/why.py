@@ -14,7 +14,7 @@ from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.rules.trace import Event, Trace
 from hl7bridge.channel.written.mistake import meant
-from hl7bridge.cli.options import data_option, echo_json, json_option, local, tell_view, unrecorded_option
+from hl7bridge.cli.options import data_option, echo_json, json_option, tell_view, unrecorded_option, zoned
 from hl7bridge.cli.waits import Waits
 from hl7bridge.engine.folder import load_folder
 from hl7bridge.errors import HL7BridgeError
@@ -142,7 +142,7 @@ def why(message_id: int, data: Path, to: str | None, brief: bool, unrecorded: bo
             return
         click.secho(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}", bold=True)
         click.echo(
-            f"received {local(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}: {row.status.name}"
+            f"received {zoned(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}: {row.status.name}"
         )
         click.echo(
             f"decided by configuration {row.version[:12]}; event of {found.decision.event_date or 'an unknown day'}"
@@ -184,7 +184,7 @@ def _show_deliveries(found: Explained, to: str | None, waits: Waits) -> None:
             if attempt.delivery_id == each.id:
                 because = f": {attempt.reason}" if attempt.reason else ""
                 click.echo(
-                    f"  {local(attempt.at_us)}  attempt {attempt.attempts}: {attempt.code or 'no answer'}{because}"
+                    f"  {zoned(attempt.at_us)}  attempt {attempt.attempts}: {attempt.code or 'no answer'}{because}"
                 )
                 if attempt.answer:
                     for line in (

@@ -243,6 +243,10 @@ class Operators:
             "held_bytes": engine.budget.held_bytes,
             "paused_connections": engine.budget.paused,
             "connections": engine.ports.connections,
+            "sources": {
+                name: {"last_received_us": engine.receiver.last_us.get(name)}
+                for name in sorted({*engine.ports.connections, *engine.folders.files})
+            },
             "files": engine.folders.files,
             "commits": engine.journal.commits,
             "late": sorted(engine.upkeep.late),

@@ -92,6 +92,7 @@ class Receiver:
         self.configuration = configuration
         self.refusing: str | None = None
         self.received = 0
+        self.last_us: dict[str, int] = {}
         self.misses: Counter[str] = Counter()
         self._say = Sparing(log, clock)
         self._journal = journal
@@ -163,6 +164,7 @@ class Receiver:
             frame.connection.ended("", 0)
             return
         self.received += 1
+        self.last_us[frame.source] = self._wall_us()
         try:
             message = Message(frame.payload, source.encoding)
         except Unreadable as error:
