@@ -49,8 +49,7 @@ class Waits:
         destination = self._unexplained.get(row.id)
         connection = None
         if destination in self._unconnected:
-            why = self._unconnected[destination]
-            connection = f"waits for a connection{f' ({why})' if why else ''}"
+            connection = self._unconnected[destination] or "waits for a connection"
         words = [row.reason, connection, "possible duplicate" if row.possible_duplicate else None]
         return "; ".join(filter(None, words))
 

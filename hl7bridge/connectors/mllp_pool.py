@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from hl7bridge.connectors.mllp_destination import Connected, MllpDestination
 from hl7bridge.connectors.sparing import Sparing
+from hl7bridge.connectors.unreached import unreached
 
 log = Logger(namespace="hl7bridge.mllp.destination")
 
@@ -157,10 +158,10 @@ class MllpPool:
 
     def _could_not_connect(self, failure: Failure) -> None:
         if not (self._stopped or self.open_connections or failure.check(CancelledError)):
-            why = failure.getErrorMessage()
-            self.say.warn("{name}: cannot connect: {why}", name=self.name, why=why)
+            why = unreached(failure)
+            self.say.warn("{name}: {why}", name=self.name, why=why)
             self.up = False
-            self._link(False, f"cannot connect: {why}")
+            self._link(False, why)
 
     # -- what a connection tells -----------------------------------------------------------------------------------------
 

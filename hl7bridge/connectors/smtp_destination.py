@@ -25,6 +25,7 @@ from twisted.mail.smtp import (
 from twisted.python.failure import Failure
 
 from hl7bridge.connectors.outgoing import Mail, Unsendable
+from hl7bridge.connectors.unreached import unreached
 
 #: Seconds that a server may take to answer the end of the data (RFC 5321, 4.5.3.2.6).
 DATA_S: Final = 600.0
@@ -113,7 +114,7 @@ class SmtpDestination:
         ended.addCallback(gone)
 
     def _not_connected(self, failure: Failure, ended: Deferred[Answer]) -> None:
-        ended.callback(("AE", f"cannot connect: {type(failure.value).__name__}"))
+        ended.callback(("AE", unreached(failure)))
 
     def _failed(self, failure: Failure) -> Answer:
         error = failure.value

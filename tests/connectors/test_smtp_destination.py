@@ -165,7 +165,7 @@ def test_silence_ends_too(where: str, code: str | None) -> None:
 
 
 def test_a_server_that_is_not_there_is_tried_again() -> None:
-    assert Bench(None).send() == [("AE", "cannot connect: ConnectionRefusedError")]
+    assert Bench(None).send() == [("AE", "cannot connect: connection refused")]
 
 
 def test_nothing_is_said_in_the_clear_where_the_connection_must_be_secure() -> None:

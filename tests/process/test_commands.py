@@ -182,7 +182,7 @@ def test_the_queue_of_a_hospital_that_is_down_says_what_each_delivery_waits_for(
     rows = {row.split()[0]: row.strip() for row in site.on("queue", "list").splitlines() if "hospital" in row}
     behind = [id_ for id_, row in rows.items() if f"after {first}" in row]
     assert len(behind) == 3, rows
-    assert [id_ for id_, row in rows.items() if "waits for a connection" in row] == [
+    assert [id_ for id_, row in rows.items() if re.search("waits for a connection|cannot connect", row)] == [
         id_ for id_ in rows if id_ not in behind
     ]
     for command in ("show", "why"):
@@ -191,7 +191,7 @@ def test_the_queue_of_a_hospital_that_is_down_says_what_each_delivery_waits_for(
         "the first is SENDING, and not listed"
     )
     site.on("queue", "hold", "hospital")
-    assert "waits for a connection" not in site.on("queue", "list")
+    assert "connect" not in site.on("queue", "list")
     site.on("queue", "release", "hospital")
     site.receive()
     site.until(lambda: site.statuses() == ["SENT"] * 5)
@@ -290,10 +290,9 @@ def test_status_says_why_a_hospital_cannot_be_dialled(site: Site) -> None:
     site.until(lambda: json.loads(site.on("status", "--json"))["destinations"]["hospital"]["link_reason"])
     row = " ".join(site.on("status").split("hospital", 1)[1].split())
     assert row.startswith("down 0 1 0 0"), row
-    assert "cannot connect: Connection was refused" in row
+    assert "cannot connect: connection refused" in row
     for command in (["queue", "list"], ["show", "1"], ["why", "1"]):
-        said = " ".join(site.on(*command).split())
-        assert "waits for a connection (cannot connect: Connection was refused" in said, command
+        assert "cannot connect: connection refused" in " ".join(site.on(*command).split()), command
 
 
 def test_reload_and_replay(site: Site) -> None:
