@@ -45,18 +45,21 @@ class Looking:
         self._must_be_known(configuration.destinations)
         planning = Planning(reader, configuration, self._wish, among)
         listed: list[Planned] = []
+        telling = 0
         with bounded(), console(stderr=True).status("looking at messages") as status:
             for number, each in enumerate(planning.each(rows), 1):
                 if as_json:
                     echo_json(_plain(each))
-                elif number <= LISTED:
-                    listed.append(each)
+                elif each.to or each.otherwise:
+                    telling += 1
+                    if telling <= LISTED:
+                        listed.append(each)
                 if number % 100 == 0:
                     status.update(f"{number:,} of {len(among):,} messages looked at")
         if as_json:
             echo_json(self._plain(planning.plan, configuration.version))
             return
-        self._show(planning.plan, configuration.version, listed, stderr)
+        self._show(planning.plan, configuration.version, listed, telling, stderr)
 
     def _must_be_known(self, destinations: Iterable[str]) -> None:
         for name in self._wish.to or ():
@@ -67,7 +70,9 @@ class Looking:
                     hint=", ".join(sorted(destinations)),
                 )
 
-    def _show(self, plan: Plan, version: str, listed: Sequence[Planned], stderr: bool) -> None:
+    def _show(self, plan: Plan, version: str, listed: Sequence[Planned], telling: int, stderr: bool) -> None:
+        """`listed`: the first of `telling` messages that go to somebody or are decided differently."""
+
         def say(line: str) -> None:
             click.echo(line, err=stderr)
 
@@ -105,7 +110,12 @@ class Looking:
         for line in _warnings(plan):
             say(line)
         _show_otherwise(plan, self._wish, stderr)
-        _show_messages(listed, len(listed) < plan.messages + sum(plan.skipped.values()), stderr)
+        if listed:
+            _show_messages(listed, stderr)
+        if len(listed) < telling:
+            say(f"the first {len(listed)} of {telling:,}; --dry-run --json has all")
+        if silent := plan.messages - telling:
+            say(f"{counted(silent, 'message')} would go to nobody: not listed")
 
     def _first_line(self, plan: Plan, version: str) -> str:
         how = (
@@ -200,7 +210,7 @@ def _show_otherwise(plan: Plan, wish: Wish, stderr: bool) -> None:
         )
 
 
-def _show_messages(listed: Sequence[Planned], more: bool, stderr: bool) -> None:
+def _show_messages(listed: Sequence[Planned], stderr: bool) -> None:
     table(
         ["message", timed("received"), "type", "control ID", "to", "acknowledged by", "newer", "remark"],
         [
@@ -218,8 +228,6 @@ def _show_messages(listed: Sequence[Planned], more: bool, stderr: bool) -> None:
         ],
         stderr=stderr,
     )
-    if more:
-        click.echo(f"the first {len(listed)} in their order; --dry-run --json has all", err=stderr)
 
 
 def _long(seconds: float) -> str:

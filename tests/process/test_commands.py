@@ -350,6 +350,17 @@ def test_a_replay_says_what_it_would_do_before_it_asks(site: Site) -> None:
     assert site.statuses() == ["SENT", "SENT"]
 
 
+def test_what_would_go_to_nobody_does_not_fill_the_list_of_a_replay(site: Site) -> None:
+    site.receive()
+    training = [order(number).replace("|P|2.5.1", "|T|2.5.1") for number in range(30, 52)]
+    site.send(*training, order(1), order(2))
+    site.until(lambda: site.statuses() == ["SENT", "SENT"])
+    said = site.on("replay", "--channel", "pharmacy", "--dry-run")
+    assert "22 messages would go to nobody: not listed" in said
+    listed = [line for line in said.splitlines() if "RDE^O11" in line and "hospital" in line]
+    assert len(listed) == 2, said
+
+
 def test_an_edited_copy_goes_in_place_of_its_original_and_is_linked_to_it(site: Site) -> None:
     site.receive()
     site.send(order(1))
