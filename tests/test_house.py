@@ -79,8 +79,13 @@ MAY = {
         "words",
     },
 }
-#: The rooms within `channel`, from the lowest; each imports only those before it.
-CHANNEL = ("written", "settings", "rules", "privacy", "keys", "feed", "deciding", "loading", "editors")
+#: The rooms within a room, from the lowest; each imports only those before it. What lies beside them is last, unless it has a place.
+WITHIN = {
+    "channel": ("written", "settings", "rules", "privacy", "keys", "feed", "deciding", "loading", "editors"),
+    "engine": ("keeping", "delivering", "receiving", "edges", "lists", "programme", "operating"),
+}
+#: What each room may be handed, and so names: the engine in force.
+HANDED = "hl7bridge.engine.service"
 PURE = ("hl7", "affiliation", "channel", "documents", "delivery", "sample", "mirth", "drift")
 #: What a pure room never touches: networks, disks, clocks, chance, the process around it.
 FOREIGN = {
@@ -129,13 +134,23 @@ def test_imports_point_one_way(path: Path) -> None:
             assert parts[1] in MAY[mine], f"{path}:{line}: {mine} may not import {parts[1]}"
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "channel").glob("*/*.py")), ids=lambda path: path.stem)
-def test_the_rooms_of_a_channel_rest_on_each_other(path: Path) -> None:
-    mine = CHANNEL.index(path.parent.name)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if room(path) in WITHIN and path.stem != "__init__"],
+    ids=lambda path: path.relative_to(PACKAGE).as_posix(),
+)
+def test_rooms_within_a_room_rest_on_each_other(path: Path) -> None:
+    mine = room(path)
+    order = WITHIN[mine]
+
+    def height(part: str) -> int:
+        return order.index(part) if part in order else len(order)
+
+    here = height(path.relative_to(PACKAGE).with_suffix("").parts[1])
     for name, line in imports(path):
-        if name.startswith("hl7bridge.channel."):
-            theirs = name.split(".")[2]
-            assert CHANNEL.index(theirs) <= mine, f"{path}:{line}: {path.parent.name} may not import {theirs}"
+        parts = name.split(".")
+        if parts[:2] == ["hl7bridge", mine] and len(parts) > 2 and name != HANDED:
+            assert height(parts[2]) <= here, f"{path}:{line}: it may not import {name}"
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if room(path) in PURE], ids=str)

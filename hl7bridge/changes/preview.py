@@ -20,11 +20,11 @@ from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.channel.deciding.leaving import Outgoing
 from hl7bridge.channel.deciding.outcome import ChannelOutcome
-from hl7bridge.engine.about import every_delivery
-from hl7bridge.engine.edited import must_be_of_its_patient
-from hl7bridge.engine.identity import StoredRoster
-from hl7bridge.engine.in_time import TooLong, decide
-from hl7bridge.engine.replaywhere import chosen_payloads
+from hl7bridge.engine.keeping.about import every_delivery
+from hl7bridge.engine.keeping.identity import StoredRoster
+from hl7bridge.engine.operating.edited import must_be_of_its_patient
+from hl7bridge.engine.operating.replaywhere import chosen_payloads
+from hl7bridge.engine.receiving.in_time import TooLong, decide
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import (
@@ -46,7 +46,7 @@ UNDECIDED: Final = "it cannot be read, or decided in time"
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an operator asks for, as `engine.replay.Order` has it."""
+    """What an operator asks for, as `operating.replay.Order` has it."""
 
     as_it_was: bool = False
     to: tuple[str, ...] | None = None

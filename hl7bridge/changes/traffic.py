@@ -22,8 +22,8 @@ from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.channel.deciding.plan import SourcePlan
 from hl7bridge.channel.written.mistake import meant
-from hl7bridge.engine.identity import StoredRoster
-from hl7bridge.engine.in_time import TooLong, bounded, decide
+from hl7bridge.engine.keeping.identity import StoredRoster
+from hl7bridge.engine.receiving.in_time import TooLong, bounded, decide
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message

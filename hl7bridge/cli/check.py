@@ -16,7 +16,7 @@ from hl7bridge.channel.loading.folder import look_over
 from hl7bridge.channel.written.mistake import Mistake
 from hl7bridge.cli.options import OutputFile, echo_json, json_option
 from hl7bridge.engine.folder import load_folder, read_folder, read_secret
-from hl7bridge.engine.rosters import roster_mistakes
+from hl7bridge.engine.lists.rosters import roster_mistakes
 from hl7bridge.words import counted
 
 CONFIG = click.argument("config", type=click.Path(path_type=Path), default=Path("channels"))

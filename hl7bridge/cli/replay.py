@@ -25,7 +25,7 @@ from hl7bridge.cli.options import (
 )
 from hl7bridge.cli.replay_preview import Looking
 from hl7bridge.cli.tables import console
-from hl7bridge.engine.edited import read_edited
+from hl7bridge.engine.operating.edited import read_edited
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import MessageRow
 from hl7bridge.words import counted

@@ -12,7 +12,7 @@ from hl7bridge.changes.preview import Plan, Planned, Planning, Wish
 from hl7bridge.changes.versions import RUNNING, version
 from hl7bridge.cli.options import echo_json, local, timed, zoned
 from hl7bridge.cli.tables import console, table
-from hl7bridge.engine.in_time import bounded
+from hl7bridge.engine.receiving.in_time import bounded
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import MessageRow

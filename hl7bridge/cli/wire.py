@@ -201,7 +201,7 @@ def receive(
     hospital = Hospital(reactor, Script(answer, delay_s, drop_every), seen)
     from twisted.internet.error import CannotListenError
 
-    from hl7bridge.engine.connect import CannotListen
+    from hl7bridge.engine.edges.connect import CannotListen
 
     try:
         listening = reactor.listenTCP(port, hospital, interface=host)

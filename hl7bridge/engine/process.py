@@ -12,14 +12,16 @@ from typing import Any, NoReturn
 from twisted.internet.task import cooperate
 from twisted.logger import Logger
 
-from hl7bridge.engine import control, in_time, steady
-from hl7bridge.engine.connect import Connector
+from hl7bridge.engine import steady
+from hl7bridge.engine.edges.connect import Connector
 from hl7bridge.engine.folder import load_folder
-from hl7bridge.engine.loading import Showing
+from hl7bridge.engine.keeping.writer import Separately
+from hl7bridge.engine.lists.loading import Showing
 from hl7bridge.engine.lock import FolderLock
+from hl7bridge.engine.operating import control
+from hl7bridge.engine.receiving import in_time
 from hl7bridge.engine.service import Engine
 from hl7bridge.engine.signals import Signals
-from hl7bridge.engine.writer import Separately
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
 from hl7bridge.store.base import STORE_LOST, StoreUnknown

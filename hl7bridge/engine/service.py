@@ -24,25 +24,25 @@ from hl7bridge.channel.deciding.decide import STRICT
 from hl7bridge.channel.settings import DestinationSettings
 from hl7bridge.delivery.queue import DestinationQueue
 from hl7bridge.delivery.retry import Backoff
-from hl7bridge.engine.accept import Acceptor
-from hl7bridge.engine.budget import Budget
-from hl7bridge.engine.connect import Connector, ahead_of, policy_of
-from hl7bridge.engine.deliver import Delivery, Policy
+from hl7bridge.engine.delivering.deliver import Delivery, Policy
+from hl7bridge.engine.delivering.pool import Nowhere
+from hl7bridge.engine.delivering.release import Releasing
 from hl7bridge.engine.drift import Drift
+from hl7bridge.engine.edges.connect import Connector, ahead_of, policy_of
+from hl7bridge.engine.edges.folders import Folders
+from hl7bridge.engine.edges.ports import Opening, Ports
 from hl7bridge.engine.folder import load_folder
-from hl7bridge.engine.folders import Folders
-from hl7bridge.engine.identity import StoredRoster
-from hl7bridge.engine.journal import Journal
-from hl7bridge.engine.numbers import Numbers
-from hl7bridge.engine.pool import Nowhere
-from hl7bridge.engine.ports import Opening, Ports
-from hl7bridge.engine.programme import Programme
-from hl7bridge.engine.receive import QUANTUM, Receiver
-from hl7bridge.engine.release import Releasing
-from hl7bridge.engine.revoke import Revoking
-from hl7bridge.engine.rosters import Loading, RosterLoader, Staged
+from hl7bridge.engine.keeping.identity import StoredRoster
+from hl7bridge.engine.keeping.journal import Journal
+from hl7bridge.engine.keeping.numbers import Numbers
+from hl7bridge.engine.keeping.writer import Writer
+from hl7bridge.engine.lists.rosters import Loading, RosterLoader, Staged
+from hl7bridge.engine.operating.revoke import Revoking
+from hl7bridge.engine.programme.programme import Programme
+from hl7bridge.engine.receiving.accept import Acceptor
+from hl7bridge.engine.receiving.budget import Budget
+from hl7bridge.engine.receiving.receive import QUANTUM, Receiver
 from hl7bridge.engine.upkeep import Upkeep
-from hl7bridge.engine.writer import Writer
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import AssignmentRow, Batch, ConfigurationVersion, Store, StoreError, StoreUnknown
 from hl7bridge.store.hashes import Hashes

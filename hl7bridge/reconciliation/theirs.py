@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from hl7bridge.connectors.message_file import read_messages
-from hl7bridge.engine.pool import control_id_of
+from hl7bridge.engine.delivering.pool import control_id_of
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.mllp import START
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from hl7bridge.engine.pool import control_id_of
+from hl7bridge.engine.delivering.pool import control_id_of
 from hl7bridge.reconciliation.day import Day
 from hl7bridge.reconciliation.ends import Copy, Try, pieces_of, whole
 from hl7bridge.reconciliation.ledger import SENT, Ledger

@@ -24,9 +24,9 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.task import deferLater
 
 from hl7bridge.engine import steady
-from hl7bridge.engine.connect import Connector
+from hl7bridge.engine.edges.connect import Connector
+from hl7bridge.engine.keeping.writer import Separately
 from hl7bridge.engine.service import Engine
-from hl7bridge.engine.writer import Separately
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
 from hl7bridge.store.separate import SeparateStore

@@ -16,9 +16,9 @@ from twisted.internet.protocol import Factory, Protocol
 from hl7bridge.channel.settings import WatchedFolder
 from hl7bridge.connectors.inbox import Inbox
 from hl7bridge.connectors.sparing import Sparing
-from hl7bridge.engine.connect import Connector
+from hl7bridge.engine.edges.connect import Connector
+from hl7bridge.engine.keeping.writer import Then, attempt
 from hl7bridge.engine.service import Engine
-from hl7bridge.engine.writer import Then, attempt
 from hl7bridge.hl7 import ack, mllp
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import Store, StoreUnknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hl7bridge.engine.operate import Operators
+from hl7bridge.engine.operating.operate import Operators
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import DeliveryQuery, DeliveryRow
 from hl7bridge.testing.world import World

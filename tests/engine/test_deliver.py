@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from hl7bridge.engine.operate import Operators, Refused
-from hl7bridge.engine.replay import Order, Replaying, run_steps
+from hl7bridge.engine.operating.operate import Operators, Refused
+from hl7bridge.engine.operating.replay import Order, Replaying, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
     DeliveryStatus,

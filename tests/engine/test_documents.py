@@ -18,7 +18,7 @@ from hl7bridge.connectors.outgoing import Unsendable
 from hl7bridge.delivery.entry import Entry
 from hl7bridge.documents.page import Letterhead
 from hl7bridge.documents.visit import summary_pages
-from hl7bridge.engine.documents import Cover, mail, outgoing
+from hl7bridge.engine.delivering.documents import Cover, mail, outgoing
 from hl7bridge.testing.world import World
 from tests.affiliation.visiting import KEY, NUMBERS, PERSON, result, summed
 from tests.engine.site import Site, act, deliveries, send, statuses

@@ -15,7 +15,7 @@ import pytest
 from twisted.internet.defer import Deferred, succeed
 
 from hl7bridge.connectors import inbox as inbox_module
-from hl7bridge.engine import answer
+from hl7bridge.engine.receiving import answer
 from hl7bridge.store.base import StoreFault
 from hl7bridge.testing.world import MemoryConnector
 from tests.engine.site import order

@@ -11,8 +11,8 @@ from zope.interface import directlyProvides
 
 from hl7bridge.connectors.mllp_destination import MllpDestination
 from hl7bridge.delivery import queue
-from hl7bridge.engine.operate import Operators, Refused
-from hl7bridge.engine.replay import Order, Replaying, run_steps
+from hl7bridge.engine.operating.operate import Operators, Refused
+from hl7bridge.engine.operating.replay import Order, Replaying, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
     MessageQuery,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from twisted.logger import globalLogPublisher
 
-from hl7bridge.engine.operate import Operators
-from hl7bridge.engine.replay import Order, Replaying, run_steps
+from hl7bridge.engine.operating.operate import Operators
+from hl7bridge.engine.operating.replay import Order, Replaying, run_steps
 from hl7bridge.store.base import Batch, DeliveryChange, DeliveryQuery, DeliveryStatus, StoreFull, StoreUnknown
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World

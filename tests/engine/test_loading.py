@@ -6,8 +6,8 @@ from io import StringIO
 
 from twisted.logger import LogEvent, globalLogPublisher
 
-from hl7bridge.engine.loading import LOG_S, Showing
-from hl7bridge.engine.rosters import Loading
+from hl7bridge.engine.lists.loading import LOG_S, Showing
+from hl7bridge.engine.lists.rosters import Loading
 
 
 class Seconds(list[float]):

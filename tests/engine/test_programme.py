@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from hl7bridge.engine.replay import Order, Replaying
+from hl7bridge.engine.operating.replay import Order, Replaying
 from hl7bridge.hl7 import conformance
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import MessageQuery

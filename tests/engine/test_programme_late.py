@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hl7bridge.engine.replay import Order, Replaying
+from hl7bridge.engine.operating.replay import Order, Replaying
 from hl7bridge.store.base import MessageQuery
 from tests.engine import test_programme as base
 from tests.engine.site import act, deliveries

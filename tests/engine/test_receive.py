@@ -417,7 +417,7 @@ def rows_all(world: World) -> list[MessageRow]:
 
 
 def test_codes_that_no_table_has_are_counted_by_place(site: Site) -> None:
-    from hl7bridge.engine.operate import Operators
+    from hl7bridge.engine.operating.operate import Operators
 
     channel = (
         "channel: p\nsource: {mllp: {port: 2575}}\n"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twisted.internet.protocol import Factory
 
-from hl7bridge.engine.operate import Operators
+from hl7bridge.engine.operating.operate import Operators
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import DeliveryQuery, MessageQuery, StoreBusy, StoreFull, StoreUnknown
 from hl7bridge.testing.hospital import Script

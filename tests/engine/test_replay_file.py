@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.testing import StringTransport
 
 from hl7bridge.connectors import message_file
-from hl7bridge.engine.control import Control
+from hl7bridge.engine.operating.control import Control
 from hl7bridge.hl7 import mllp
 from hl7bridge.testing.world import World
 

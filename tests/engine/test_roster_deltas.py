@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from hl7bridge.affiliation import RosterErrors
-from hl7bridge.engine.replay import Order, Progress, Replaying
-from hl7bridge.engine.rosters import TooManyEnded
+from hl7bridge.engine.lists.rosters import TooManyEnded
+from hl7bridge.engine.operating.replay import Order, Progress, Replaying
 from hl7bridge.store.base import MessageQuery
 from hl7bridge.testing.world import World
 from tests.engine.site import act, deliveries, order

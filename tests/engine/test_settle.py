@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from hl7bridge.engine.operate import Refused
-from hl7bridge.engine.settle import Settling
+from hl7bridge.engine.operating.operate import Refused
+from hl7bridge.engine.operating.settle import Settling
 from hl7bridge.hl7 import conformance
 from hl7bridge.hl7.message import Message
 from hl7bridge.testing.world import World

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hl7bridge.engine.replay import Order, Replaying, run_steps
+from hl7bridge.engine.operating.replay import Order, Replaying, run_steps
 from hl7bridge.store.base import MessageQuery
 from hl7bridge.testing.world import World
 from tests.engine.site import Site, act, deliveries

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from hl7bridge.channel.rules.trace import Trace
 from hl7bridge.cli.main import main
-from hl7bridge.engine import in_time
+from hl7bridge.engine.receiving import in_time
 from hl7bridge.places import STORE
 from hl7bridge.store.base import RosterEntry
 from hl7bridge.store.hashes import Hashes

@@ -14,7 +14,7 @@ from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.engine.replay import Order, Replaying, run_steps
+from hl7bridge.engine.operating.replay import Order, Replaying, run_steps
 from hl7bridge.places import STORE
 from hl7bridge.reconciliation.ends import NO_ROUTE
 from hl7bridge.store.base import MessageQuery

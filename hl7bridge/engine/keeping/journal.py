@@ -26,7 +26,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from hl7bridge.connectors.sparing import Sparing
-from hl7bridge.engine.writer import Then, Writer, attempt
+from hl7bridge.engine.keeping.writer import Then, Writer, attempt
 from hl7bridge.store.base import (
     Batch,
     DeliveryChange,

@@ -15,8 +15,8 @@ from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.loading.folder import is_yaml
 from hl7bridge.channel.privacy.withhold import DOCUMENT
 from hl7bridge.channel.settings import PROGRAMME
-from hl7bridge.engine.about import About
-from hl7bridge.engine.identity import StoredRoster, day
+from hl7bridge.engine.keeping.about import About
+from hl7bridge.engine.keeping.identity import StoredRoster, day
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message

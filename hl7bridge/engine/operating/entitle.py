@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from hl7bridge.affiliation.agreement import NOT_ON_ROSTER, OPTED_OUT, Agreement, entitled
 from hl7bridge.channel.settings import PROGRAMME
-from hl7bridge.engine.about import every_delivery
-from hl7bridge.engine.identity import day
+from hl7bridge.engine.keeping.about import every_delivery
+from hl7bridge.engine.keeping.identity import day
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import DeliveryRow, DeliveryStatus, MessageDetail, MessageRow
 

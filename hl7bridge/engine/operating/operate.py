@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from hl7bridge.delivery.queue import Entry
-from hl7bridge.engine.about import About
-from hl7bridge.engine.deliver import Delivery
-from hl7bridge.engine.replaywhere import changed_keys
+from hl7bridge.engine.delivering.deliver import Delivery
+from hl7bridge.engine.keeping.about import About
+from hl7bridge.engine.operating.replaywhere import changed_keys
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
     Act,

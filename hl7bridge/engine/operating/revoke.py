@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 
 from hl7bridge.delivery.queue import Entry
-from hl7bridge.engine.replay import WAIT, Wait, run_steps
+from hl7bridge.engine.operating.replay import WAIT, Wait, run_steps
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import Act, Batch, DeliveryChange, DeliveryStatus, OpenDelivery, StoreError
 from hl7bridge.words import counted

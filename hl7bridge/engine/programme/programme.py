@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from hl7bridge.affiliation.people import Patient
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.connectors.sparing import Sparing
-from hl7bridge.engine.tell import Findings, Teller
+from hl7bridge.engine.programme.tell import Findings, Teller
 from hl7bridge.store.base import Batch, DueLook, HeldPatient, Look, StoreError, StoreFault
 
 if TYPE_CHECKING:

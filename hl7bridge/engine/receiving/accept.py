@@ -14,11 +14,11 @@ from hl7bridge.affiliation.factdata import packed
 from hl7bridge.affiliation.facts import Fact, PersonFact
 from hl7bridge.channel.deciding.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
-from hl7bridge.engine.about import About
-from hl7bridge.engine.deliver import Delivery
-from hl7bridge.engine.identity import day_number, patient_keys
-from hl7bridge.engine.journal import Journal, Kept
-from hl7bridge.engine.numbers import Numbers
+from hl7bridge.engine.delivering.deliver import Delivery
+from hl7bridge.engine.keeping.about import About
+from hl7bridge.engine.keeping.identity import day_number, patient_keys
+from hl7bridge.engine.keeping.journal import Journal, Kept
+from hl7bridge.engine.keeping.numbers import Numbers
 from hl7bridge.store.base import (
     BODY_BITS,
     RAW_BODY,

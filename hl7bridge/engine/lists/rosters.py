@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from hl7bridge.affiliation import roster
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate
-from hl7bridge.engine.identity import day_number
+from hl7bridge.engine.keeping.identity import day_number
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import RosterEntry, RosterFile, RosterReport, Store
 from hl7bridge.store.hashes import Hashes

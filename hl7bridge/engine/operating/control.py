@@ -22,11 +22,11 @@ from twisted.protocols.basic import LineReceiver
 from zope.interface import implementer
 
 from hl7bridge.connectors.message_file import open_file
-from hl7bridge.engine.edited import read_edited
-from hl7bridge.engine.entitle import affiliates_of
-from hl7bridge.engine.operate import Operators
-from hl7bridge.engine.replay import Order, Progress, Replaying, run_steps
-from hl7bridge.engine.settle import Settling
+from hl7bridge.engine.operating.edited import read_edited
+from hl7bridge.engine.operating.entitle import affiliates_of
+from hl7bridge.engine.operating.operate import Operators
+from hl7bridge.engine.operating.replay import Order, Progress, Replaying, run_steps
+from hl7bridge.engine.operating.settle import Settling
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import socket_path
 from hl7bridge.store.base import (

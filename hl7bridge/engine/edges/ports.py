@@ -15,10 +15,10 @@ from twisted.logger import Logger
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import MllpListener as Settings
 from hl7bridge.connectors.mllp_source import MllpListener
-from hl7bridge.engine.budget import Budget
-from hl7bridge.engine.connect import Connector, limits_of
-from hl7bridge.engine.feed import Feed
-from hl7bridge.engine.receive import Receiver
+from hl7bridge.engine.edges.connect import Connector, limits_of
+from hl7bridge.engine.receiving.budget import Budget
+from hl7bridge.engine.receiving.feed import Feed
+from hl7bridge.engine.receiving.receive import Receiver
 
 log = Logger(namespace="hl7bridge.engine")
 

@@ -16,7 +16,7 @@ from hl7bridge.channel.keys.outbox import ADDRESS, filled
 from hl7bridge.channel.settings import SmtpTarget
 from hl7bridge.connectors.outgoing import Mail, Outgoing, Unsendable
 from hl7bridge.delivery.queue import Entry
-from hl7bridge.engine.pool import control_id_of
+from hl7bridge.engine.delivering.pool import control_id_of
 from hl7bridge.hl7.embedded import NoDocument, embedded_pdf
 from hl7bridge.hl7.message import Message
 

@@ -22,14 +22,14 @@ from hl7bridge.affiliation.known import Known, known_of
 from hl7bridge.affiliation.notices import Act, State, Told
 from hl7bridge.affiliation.roster import RosterRow
 from hl7bridge.channel.settings import PROGRAMME
-from hl7bridge.engine.about import every_delivery
-from hl7bridge.engine.alerting import Alerting
-from hl7bridge.engine.identity import of_message
-from hl7bridge.engine.in_time import decide
-from hl7bridge.engine.journal import Kept
-from hl7bridge.engine.release import consent_of
-from hl7bridge.engine.summaries import Summarising
-from hl7bridge.engine.telling import Looked, Speaker, Telling, Words
+from hl7bridge.engine.delivering.release import consent_of
+from hl7bridge.engine.keeping.about import every_delivery
+from hl7bridge.engine.keeping.identity import of_message
+from hl7bridge.engine.keeping.journal import Kept
+from hl7bridge.engine.programme.alerting import Alerting
+from hl7bridge.engine.programme.summaries import Summarising
+from hl7bridge.engine.programme.telling import Looked, Speaker, Telling, Words
+from hl7bridge.engine.receiving.in_time import decide
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import (
     Batch,

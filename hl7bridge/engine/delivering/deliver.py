@@ -16,9 +16,9 @@ from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.delivery.outcome import Next, Outcome, next_step, outcome_of
 from hl7bridge.delivery.queue import WINDOW, DestinationQueue, Entry
 from hl7bridge.delivery.retry import Backoff
-from hl7bridge.engine.about import About, loaded_entry
-from hl7bridge.engine.journal import Journal
-from hl7bridge.engine.pool import Nowhere, Pool, control_id_of
+from hl7bridge.engine.delivering.pool import Nowhere, Pool, control_id_of
+from hl7bridge.engine.keeping.about import About, loaded_entry
+from hl7bridge.engine.keeping.journal import Journal
 from hl7bridge.hl7.mllp import END
 from hl7bridge.store.base import (
     Batch,

@@ -16,12 +16,12 @@ from twisted.logger import Logger
 
 from hl7bridge.channel.deciding.decide import Decision, Outgoing
 from hl7bridge.connectors.message_file import read_messages
-from hl7bridge.engine.edited import EDITED, must_be_of_its_patient
-from hl7bridge.engine.entitle import newly_entitled
-from hl7bridge.engine.identity import of_message
-from hl7bridge.engine.in_time import TooLong, decide
-from hl7bridge.engine.journal import Kept
-from hl7bridge.engine.replaywhere import chosen_payloads, order_keys
+from hl7bridge.engine.keeping.identity import of_message
+from hl7bridge.engine.keeping.journal import Kept
+from hl7bridge.engine.operating.edited import EDITED, must_be_of_its_patient
+from hl7bridge.engine.operating.entitle import newly_entitled
+from hl7bridge.engine.operating.replaywhere import chosen_payloads, order_keys
+from hl7bridge.engine.receiving.in_time import TooLong, decide
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message

@@ -45,7 +45,7 @@ from hl7bridge.affiliation.summarytold import MARK, SummaryTold, packed_summary,
 from hl7bridge.affiliation.visits import Visit, Withheld, is_withheld, next_end, visits
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import ORU, Affiliate, SummaryWish
-from hl7bridge.engine.telling import Looked, Plan, Telling, Words
+from hl7bridge.engine.programme.telling import Looked, Plan, Telling, Words
 
 if TYPE_CHECKING:
     from hl7bridge.documents.page import Letterhead

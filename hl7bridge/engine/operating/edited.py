@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from hl7bridge.connectors.message_file import read_messages
-from hl7bridge.engine.identity import patient_keys
+from hl7bridge.engine.keeping.identity import patient_keys
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import merge_identifiers, patient_identifiers
 from hl7bridge.hl7.message import Message

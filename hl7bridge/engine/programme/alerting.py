@@ -25,7 +25,7 @@ from hl7bridge.affiliation.withdrawal import WRONG_PATIENT, why_withdrawn
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.loading.interactions import interactions_of
 from hl7bridge.channel.settings import Affiliate
-from hl7bridge.engine.telling import Looked, Plan, Telling, Words
+from hl7bridge.engine.programme.telling import Looked, Plan, Telling, Words
 
 #: A patient on nobody's roster is looked at again after so long: who is enrolled meanwhile is told what falls due after that.
 ENROLLED_WITHIN = timedelta(days=28)

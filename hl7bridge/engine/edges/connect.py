@@ -28,9 +28,9 @@ from hl7bridge.connectors.mllp_source import Feed, MllpListener
 from hl7bridge.connectors.smtp_destination import SmtpDestination
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.delivery.retry import Backoff
-from hl7bridge.engine.deliver import Delivery, Policy
-from hl7bridge.engine.documents import Cover, mail, outgoing
-from hl7bridge.engine.pool import Pool
+from hl7bridge.engine.delivering.deliver import Delivery, Policy
+from hl7bridge.engine.delivering.documents import Cover, mail, outgoing
+from hl7bridge.engine.delivering.pool import Pool
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.message import Message
 

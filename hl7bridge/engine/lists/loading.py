@@ -10,7 +10,7 @@ from typing import TextIO
 
 from twisted.logger import Logger
 
-from hl7bridge.engine.rosters import Loading
+from hl7bridge.engine.lists.rosters import Loading
 
 log = Logger(namespace="hl7bridge.rosters")
 

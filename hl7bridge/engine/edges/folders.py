@@ -12,9 +12,9 @@ from twisted.logger import Logger
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import WatchedFolder
 from hl7bridge.connectors.file_source import FileSource
-from hl7bridge.engine.connect import Connector
-from hl7bridge.engine.feed import FileFeed
-from hl7bridge.engine.receive import Receiver
+from hl7bridge.engine.edges.connect import Connector
+from hl7bridge.engine.receiving.feed import FileFeed
+from hl7bridge.engine.receiving.receive import Receiver
 
 log = Logger(namespace="hl7bridge.engine")
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from hl7bridge.connectors.file_source import Ended
 from hl7bridge.connectors.mllp_source import MllpSource
-from hl7bridge.engine.budget import Budget
-from hl7bridge.engine.receive import Frame, Held, Receiver
+from hl7bridge.engine.receiving.budget import Budget
+from hl7bridge.engine.receiving.receive import Frame, Held, Receiver
 
 
 class Feed:

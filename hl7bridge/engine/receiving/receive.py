@@ -21,13 +21,13 @@ from twisted.logger import Logger
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import SourceSettings
 from hl7bridge.connectors.sparing import Sparing
-from hl7bridge.engine.accept import Acceptor
-from hl7bridge.engine.answer import Answering, Connection, refuse_too_large
-from hl7bridge.engine.budget import Budget
-from hl7bridge.engine.identity import StoredRoster, of_message
-from hl7bridge.engine.in_time import decide
-from hl7bridge.engine.journal import Journal, Kept
-from hl7bridge.engine.numbers import Numbers
+from hl7bridge.engine.keeping.identity import StoredRoster, of_message
+from hl7bridge.engine.keeping.journal import Journal, Kept
+from hl7bridge.engine.keeping.numbers import Numbers
+from hl7bridge.engine.receiving.accept import Acceptor
+from hl7bridge.engine.receiving.answer import Answering, Connection, refuse_too_large
+from hl7bridge.engine.receiving.budget import Budget
+from hl7bridge.engine.receiving.in_time import decide
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
 from hl7bridge.hl7.delimiters import Unreadable
