@@ -9,8 +9,8 @@ from click.testing import CliRunner, Result
 from hl7bridge.cli.main import main
 from hl7bridge.places import STORE
 from hl7bridge.store.base import AuditRecord, records_of
-from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.reader import SqliteReader
+from hl7bridge.store.sqlite.store import SqliteStore
 from hl7bridge.testing.world import World, write_folder
 
 

@@ -22,7 +22,7 @@ from hl7bridge.hl7.identifiers import patient_identifiers
 from hl7bridge.hl7.message import Message
 from hl7bridge.places import STORE
 from hl7bridge.store.base import BODY_BITS, MessageQuery, MessageRow
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.reader import SqliteReader
 from tests.stored import Stored
 
 ROOT = Path(__file__).resolve().parents[1]

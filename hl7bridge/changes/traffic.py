@@ -29,7 +29,7 @@ from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import BODY_BITS, MessageRow, MessageStatus, StoreReader
 from hl7bridge.store.hashes import Hashes
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.reader import SqliteReader
 
 #: Messages of one portion, and fewer than these are decided here: a process takes a second to begin.
 PORTION: Final = 500

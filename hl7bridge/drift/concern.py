@@ -16,7 +16,7 @@ from hl7bridge.channel.rules.text import decoded
 from hl7bridge.drift.profile import News
 from hl7bridge.hl7.charset import Charset
 from hl7bridge.hl7.delimiters import Delimiters
-from hl7bridge.store.seen_rows import SeenKind
+from hl7bridge.store.rows.seen import SeenKind
 
 #: So many codes a place may have had that a line which reads it is concerned by one more.
 FEW_CODES: Final = 50

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from hl7bridge.channel.written.segments import SEGMENTS
 from hl7bridge.drift.coded import CODES_IN, coded
 from hl7bridge.hl7.message import HEADERS, Message, Segment
-from hl7bridge.store.seen_rows import SeenKind, SeenRow
+from hl7bridge.store.rows.seen import SeenKind, SeenRow
 
 #: Different codes of one place, beyond which it has no list of codes and is watched for them no more.
 MOST_CODES: Final = 5_000

@@ -37,7 +37,7 @@ from hl7bridge.store.base import (
     Watched,
     keyed_hash,
 )
-from hl7bridge.store.seen_rows import CODE
+from hl7bridge.store.rows.seen import CODE
 from hl7bridge.words import counted
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from hl7bridge.engine.signals import Signals
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
 from hl7bridge.store.base import STORE_LOST, StoreUnknown
-from hl7bridge.store.separate import SeparateStore
+from hl7bridge.store.process.separate import SeparateStore
 
 log = Logger(namespace="hl7bridge.process")
 

@@ -9,7 +9,7 @@ from hl7bridge.hl7.message import Message
 from hl7bridge.hl7.path import Path
 from hl7bridge.operations.reading import Reading
 from hl7bridge.store.base import BODY_BITS, SeenRow, StoreFault, keyed_hash
-from hl7bridge.store.seen_rows import CODE
+from hl7bridge.store.rows.seen import CODE
 
 #: News beyond which a span of time is too long to list.
 MOST: Final = 100_000

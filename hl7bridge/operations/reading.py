@@ -25,7 +25,7 @@ from hl7bridge.store.base import (
     StoreReader,
 )
 from hl7bridge.store.hashes import Hashes
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.reader import SqliteReader
 
 PAGE = 500
 

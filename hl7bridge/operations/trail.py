@@ -85,7 +85,7 @@ class Trail(Reading, Acting):
 
     def _keep(self, row: View) -> None:
         """Keeps a view without an engine. One that starts meanwhile waits until the store is free."""
-        from hl7bridge.store.sqlite import SqliteStore  # what only this needs, and takes its time
+        from hl7bridge.store.sqlite.store import SqliteStore  # what only this needs, and takes its time
 
         store = SqliteStore(self.data / STORE)
         try:

@@ -14,8 +14,8 @@ from hl7bridge.reconciliation.ends import End
 from hl7bridge.reconciliation.ledger import Ledger
 from hl7bridge.reconciliation.theirs import read_theirs
 from hl7bridge.reconciliation.walk import Counts, Progress, Walk
-from hl7bridge.store.audit_rows import BEGIN, AuditRecord, records_of
 from hl7bridge.store.base import StoreReader
+from hl7bridge.store.rows.audit import BEGIN, AuditRecord, records_of
 
 _SUMS: Final = """
 SELECT end, reason, count(*), sum(pieces) FROM message GROUP BY end, reason ORDER BY 3 DESC, reason

@@ -15,7 +15,6 @@ from hl7bridge.reconciliation.day import Day
 from hl7bridge.reconciliation.ends import Copy, Try, pieces_of, whole
 from hl7bridge.reconciliation.ledger import SENT, Ledger
 from hl7bridge.reconciliation.routes import Routes
-from hl7bridge.store import audit_rows
 from hl7bridge.store.base import (
     BODY_BITS,
     AuditRecord,
@@ -26,6 +25,7 @@ from hl7bridge.store.base import (
     MessageStatus,
     StoreReader,
 )
+from hl7bridge.store.rows import audit
 
 PAGE: Final = 500
 #: Replays of one message that are looked through, and deliveries of one message.
@@ -88,7 +88,7 @@ class Walk:
         A delivery and its record are kept in one transaction: what the engine sends meanwhile is in the trail, and looked at again.
         """
         for record in records:
-            if record.kind == audit_rows.SENT and record.destination == self._destination and record.delivery:
+            if record.kind == audit.SENT and record.destination == self._destination and record.delivery:
                 self._ledger.accepted(record.delivery, record.message or 0, record.at_us)
         for (delivery,) in list(self._ledger.ask(_NOT_SENT)):
             self._carry(delivery)

@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from hl7bridge.store.audit_rows import (
+from hl7bridge.store.base import COUNTER_BITS, DeliveryQuery, DeliveryStatus, StoreReader
+from hl7bridge.store.rows.audit import (
     BEGIN,
     CUT,
     SENT,
@@ -25,7 +26,6 @@ from hl7bridge.store.audit_rows import (
     link,
     records_of,
 )
-from hl7bridge.store.base import COUNTER_BITS, DeliveryQuery, DeliveryStatus, StoreReader
 from hl7bridge.words import counted
 
 #: Rows read at a time.

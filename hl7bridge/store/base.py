@@ -20,7 +20,7 @@ from hashlib import blake2b
 from typing import ClassVar, Protocol, runtime_checkable
 
 from hl7bridge.errors import HL7BridgeError
-from hl7bridge.store.audit_rows import (
+from hl7bridge.store.rows.audit import (
     DISCLOSURES,
     KINDS,
     REFUSED,
@@ -29,18 +29,7 @@ from hl7bridge.store.audit_rows import (
     AuditRow,
     records_of,
 )
-from hl7bridge.store.programme_rows import (
-    AssignmentRow,
-    DueLook,
-    FactRow,
-    HeldPatient,
-    Joined,
-    Look,
-    NoticeRow,
-    VerdictRow,
-)
-from hl7bridge.store.roster_rows import RosterEntry, RosterFile, RosterMatch, RosterReport
-from hl7bridge.store.rows import (
+from hl7bridge.store.rows.messages import (
     ACCEPTANCES,
     BODY_BITS,
     COUNTER_BITS,
@@ -72,8 +61,19 @@ from hl7bridge.store.rows import (
     Removed,
     Stats,
 )
-from hl7bridge.store.seen_rows import SeenKind, SeenRow, Watched
-from hl7bridge.store.view_row import View
+from hl7bridge.store.rows.programme import (
+    AssignmentRow,
+    DueLook,
+    FactRow,
+    HeldPatient,
+    Joined,
+    Look,
+    NoticeRow,
+    VerdictRow,
+)
+from hl7bridge.store.rows.roster import RosterEntry, RosterFile, RosterMatch, RosterReport
+from hl7bridge.store.rows.seen import SeenKind, SeenRow, Watched
+from hl7bridge.store.rows.view import View
 
 __all__ = [
     "ACCEPTANCES",

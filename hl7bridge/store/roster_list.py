@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from hl7bridge.store.roster_rows import RosterEntry
+from hl7bridge.store.rows.roster import RosterEntry
 
 #: In place of the last day of a row without an end; the first day of one without a beginning is 0.
 UNBOUNDED: Final = 99_999_999

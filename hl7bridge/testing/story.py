@@ -29,7 +29,7 @@ from hl7bridge.engine.keeping.writer import Separately
 from hl7bridge.engine.service import Engine
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.places import STORE
-from hl7bridge.store.separate import SeparateStore
+from hl7bridge.store.process.separate import SeparateStore
 from hl7bridge.testing import storymessages as say
 from hl7bridge.testing.feed import Feed
 from hl7bridge.testing.hospital import Hospital, Script

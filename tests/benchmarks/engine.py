@@ -27,8 +27,8 @@ from typing import Any
 import click
 
 from hl7bridge.store.base import Batch, MessageQuery, MessageStatus, NewMessage
-from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.reader import SqliteReader
+from hl7bridge.store.sqlite.store import SqliteStore
 from hl7bridge.testing.engineprocess import EngineProcess
 from hl7bridge.testing.peer import Peer
 from hl7bridge.testing.world import write_folder

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from hl7bridge.channel.loading.folder import load
 from hl7bridge.engine.folder import read_folder
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 from hl7bridge.testing.synthetic import Sent, generate, roster
 from hl7bridge.testing.world import NOON_US, Client, World
 

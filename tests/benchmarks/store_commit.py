@@ -29,7 +29,7 @@ from hl7bridge.store.base import (
     NewDelivery,
     NewMessage,
 )
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 
 PATIENTS = 300_000
 RAW, PAYLOAD = 900, 880

@@ -32,7 +32,7 @@ from hl7bridge.store.base import (
     MessageQuery,
     RosterEntry,
 )
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 
 FOREVER_US = 1 << 62
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from hl7bridge.changes import traffic, versions
 from hl7bridge.cli.main import main
 from hl7bridge.places import STORE
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.reader import SqliteReader
 from hl7bridge.testing.world import write_folder
 from tests.stored import Stored, last_audited
 

@@ -15,7 +15,7 @@ from hl7bridge.changes import newer
 from hl7bridge.changes.newer import Newer
 from hl7bridge.places import STORE
 from hl7bridge.store.base import MessageQuery
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.reader import SqliteReader
 from tests.stored import Stored
 
 CHANNEL = "channel: pharmacy\nsource: {mllp: {port: 2575}}\nsend_to: [rush]\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World, write_folder
 

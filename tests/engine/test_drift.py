@@ -12,7 +12,7 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from hl7bridge.drift.profile import OTHER, News, Profile
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import SeenKind, SeenRow, StoreBusy, StoreFull, Watched
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 from hl7bridge.testing.world import NOON_US, World, write_folder
 
 PASSWORD = "Rumpelstiltskin"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 from hl7bridge.testing.world import World, write_folder
 
 HEAD = "channel: clinic\nsource: {mllp: {port: 2575}}\n"

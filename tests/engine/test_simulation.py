@@ -11,7 +11,7 @@ import pytest
 from hl7bridge.delivery import machines
 from hl7bridge.store import audit_check
 from hl7bridge.store.base import DISCLOSURES, Batch, Store, records_of
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import Crash, World, write_folder
 

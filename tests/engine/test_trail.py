@@ -7,7 +7,7 @@ from typing import Any
 
 from hl7bridge.store.audit_check import check
 from hl7bridge.store.base import MessageQuery, records_of
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 from hl7bridge.testing.world import World, write_folder
 
 FILES = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from hl7bridge.store.base import MessageQuery
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 from hl7bridge.testing.world import World, write_folder
 
 CHANNEL = "channel: night\nsource: {file: {folder: in, every: 5s, settled: 10s%s}%s}\naccept: [RDE^O11]\nsend_to: [hospital]\n"

@@ -17,7 +17,7 @@ from hl7bridge.engine.receiving import in_time
 from hl7bridge.places import STORE
 from hl7bridge.store.base import RosterEntry
 from hl7bridge.store.hashes import Hashes
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import write_folder
 from tests.stored import Stored, last_audited

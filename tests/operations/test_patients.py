@@ -12,7 +12,7 @@ from hl7bridge.affiliation.facts import PatientNumber, PersonFact
 from hl7bridge.operations import Operations
 from hl7bridge.places import STORE
 from hl7bridge.store.base import Batch, HeldPatient, MessageStatus, NewMessage
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 
 
 def told(number: int, patient: int, born: date) -> NewMessage:

@@ -11,7 +11,7 @@ import pytest
 from hl7bridge.hl7.message import Message
 from hl7bridge.places import STORE
 from hl7bridge.store.base import MessageQuery, MessageStatus
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.reader import SqliteReader
 from hl7bridge.testing.engineprocess import EngineProcess
 from tests.engine.site import order
 

@@ -27,7 +27,7 @@ from hl7bridge.reporting.aside import Aside
 from hl7bridge.reporting.make import Report, report
 from hl7bridge.store.base import Batch, MessageStatus, NewMessage, NoticeRow, RosterEntry
 from hl7bridge.store.hashes import Hashes
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 from tests.affiliation.test_report import FALLING, NOT_PICKED_UP, told_of
 
 AT = datetime(2026, 5, 2, 6, 0, tzinfo=UTC)

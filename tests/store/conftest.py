@@ -15,17 +15,6 @@ from typing import ClassVar
 
 import pytest
 
-from hl7bridge.store import (
-    bodies,
-    names,
-    sorting,
-    sqlite_audit,
-    sqlite_control,
-    sqlite_places,
-    sqlite_search,
-    sqlite_trail,
-    sqlite_upkeep,
-)
 from hl7bridge.store.base import (
     Batch,
     DeliveryChange,
@@ -36,10 +25,11 @@ from hl7bridge.store.base import (
     Store,
     StoreReader,
 )
-from hl7bridge.store.memory import MemoryStore
-from hl7bridge.store.separate import SeparateStore
-from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.memory.store import MemoryStore
+from hl7bridge.store.process.separate import SeparateStore
+from hl7bridge.store.sqlite import audit, bodies, control, names, places, search, sorting, trail, upkeep
+from hl7bridge.store.sqlite.reader import SqliteReader
+from hl7bridge.store.sqlite.store import SqliteStore
 
 DAY_US = 86_400_000_000
 
@@ -122,12 +112,12 @@ class NarrowSqliteKit(SqliteKit):
     """The same with every bound so low that each is met: short runs, few entries, small rows."""
 
     NARROW: ClassVar = {
-        sqlite_search: {"_FEW": 0, "_RUN": 1, "_INDEX_RUN": 1, "_COUNTED_RUN": 1, "_DELIVERY_RUN": 3},
-        sqlite_control: {"WAITING": 8, "_AT_ONCE": 2, "_LONGEST": 6},
-        sqlite_upkeep: {"DUE_PAGES": 20, "OVERDUE_PAGES": 40, "MOST_HOLES": 2, "_SLICES": 2, "_ENTRIES": 1},
-        sqlite_places: {"MANY": 2, "REMEMBERED": 1},
-        sqlite_trail: {"RUN_ENTRIES": 12, "_BUCKETS": 4, "_SHIFT": 62, "_PAGE": 2, "_ENTRIES": 1},
-        sqlite_audit: {"_PAGE": 2},
+        search: {"_FEW": 0, "_RUN": 1, "_INDEX_RUN": 1, "_COUNTED_RUN": 1, "_DELIVERY_RUN": 3},
+        control: {"WAITING": 8, "_AT_ONCE": 2, "_LONGEST": 6},
+        upkeep: {"DUE_PAGES": 20, "OVERDUE_PAGES": 40, "MOST_HOLES": 2, "_SLICES": 2, "_ENTRIES": 1},
+        places: {"MANY": 2, "REMEMBERED": 1},
+        trail: {"RUN_ENTRIES": 12, "_BUCKETS": 4, "_SHIFT": 62, "_PAGE": 2, "_ENTRIES": 1},
+        audit: {"_PAGE": 2},
         bodies: {"SHARED_BYTES": 30},
         sorting: {"HELD": 3},
         names: {"MOST": 12},

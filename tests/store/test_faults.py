@@ -24,9 +24,9 @@ from hl7bridge.store.base import (
     StoreFull,
     StoreUnusable,
 )
-from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.store.sqlite_connect import APPLICATION_ID, assert_durable
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.sqlite.connect import APPLICATION_ID, assert_durable
+from hl7bridge.store.sqlite.reader import SqliteReader
+from hl7bridge.store.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "power_cut"

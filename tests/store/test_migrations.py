@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database
 
-from hl7bridge.store import sql
 from hl7bridge.store.base import MessageQuery
-from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.store.sqlite_connect import apply_step, migrate, newest, statements
+from hl7bridge.store.sqlite import sql
+from hl7bridge.store.sqlite.connect import apply_step, migrate, newest, statements
+from hl7bridge.store.sqlite.store import SqliteStore
 
 
 def database() -> Database:

@@ -20,7 +20,7 @@ from random import Random
 
 import pytest
 
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 
 HERE = Path(__file__).parent / "power_cut"
 SECTOR = 512

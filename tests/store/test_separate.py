@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.store import wire
 from hl7bridge.store.base import (
     AssignmentRow,
     Batch,
@@ -29,8 +28,9 @@ from hl7bridge.store.base import (
     StoreInUse,
     StoreUnknown,
 )
-from hl7bridge.store.separate import SeparateStore
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.process import wire
+from hl7bridge.store.process.separate import SeparateStore
+from hl7bridge.store.sqlite.store import SqliteStore
 from tests.store.conftest import Rows
 
 LONG = wire.ALONE_BYTES

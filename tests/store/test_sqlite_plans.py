@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hl7bridge.store import sql
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite import sql
+from hl7bridge.store.sqlite.store import SqliteStore
 
 LARGE = {
     "message",

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from hl7bridge.store import sqlite_trail
 from hl7bridge.store.audit_check import check
-from hl7bridge.store.audit_rows import AuditHead
 from hl7bridge.store.base import Batch, DeliveryStatus, View, records_of
-from hl7bridge.store.sqlite import SqliteStore
-from hl7bridge.store.sqlite_reader import SqliteReader
+from hl7bridge.store.rows.audit import AuditHead
+from hl7bridge.store.sqlite import trail as of_sqlite
+from hl7bridge.store.sqlite.reader import SqliteReader
+from hl7bridge.store.sqlite.store import SqliteStore
 
 ROWS = 40
 
@@ -22,9 +22,9 @@ ROWS = 40
 @pytest.fixture
 def trail(tmp_path: Path, rows: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store with some whole runs and some rows in none, and 20 deliveries that were sent; closed."""
-    monkeypatch.setattr(sqlite_trail, "RUN_ENTRIES", 10)
-    monkeypatch.setattr(sqlite_trail, "_BUCKETS", 4)
-    monkeypatch.setattr(sqlite_trail, "_SHIFT", 62)
+    monkeypatch.setattr(of_sqlite, "RUN_ENTRIES", 10)
+    monkeypatch.setattr(of_sqlite, "_BUCKETS", 4)
+    monkeypatch.setattr(of_sqlite, "_SHIFT", 62)
     path = tmp_path / "store.db"
     store = SqliteStore(path)
     for number in range(1, ROWS // 2 + 1):

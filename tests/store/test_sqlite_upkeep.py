@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hl7bridge.store import names, sqlite_control, sqlite_upkeep
 from hl7bridge.store.base import Batch, MessageQuery, MessageStatus
-from hl7bridge.store.memory import MemoryStore
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.memory.store import MemoryStore
+from hl7bridge.store.sqlite import control, names, upkeep
+from hl7bridge.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def fill(store: SqliteStore, rows: Any, messages: int, body: int = 3_000) -> Non
 def test_retention_gives_the_space_back(
     store: SqliteStore, rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, holes: int
 ) -> None:
-    monkeypatch.setattr(sqlite_upkeep, "MOST_HOLES", holes)
+    monkeypatch.setattr(upkeep, "MOST_HOLES", holes)
     fill(store, rows, 2_000)
     store.checkpoint()
     before = size(tmp_path)
@@ -94,9 +94,9 @@ def test_a_large_message_is_kept_and_removed(store: SqliteStore, rows: Any, tmp_
 def test_every_earlier_message_is_found_while_entries_are_carried_on(
     tmp_path: Path, rows: Any, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(sqlite_control, "WAITING", 60)
-    monkeypatch.setattr(sqlite_control, "_AT_ONCE", 5)
-    monkeypatch.setattr(sqlite_control, "_LONGEST", 6)
+    monkeypatch.setattr(control, "WAITING", 60)
+    monkeypatch.setattr(control, "_AT_ONCE", 5)
+    monkeypatch.setattr(control, "_LONGEST", 6)
     random = Random(seed)
     model, path = MemoryStore(), tmp_path / "store.db"
     store = SqliteStore(path)
@@ -138,7 +138,7 @@ def test_every_earlier_message_is_found_while_entries_are_carried_on(
 def test_old_control_ids_go_with_their_part(
     store: SqliteStore, rows: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sqlite_control, "WAITING", 1)
+    monkeypatch.setattr(control, "WAITING", 1)
     for start in (1, 1 << 22, 2 << 22):
         rows.messages = start
         for _ in range(20):

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.store import base, bodies, sql
+from hl7bridge.store import base
 from hl7bridge.store.base import BODY_BITS, StoreError, keyed_hash
+from hl7bridge.store.sqlite import bodies, sql
 
 
 @pytest.mark.parametrize("module", [base, sql])

@@ -20,7 +20,7 @@ from hl7bridge.store.base import (
     NewDelivery,
     NewMessage,
 )
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 from hl7bridge.testing import account
 from hl7bridge.testing.people import Patient
 from hl7bridge.testing.site import NotHere, Site

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.store.base import StoreError, StoreUnknown
-from hl7bridge.store.separate import SeparateStore
+from hl7bridge.store.process.separate import SeparateStore
 
 log = Logger(namespace="hl7bridge.writer")
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from hl7bridge.store.audit_check import check
-from hl7bridge.store.audit_rows import DISCLOSURES, MOST_RECORDS, AuditHead
 from hl7bridge.store.base import (
     Act,
     AuditRecord,
@@ -19,7 +18,8 @@ from hl7bridge.store.base import (
     View,
     records_of,
 )
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
+from hl7bridge.store.rows.audit import DISCLOSURES, MOST_RECORDS, AuditHead
 
 QUEUED, SENDING, SENT, FAILED, CANCELLED = DeliveryStatus
 

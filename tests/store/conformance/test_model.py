@@ -18,7 +18,7 @@ from hl7bridge.store.base import (
     Store,
     StoreFault,
 )
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 
 MESSAGE_QUERIES = [
     MessageQuery(),

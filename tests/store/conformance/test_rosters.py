@@ -18,7 +18,7 @@ from hl7bridge.store.base import (
     Store,
     StoreFault,
 )
-from hl7bridge.store.memory import MemoryStore
+from hl7bridge.store.memory.store import MemoryStore
 from tests.store.conftest import Rows
 
 KEYS = (-(1 << 63), -(1 << 62), -5, 0, 7, 1 << 62, (1 << 63) - 1)

@@ -13,7 +13,7 @@ import sys
 from random import Random
 
 from hl7bridge.store.base import Batch, DeliveryChange, DeliveryStatus, MessageStatus, NewDelivery, NewMessage
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 
 
 def message(number: int, random: Random) -> NewMessage:

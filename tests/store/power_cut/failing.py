@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from hl7bridge.store.base import Batch, MessageStatus, NewDelivery, NewMessage, StoreError
-from hl7bridge.store.sqlite import SqliteStore
+from hl7bridge.store.sqlite.store import SqliteStore
 
 
 def message(number: int) -> NewMessage:

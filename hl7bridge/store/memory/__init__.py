@@ -1,0 +1,1 @@
+"""The store that lives in memory: an honest fake (`store`), made of what it keeps (`state`) and what can be asked of it."""
