@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from hl7bridge.affiliation import MemoryRoster
-from hl7bridge.affiliation.facts import Dispensed, FillFact, Ordered, OrderFact
+from hl7bridge.affiliation.facts.facts import Dispensed, FillFact, Ordered, OrderFact
+from hl7bridge.affiliation.who.roster import MemoryRoster
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.loading.folder import load

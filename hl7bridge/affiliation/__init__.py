@@ -1,28 +1,10 @@
 """The affiliation programme's rules: who may receive what. Pure: no store, no clock, no files; dates and rows
-are arguments.
+are arguments. A room imports only those above it:
+
+    facts       what messages said
+    who         who is who, and who may receive what
+    history     what the facts of a patient come to
+    alerts      adherence, refills, pick-ups, interactions, and what is told of them
+    messages    what is told, as HL7
+    report      what is told, as a list
 """
-
-from hl7bridge.affiliation.agreement import Agreement, Entitlement, covered, entitled
-from hl7bridge.affiliation.roster import (
-    MemoryRoster,
-    Roster,
-    RosterEntry,
-    RosterErrors,
-    RosterMistake,
-    RosterRow,
-    read_roster,
-)
-
-__all__ = [
-    "Agreement",
-    "Entitlement",
-    "MemoryRoster",
-    "Roster",
-    "RosterEntry",
-    "RosterErrors",
-    "RosterMistake",
-    "RosterRow",
-    "covered",
-    "entitled",
-    "read_roster",
-]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from hl7bridge.affiliation.facts import Fact
+from hl7bridge.affiliation.facts.facts import Fact
 from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.channel.deciding.leaving import Outgoing
 from hl7bridge.channel.deciding.outcome import ERROR, FILTERED, RECEIVED, ChannelOutcome

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from hl7bridge.affiliation.case import Thresholds
+from hl7bridge.affiliation.alerts.case import Thresholds
 
 #: The source by which the programme's own messages enter; nothing listens for it.
 PROGRAMME: Final = "programme"

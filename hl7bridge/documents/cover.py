@@ -10,7 +10,7 @@ from typing import Any
 
 from reportlab.platypus import Spacer
 
-from hl7bridge.affiliation.recipient import FAX, Recipient
+from hl7bridge.affiliation.messages.recipient import FAX, Recipient
 from hl7bridge.documents.page import (
     BODY,
     LABEL,

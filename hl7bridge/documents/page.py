@@ -27,7 +27,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from hl7bridge.affiliation.facts import When
+from hl7bridge.affiliation.facts.facts import When
 from hl7bridge.documents.typeface import BOLD, MISSING, MISSING_NOTE, REGULAR, markup, shown
 
 MARGIN: Final = 54.0

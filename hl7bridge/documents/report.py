@@ -14,12 +14,12 @@ from reportlab.lib.enums import TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.platypus import KeepTogether, PageBreak, Spacer
 
-from hl7bridge.affiliation.adherence import FILL_DAYS, PERIOD_DAYS
-from hl7bridge.affiliation.alertmessage import title
-from hl7bridge.affiliation.case import ELSEWHERE, Kind, Thresholds
-from hl7bridge.affiliation.report import Standing
-from hl7bridge.affiliation.reportfigures import ClassFigures, Figures
-from hl7bridge.affiliation.reportrows import COLUMNS, DAYS_COVERED, NOT_COUNTED, UNDER, percent_under
+from hl7bridge.affiliation.alerts.adherence import FILL_DAYS, PERIOD_DAYS
+from hl7bridge.affiliation.alerts.case import ELSEWHERE, Kind, Thresholds
+from hl7bridge.affiliation.messages.alertmessage import title
+from hl7bridge.affiliation.report.figures import ClassFigures, Figures
+from hl7bridge.affiliation.report.lines import Standing
+from hl7bridge.affiliation.report.rows import COLUMNS, DAYS_COVERED, NOT_COUNTED, UNDER, percent_under
 from hl7bridge.documents.charts import bars, distribution, percent_axis, time_axis
 from hl7bridge.documents.page import (
     BODY,

@@ -12,10 +12,10 @@ from typing import Any, Final, NamedTuple
 
 from reportlab.platypus import CondPageBreak, Spacer
 
-from hl7bridge.affiliation.facts import Concept, Dispensed, VisitKey
-from hl7bridge.affiliation.results import Result, Standing
-from hl7bridge.affiliation.summary import KnownMedicine, Summary
-from hl7bridge.affiliation.summarymessage import Patient
+from hl7bridge.affiliation.facts.facts import Concept, Dispensed, VisitKey
+from hl7bridge.affiliation.history.results import Result, Standing
+from hl7bridge.affiliation.messages.summary import KnownMedicine, Summary
+from hl7bridge.affiliation.messages.summarymessage import Patient
 from hl7bridge.documents.page import (
     BODY,
     LABEL,

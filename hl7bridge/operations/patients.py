@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hl7bridge import shipped
-from hl7bridge.affiliation.chart import Chart, chart_of
-from hl7bridge.affiliation.facts import PersonFact
-from hl7bridge.affiliation.interactionlist import Interactions
-from hl7bridge.affiliation.medicines import Medicines
-from hl7bridge.affiliation.people import Patient
-from hl7bridge.affiliation.report import Period
+from hl7bridge.affiliation.alerts.chart import Chart, chart_of
+from hl7bridge.affiliation.alerts.interactionlist import Interactions
+from hl7bridge.affiliation.facts.facts import PersonFact
+from hl7bridge.affiliation.history.medicines import Medicines
+from hl7bridge.affiliation.report.lines import Period
+from hl7bridge.affiliation.who.people import Patient
 from hl7bridge.channel.loading.interactions import interactions_of
 from hl7bridge.channel.loading.medicines import medicines_of
 from hl7bridge.errors import HL7BridgeError

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
-from hl7bridge.affiliation.known import Known, known_of
+from hl7bridge.affiliation.who.known import Known, known_of
 from hl7bridge.channel.written.named import Named
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations.names import must_be_known

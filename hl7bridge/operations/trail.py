@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hl7bridge.affiliation.people import Patient
+from hl7bridge.affiliation.who.people import Patient
 from hl7bridge.channel.written.contract import Contract, contracts_of
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations.acting import Acting, NotRunning, operator

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from hl7bridge.affiliation.reportrows import Row
+from hl7bridge.affiliation.report.rows import Row
 
 #: Rows that are held in memory.
 MOST = 20_000

@@ -23,12 +23,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Final
 
-from hl7bridge.affiliation.agreement import PHARMACY, covered
-from hl7bridge.affiliation.case import Kind
-from hl7bridge.affiliation.interactionlist import Interactions
-from hl7bridge.affiliation.report import Period, Terms
-from hl7bridge.affiliation.reportfigures import Figures
-from hl7bridge.affiliation.reportrows import COLUMNS, DAYS_COVERED, csv_text, figure_files, rows_of
+from hl7bridge.affiliation.alerts.case import Kind
+from hl7bridge.affiliation.alerts.interactionlist import Interactions
+from hl7bridge.affiliation.report.figures import Figures
+from hl7bridge.affiliation.report.lines import Period, Terms
+from hl7bridge.affiliation.report.rows import COLUMNS, DAYS_COVERED, csv_text, figure_files, rows_of
+from hl7bridge.affiliation.who.agreement import PHARMACY, covered
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate
 from hl7bridge.documents.page import Letterhead

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
-from hl7bridge.affiliation.roster import RosterEntry, read_roster
+from hl7bridge.affiliation.who.roster import RosterEntry, read_roster
 from hl7bridge.channel.deciding.configuration import Configuration
 
 #: The authority of the chain's own numbers, as the samples have it.

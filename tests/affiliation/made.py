@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from hl7bridge.affiliation.factdata import packed
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.data import packed
+from hl7bridge.affiliation.facts.facts import (
     Dispensed,
     Fact,
     FillFact,
@@ -17,8 +17,8 @@ from hl7bridge.affiliation.facts import (
     OrderFact,
     PrescriptionKey,
 )
-from hl7bridge.affiliation.known import Sayings
-from hl7bridge.affiliation.medicines import MedicineRow, Medicines
+from hl7bridge.affiliation.history.medicines import MedicineRow, Medicines
+from hl7bridge.affiliation.who.known import Sayings
 from hl7bridge.store.base import FactRow
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.adherence import Adherence, Measures, adherence
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.alerts.adherence import Adherence, Measures, adherence
+from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
     Fact,
@@ -23,8 +23,8 @@ from hl7bridge.affiliation.facts import (
     PrescriptionKey,
     StayFact,
 )
-from hl7bridge.affiliation.history import history, lay_out
-from hl7bridge.affiliation.stays import Span
+from hl7bridge.affiliation.history.history import history, lay_out
+from hl7bridge.affiliation.history.stays import Span
 from tests.affiliation.made import medicines
 
 MAKEUP = {

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation import Agreement, RosterRow, covered, entitled
+from hl7bridge.affiliation.who.agreement import Agreement, covered, entitled
+from hl7bridge.affiliation.who.roster import RosterRow
 
 AGREEMENT = Agreement("medstar", {"clinic": date(2014, 6, 1), "pharmacy": date(2016, 1, 1)})
 DAY = date(2026, 11, 20)

@@ -7,8 +7,8 @@ from datetime import date, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.alerts import Alert, Kind, Thresholds, assess
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.alerts.alerts import Alert, Kind, Thresholds, assess
+from hl7bridge.affiliation.facts.facts import (
     Dispensed,
     Fact,
     FillFact,

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from hl7bridge.affiliation.alertmessage import AlertTold, alert_message
-from hl7bridge.affiliation.case import Alert, Kind
-from hl7bridge.affiliation.facts import Medicine, PatientNumber, PersonFact
+from hl7bridge.affiliation.alerts.case import Alert, Kind
+from hl7bridge.affiliation.facts.facts import Medicine, PatientNumber, PersonFact
+from hl7bridge.affiliation.messages.alertmessage import AlertTold, alert_message
 from hl7bridge.hl7.conformance import check
 from hl7bridge.hl7.message import Message
 from hl7bridge.hl7.path import Path

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.adherence import Measures, adherence
-from hl7bridge.affiliation.alerts import Alert, Assessment, Kind, Thresholds, assess
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.alerts.adherence import Measures, adherence
+from hl7bridge.affiliation.alerts.alerts import Alert, Assessment, Kind, Thresholds, assess
+from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
     Fact,
@@ -24,7 +24,7 @@ from hl7bridge.affiliation.facts import (
     PrescriptionKey,
     StayFact,
 )
-from hl7bridge.affiliation.history import history
+from hl7bridge.affiliation.history.history import history
 from tests.affiliation.made import fill, medicines, on, order, rx
 
 MAKEUP = {

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.factdata import packed, unpacked
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.data import packed, unpacked
+from hl7bridge.affiliation.facts.facts import (
     Clinician,
     Coded,
     DeathFact,

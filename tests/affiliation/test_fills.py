@@ -7,7 +7,7 @@ from itertools import permutations
 
 import pytest
 
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
     Fact,
@@ -19,8 +19,8 @@ from hl7bridge.affiliation.facts import (
     PrescriptionKey,
     StayFact,
 )
-from hl7bridge.affiliation.fills import Fill, Prescription
-from hl7bridge.affiliation.history import History, history
+from hl7bridge.affiliation.history.fills import Fill, Prescription
+from hl7bridge.affiliation.history.history import History, history
 
 RX = PrescriptionKey("0412", "7001")
 METFORMIN = Medicine("00093-1048-01", "NDC", "metformin 500 mg")

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.alerts import Alert, Kind, Thresholds, assess
-from hl7bridge.affiliation.chart import chart_of
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.alerts.alerts import Alert, Kind, Thresholds, assess
+from hl7bridge.affiliation.alerts.chart import chart_of
+from hl7bridge.affiliation.alerts.interactionlist import NO_LIST, Group, Interactions
+from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
     Fact,
@@ -20,8 +21,7 @@ from hl7bridge.affiliation.facts import (
     Ordered,
     StayFact,
 )
-from hl7bridge.affiliation.interactionlist import NO_LIST, Group, Interactions
-from hl7bridge.affiliation.regimen import ORDER_DAYS, UNKNOWN_DAYS, active_on, not_screened
+from hl7bridge.affiliation.history.regimen import ORDER_DAYS, UNKNOWN_DAYS, active_on, not_screened
 from tests.affiliation.made import fill, medicines, on, order, rx
 
 SIMVASTATIN, CLARITHROMYCIN, METFORMIN = "simvastatin", "clarithromycin", "metformin"

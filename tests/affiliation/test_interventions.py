@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.alerts import Alert, Kind, Thresholds, assess
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.alerts.alerts import Alert, Kind, Thresholds, assess
+from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
     Fact,
@@ -20,7 +20,7 @@ from hl7bridge.affiliation.facts import (
     Medicine,
     PrescriptionKey,
 )
-from hl7bridge.affiliation.medicines import Medicines
+from hl7bridge.affiliation.history.medicines import Medicines
 
 RX = PrescriptionKey("0412", "7")
 FILL = FillKey(RX, "1")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.notices import Act, State, Step, Told, steps
+from hl7bridge.affiliation.alerts.notices import Act, State, Step, Told, steps
 
 
 def told(

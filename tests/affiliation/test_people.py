@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.factdata import packed
-from hl7bridge.affiliation.facts import PersonFact, StayFact
-from hl7bridge.affiliation.known import MOST_FACTS, known_of
-from hl7bridge.affiliation.people import (
+from hl7bridge.affiliation.facts.data import packed
+from hl7bridge.affiliation.facts.facts import PersonFact, StayFact
+from hl7bridge.affiliation.who.known import MOST_FACTS, known_of
+from hl7bridge.affiliation.who.people import (
     MOST_IDENTIFIERS,
     Patient,
     PersonSaid,

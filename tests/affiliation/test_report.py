@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.agreement import Agreement
-from hl7bridge.affiliation.alertmessage import AlertTold
-from hl7bridge.affiliation.alerts import Kind, Thresholds, assess
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.alerts.alerts import Kind, Thresholds, assess
+from hl7bridge.affiliation.alerts.interactionlist import Group, Interactions
+from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
     Fact,
@@ -26,14 +25,15 @@ from hl7bridge.affiliation.facts import (
     PersonFact,
     PrescriptionKey,
 )
-from hl7bridge.affiliation.history import history
-from hl7bridge.affiliation.interactionlist import Group, Interactions
-from hl7bridge.affiliation.known import Known
-from hl7bridge.affiliation.people import Patient
-from hl7bridge.affiliation.report import Named, PatientReport, Period, Standing, Terms, report_of
-from hl7bridge.affiliation.reportfigures import Figures, parts_of
-from hl7bridge.affiliation.reportrows import COLUMNS, csv_text, figure_files, rows_of, safe
-from hl7bridge.affiliation.roster import RosterRow
+from hl7bridge.affiliation.history.history import history
+from hl7bridge.affiliation.messages.alertmessage import AlertTold
+from hl7bridge.affiliation.report.figures import Figures, parts_of
+from hl7bridge.affiliation.report.lines import Named, PatientReport, Period, Standing, Terms, report_of
+from hl7bridge.affiliation.report.rows import COLUMNS, csv_text, figure_files, rows_of, safe
+from hl7bridge.affiliation.who.agreement import Agreement
+from hl7bridge.affiliation.who.known import Known
+from hl7bridge.affiliation.who.people import Patient
+from hl7bridge.affiliation.who.roster import RosterRow
 from tests.affiliation.made import fill, medicines, prescribed, said
 from tests.affiliation.test_alert_medicines import FACTS
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation import MemoryRoster, RosterEntry, RosterErrors, read_roster
+from hl7bridge.affiliation.who.roster import MemoryRoster, RosterEntry, RosterErrors, read_roster
 from hl7bridge.hl7.identifiers import Identifier
 
 COLUMNS = "id,authority,type,from,through,npi,opt_out"

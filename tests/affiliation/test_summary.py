@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.facts import (
     Clinician,
     Coded,
     Dispensed,
@@ -22,8 +22,9 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
-from hl7bridge.affiliation.results import Standing
-from hl7bridge.affiliation.summary import (
+from hl7bridge.affiliation.history.results import Standing
+from hl7bridge.affiliation.history.visits import is_withheld, next_end, visits
+from hl7bridge.affiliation.messages.summary import (
     ELSEWHERE,
     NO_MEDICINES,
     NO_RESULTS,
@@ -31,7 +32,6 @@ from hl7bridge.affiliation.summary import (
     Record,
     summary,
 )
-from hl7bridge.affiliation.visits import is_withheld, next_end, visits
 from tests.affiliation.visiting import (
     DAY,
     DOCTOR,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation.facts import Clinician, PatientNumber, PersonFact, VisitEvent, VisitKey
-from hl7bridge.affiliation.recipient import Recipient, recipient_of, recipient_of_row
-from hl7bridge.affiliation.summarymessage import (
+from hl7bridge.affiliation.facts.facts import Clinician, PatientNumber, PersonFact, VisitEvent, VisitKey
+from hl7bridge.affiliation.messages.recipient import Recipient, recipient_of, recipient_of_row
+from hl7bridge.affiliation.messages.summarymessage import (
     Envelope,
     Patient,
     document_number,

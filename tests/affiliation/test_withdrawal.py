@@ -7,10 +7,10 @@ from datetime import date
 
 import pytest
 
-from hl7bridge.affiliation.alerts import Alert, Kind, Thresholds, assess
-from hl7bridge.affiliation.facts import Dispensed, Fact, Ordered
-from hl7bridge.affiliation.history import history
-from hl7bridge.affiliation.withdrawal import why_withdrawn
+from hl7bridge.affiliation.alerts.alerts import Alert, Kind, Thresholds, assess
+from hl7bridge.affiliation.alerts.withdrawal import why_withdrawn
+from hl7bridge.affiliation.facts.facts import Dispensed, Fact, Ordered
+from hl7bridge.affiliation.history.history import history
 from tests.affiliation.made import fill, medicines, on, order, prescribed
 
 FILLED, SOLD, RETURNED = Dispensed.FILLED, Dispensed.SOLD, Dispensed.RETURNED

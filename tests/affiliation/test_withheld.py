@@ -6,9 +6,9 @@ from datetime import date
 
 import pytest
 
-from hl7bridge.affiliation.facts import Medicine
-from hl7bridge.affiliation.medicines import MedicineRow, Medicines
-from hl7bridge.affiliation.withheld import Withheld, WithheldRow
+from hl7bridge.affiliation.facts.facts import Medicine
+from hl7bridge.affiliation.history.medicines import MedicineRow, Medicines
+from hl7bridge.affiliation.history.withheld import Withheld, WithheldRow
 
 MEDICINES = Medicines(
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.facts import (
     Clinician,
     Coded,
     Dispensed,
@@ -24,8 +24,8 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
-from hl7bridge.affiliation.summary import Record, Summary, summary
-from hl7bridge.affiliation.visits import visits
+from hl7bridge.affiliation.history.visits import visits
+from hl7bridge.affiliation.messages.summary import Record, Summary, summary
 
 KEY = VisitKey("LANTERN", "V55")
 DAY = date(2026, 11, 19)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hl7bridge.affiliation import MemoryRoster
+from hl7bridge.affiliation.who.roster import MemoryRoster
 from hl7bridge.changes.difference import FAILS, LOST, differences
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.loading.folder import load

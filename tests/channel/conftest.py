@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hl7bridge.affiliation import MemoryRoster, Roster
+from hl7bridge.affiliation.who.roster import MemoryRoster, Roster
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.loading.folder import check, load

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hl7bridge.affiliation.adherence import Measures
-from hl7bridge.affiliation.case import Kind, Thresholds
+from hl7bridge.affiliation.alerts.adherence import Measures
+from hl7bridge.affiliation.alerts.case import Kind, Thresholds
 from hl7bridge.channel.loading.folder import load
 from tests.channel.conftest import folder
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hl7bridge.affiliation import MemoryRoster, read_roster
+from hl7bridge.affiliation.who.roster import MemoryRoster, read_roster
 from hl7bridge.channel.deciding.decide import Outgoing, decide
 from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.hl7.message import Message

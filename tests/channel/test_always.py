@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation import MemoryRoster
+from hl7bridge.affiliation.who.roster import MemoryRoster
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import decide
 from hl7bridge.channel.loading.folder import check, load

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from hl7bridge.affiliation import MemoryRoster
+from hl7bridge.affiliation.who.roster import MemoryRoster
 from hl7bridge.channel.deciding.decide import decide
 from hl7bridge.channel.loading.folder import load
 from hl7bridge.hl7.message import Message

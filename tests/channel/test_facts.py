@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation import MemoryRoster
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
     Fact,
@@ -24,6 +23,7 @@ from hl7bridge.affiliation.facts import (
     PrescriptionKey,
     StayFact,
 )
+from hl7bridge.affiliation.who.roster import MemoryRoster
 from hl7bridge.channel.deciding.decide import decide
 from hl7bridge.channel.feed.supply import MOST_DAYS, days_of, days_of_quantity
 from hl7bridge.channel.loading.folder import check, load

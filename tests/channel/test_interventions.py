@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.facts import (
     FillKey,
     InterventionFact,
     Medicine,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from hl7bridge.affiliation import MemoryRoster, read_roster
+from hl7bridge.affiliation.who.roster import MemoryRoster, read_roster
 
 Mapped = Callable[..., str]
 

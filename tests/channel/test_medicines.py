@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hl7bridge.affiliation.facts import Medicine
+from hl7bridge.affiliation.facts.facts import Medicine
 from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.engine.folder import read_folder
 from tests.channel.conftest import folder

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from hl7bridge.affiliation.recipient import Recipient
+from hl7bridge.affiliation.messages.recipient import Recipient
 from hl7bridge.channel.feed.npi import is_npi
 from hl7bridge.channel.loading.folder import load
 from tests.channel.conftest import folder

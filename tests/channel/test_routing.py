@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hl7bridge.affiliation import MemoryRoster, RosterRow, read_roster
+from hl7bridge.affiliation.who.roster import MemoryRoster, RosterRow, read_roster
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.loading.folder import any_secret, load
 from hl7bridge.channel.rules.trace import Kind, Trace

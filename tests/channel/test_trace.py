@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from hl7bridge.affiliation import MemoryRoster
+from hl7bridge.affiliation.who.roster import MemoryRoster
 from hl7bridge.channel.deciding.decide import decide
 from hl7bridge.channel.loading.folder import load
 from hl7bridge.channel.rules.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind, Trace

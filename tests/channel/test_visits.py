@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 import pytest
 
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.facts import (
     Clinician,
     Coded,
     Fact,

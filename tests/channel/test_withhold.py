@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hl7bridge.affiliation import MemoryRoster, read_roster
+from hl7bridge.affiliation.who.roster import MemoryRoster, read_roster
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision, Outgoing, decide
 from hl7bridge.channel.loading.folder import check, load

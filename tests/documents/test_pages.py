@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from hl7bridge.affiliation.facts import Coded, Dispensed, PatientNumber, PersonFact, VisitEvent
-from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summary import ELSEWHERE, NO_RESULTS, Summary
-from hl7bridge.affiliation.summarymessage import Patient
+from hl7bridge.affiliation.facts.facts import Coded, Dispensed, PatientNumber, PersonFact, VisitEvent
+from hl7bridge.affiliation.messages.recipient import Recipient
+from hl7bridge.affiliation.messages.summary import ELSEWHERE, NO_RESULTS, Summary
+from hl7bridge.affiliation.messages.summarymessage import Patient
 from hl7bridge.documents.cover import cover_sheet
 from hl7bridge.documents.join import BadDocument, joined, page_count
 from hl7bridge.documents.page import CONFIDENTIAL, Letterhead

@@ -7,11 +7,11 @@ from io import BytesIO
 
 from pypdf import PdfReader
 
-from hl7bridge.affiliation.alerts import Kind, Thresholds
-from hl7bridge.affiliation.facts import Dispensed, Fact
-from hl7bridge.affiliation.report import Period
-from hl7bridge.affiliation.reportfigures import Figures
-from hl7bridge.affiliation.reportrows import rows_of
+from hl7bridge.affiliation.alerts.alerts import Kind, Thresholds
+from hl7bridge.affiliation.facts.facts import Dispensed, Fact
+from hl7bridge.affiliation.report.figures import Figures
+from hl7bridge.affiliation.report.lines import Period
+from hl7bridge.affiliation.report.rows import rows_of
 from hl7bridge.documents.page import Letterhead
 from hl7bridge.documents.report import Content, report_pages
 from tests.affiliation.made import fill

@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summarymessage import Envelope, Patient, summary_message, withdrawal_message
+from hl7bridge.affiliation.messages.recipient import Recipient
+from hl7bridge.affiliation.messages.summarymessage import (
+    Envelope,
+    Patient,
+    summary_message,
+    withdrawal_message,
+)
 from hl7bridge.channel.settings import SmtpTarget
 from hl7bridge.connectors.outgoing import Unsendable
 from hl7bridge.delivery.entry import Entry

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from hl7bridge.affiliation import RosterErrors
+from hl7bridge.affiliation.who.roster import RosterErrors
 from hl7bridge.engine.lists.rosters import TooManyEnded
 from hl7bridge.engine.operating.replay import Order, Progress, Replaying
 from hl7bridge.store.base import MessageQuery

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from xml.sax.saxutils import escape
 
-from hl7bridge.affiliation import MemoryRoster
+from hl7bridge.affiliation.who.roster import MemoryRoster
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.hl7.message import Message

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hl7bridge.affiliation.factdata import packed
-from hl7bridge.affiliation.facts import PatientNumber, PersonFact
+from hl7bridge.affiliation.facts.data import packed
+from hl7bridge.affiliation.facts.facts import PatientNumber, PersonFact
 from hl7bridge.operations import Operations
 from hl7bridge.places import STORE
 from hl7bridge.store.base import Batch, HeldPatient, MessageStatus, NewMessage

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summarymessage import Envelope, Patient, summary_message
+from hl7bridge.affiliation.messages.recipient import Recipient
+from hl7bridge.affiliation.messages.summarymessage import Envelope, Patient, summary_message
 from hl7bridge.documents.page import Letterhead
 from hl7bridge.documents.visit import summary_pages
 from hl7bridge.testing.engineprocess import EngineProcess

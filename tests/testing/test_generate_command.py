@@ -8,7 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from hl7bridge.affiliation import read_roster
+from hl7bridge.affiliation.who.roster import read_roster
 from hl7bridge.cli.main import main
 from hl7bridge.hl7.batch import read_file
 from hl7bridge.testing.synthetic import DIALECTS, SOURCES, generate, roster

@@ -11,7 +11,7 @@ from pathlib import Path as File
 import hl7
 import pytest
 
-from hl7bridge.affiliation import MemoryRoster
+from hl7bridge.affiliation.who.roster import MemoryRoster
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import decide
 from hl7bridge.channel.loading.folder import load

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from hl7bridge.affiliation import MemoryRoster, read_roster
+from hl7bridge.affiliation.who.roster import MemoryRoster, read_roster
 from hl7bridge.channel.deciding.decide import decide
 from hl7bridge.channel.loading.folder import load
 from hl7bridge.engine.folder import read_folder

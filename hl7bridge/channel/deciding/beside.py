@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from hl7bridge.affiliation.roster import MemoryRoster, RosterErrors, read_roster
+from hl7bridge.affiliation.who.roster import MemoryRoster, RosterErrors, read_roster
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision, Outgoing, decide
 from hl7bridge.channel.deciding.expected import Expectation, TestCase

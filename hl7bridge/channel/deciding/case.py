@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
-from hl7bridge.affiliation.roster import Roster, RosterRow
+from hl7bridge.affiliation.who.roster import Roster, RosterRow
 from hl7bridge.channel.deciding.leaving import Outgoing
 from hl7bridge.channel.privacy.sensitive import Found, Sensitive
 from hl7bridge.hl7.identifiers import Identifier

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from hl7bridge.affiliation.agreement import Agreement, entitled_by
-from hl7bridge.affiliation.facts import Fact
-from hl7bridge.affiliation.roster import Roster, RosterRow
+from hl7bridge.affiliation.facts.facts import Fact
+from hl7bridge.affiliation.who.agreement import Agreement, entitled_by
+from hl7bridge.affiliation.who.roster import Roster, RosterRow
 from hl7bridge.channel.deciding.case import STRICT, Case, patient_keys
 from hl7bridge.channel.deciding.leaving import Outgoing, Piece, outgoing_of, reason_of, refusal_of
 from hl7bridge.channel.deciding.outcome import ERROR, FILTERED, RECEIVED, REJECTED, ChannelOutcome

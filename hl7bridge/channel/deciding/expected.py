@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from hl7bridge.affiliation.roster import RosterEntry
+from hl7bridge.affiliation.who.roster import RosterEntry
 from hl7bridge.channel.rules.condition import Condition
 from hl7bridge.channel.rules.program import Program
 from hl7bridge.channel.rules.scope import Scope

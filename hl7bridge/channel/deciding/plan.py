@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from hl7bridge.affiliation.agreement import Agreement
+from hl7bridge.affiliation.who.agreement import Agreement
 from hl7bridge.channel.deciding.outcome import RECEIVED, ChannelOutcome
 from hl7bridge.channel.feed.programme import ProgrammePlan
 from hl7bridge.channel.privacy.withhold import Privacy

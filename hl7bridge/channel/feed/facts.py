@@ -1,4 +1,4 @@
-"""From a message to what the programme knows by it: orders, fills, interventions, stays and deaths (see affiliation.facts).
+"""From a message to what the programme knows by it: orders, fills, interventions, stays and deaths (see affiliation.facts.facts).
 
 Read from the message as it came, order by order. Keys and places are the standard's (HL7 v2.5.1 chapters 4 and 4A), and where it
 has none those of the channel's `programme`. What has no prescription number, no day or no medicine is no fact: it is kept and passed
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
     Fact,

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from hl7bridge.affiliation.facts import FillKey, InterventionFact, Medicine, PrescriptionKey
+from hl7bridge.affiliation.facts.facts import FillKey, InterventionFact, Medicine, PrescriptionKey
 from hl7bridge.channel.rules.condition import Condition, read_condition
 from hl7bridge.channel.rules.places import field_paths
 from hl7bridge.channel.rules.reference import First

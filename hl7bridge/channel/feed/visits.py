@@ -1,4 +1,4 @@
-"""From ADT and ORU messages of a clinic to what the programme knows of visits and their results (see affiliation.facts).
+"""From ADT and ORU messages of a clinic to what the programme knows of visits and their results (see affiliation.facts.facts).
 
 A channel says `programme: {visits: yes}`, and with `ended:` what ends a visit. A visit is known by PV1-19, so a message without it
 tells of none; a result that is a document is no value and is left out. Raises nothing.
@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.facts.facts import (
     Clinician,
     Coded,
     Concept,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from hl7bridge.affiliation.adherence import Measures
-from hl7bridge.affiliation.case import Kind, Thresholds
+from hl7bridge.affiliation.alerts.adherence import Measures
+from hl7bridge.affiliation.alerts.case import Kind, Thresholds
 from hl7bridge.channel.settings import MDM, ORU, ProviderWish, SummaryWish
 from hl7bridge.channel.written.kinds import Day
 from hl7bridge.channel.written.mistake import meant

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hl7bridge.affiliation.case import Thresholds
+from hl7bridge.affiliation.alerts.case import Thresholds
 from hl7bridge.channel.keys.alerts import ALERTS, SUMMARIES
 from hl7bridge.channel.keys.outbox import DOCUMENTS, SMTP
 from hl7bridge.channel.keys.privacy import PRIVACY_FIELDS

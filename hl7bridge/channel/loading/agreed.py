@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Final
 
-from hl7bridge.affiliation.agreement import CLINIC, PHARMACY
+from hl7bridge.affiliation.who.agreement import CLINIC, PHARMACY
 from hl7bridge.channel.written.model import Reading
 from hl7bridge.channel.written.record import Values
 from hl7bridge.channel.written.yaml import Items, Pairs, Scalar, shown

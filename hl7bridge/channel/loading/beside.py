@@ -12,7 +12,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
-from hl7bridge.affiliation.roster import RosterEntry, RosterErrors, read_roster
+from hl7bridge.affiliation.who.roster import RosterEntry, RosterErrors, read_roster
 from hl7bridge.channel.deciding.configuration import ChannelSettings
 from hl7bridge.channel.deciding.expected import Expectation, FieldExpectation, TestCase
 from hl7bridge.channel.rules.assign import read_assignment

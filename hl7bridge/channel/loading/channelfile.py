@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from hl7bridge.affiliation.agreement import CLINIC, PHARMACY
+from hl7bridge.affiliation.who.agreement import CLINIC, PHARMACY
 from hl7bridge.channel.deciding.configuration import ChannelSettings
 from hl7bridge.channel.deciding.plan import Accept, ChannelPlan, DestinationPlan, Route
 from hl7bridge.channel.feed.programme import PROGRAMMES, ProgrammePlan, read_programmes

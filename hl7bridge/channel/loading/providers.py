@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from hl7bridge.affiliation.recipient import COLUMNS, Recipient, recipient_of_row
+from hl7bridge.affiliation.messages.recipient import COLUMNS, Recipient, recipient_of_row
 from hl7bridge.channel.feed.npi import is_npi
 from hl7bridge.channel.rules.table import Table
 from hl7bridge.channel.written.mistake import Mistakes, Place, rightly_named

@@ -18,8 +18,16 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from hl7bridge.affiliation.medicines import Medicines
-from hl7bridge.affiliation.withheld import AGE, CLASS, PLACES, Withheld, WithheldRow, code_of, system_of
+from hl7bridge.affiliation.history.medicines import Medicines
+from hl7bridge.affiliation.history.withheld import (
+    AGE,
+    CLASS,
+    PLACES,
+    Withheld,
+    WithheldRow,
+    code_of,
+    system_of,
+)
 from hl7bridge.channel.loading.medicines import INGREDIENTS
 from hl7bridge.channel.rules.table import Table, read_rows
 from hl7bridge.channel.written.mistake import Mistakes, Place, meant, rightly_named

@@ -11,7 +11,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import NamedTuple
 
-from hl7bridge.affiliation.recipient import Recipient, recipient_of
+from hl7bridge.affiliation.messages.recipient import Recipient, recipient_of
 from hl7bridge.channel.keys.outbox import ADDRESS, filled
 from hl7bridge.channel.settings import SmtpTarget
 from hl7bridge.connectors.outgoing import Mail, Outgoing, Unsendable

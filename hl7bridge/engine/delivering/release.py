@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 
-from hl7bridge.affiliation.agreement import NOT_ON_ROSTER, OPTED_OUT, Agreement, covered, entitled_by
+from hl7bridge.affiliation.who.agreement import NOT_ON_ROSTER, OPTED_OUT, Agreement, covered, entitled_by
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.loading.folder import is_yaml
 from hl7bridge.channel.privacy.withhold import DOCUMENT

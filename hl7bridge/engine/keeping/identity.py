@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 
-from hl7bridge.affiliation.roster import RosterRow
+from hl7bridge.affiliation.who.roster import RosterRow
 from hl7bridge.hl7.identifiers import Identifier
 from hl7bridge.hl7.message import Message
 from hl7bridge.store.base import RosterMatch, StoreReader
@@ -41,7 +41,7 @@ class StoredRoster:
         self._known: dict[tuple[int, ...], list[RosterRow]] = {}
 
     def rows(self, identifiers: Sequence[Identifier]) -> list[RosterRow]:
-        """See hl7bridge.affiliation.roster.Roster."""
+        """See hl7bridge.affiliation.who.roster.Roster."""
         return self.by_keys([self._hashes.patient(each.authority, each.id) for each in identifiers])
 
     def by_keys(self, keys: Sequence[int]) -> list[RosterRow]:

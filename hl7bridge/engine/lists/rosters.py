@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from twisted.logger import Logger
 
-from hl7bridge.affiliation import roster
+from hl7bridge.affiliation.who import roster
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate
 from hl7bridge.engine.keeping.identity import day_number

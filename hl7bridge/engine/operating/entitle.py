@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hl7bridge.affiliation.agreement import NOT_ON_ROSTER, OPTED_OUT, Agreement, entitled
+from hl7bridge.affiliation.who.agreement import NOT_ON_ROSTER, OPTED_OUT, Agreement, entitled
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.engine.keeping.about import every_delivery
 from hl7bridge.engine.keeping.identity import day

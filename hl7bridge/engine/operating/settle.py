@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hl7bridge.affiliation.known import known_of
+from hl7bridge.affiliation.who.known import known_of
 from hl7bridge.engine.operating.operate import Done, Refused, in_turn
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import Act, Batch, VerdictRow

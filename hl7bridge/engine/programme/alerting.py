@@ -11,17 +11,29 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 
 from hl7bridge import shipped
-from hl7bridge.affiliation.agreement import PHARMACY, Agreement, enrolled_through, entitled_by, provider_on
-from hl7bridge.affiliation.alertmessage import MARK, AlertTold, alert_message, packed_alert, unpacked_alert
-from hl7bridge.affiliation.alerts import Alert, Assessment, assess
-from hl7bridge.affiliation.case import Thresholds
-from hl7bridge.affiliation.facts import FillFact, OrderFact
-from hl7bridge.affiliation.history import EVENTS, history
-from hl7bridge.affiliation.interactionlist import Interactions
-from hl7bridge.affiliation.known import Known
-from hl7bridge.affiliation.notices import Act, State, Step, Told, steps
-from hl7bridge.affiliation.roster import RosterRow
-from hl7bridge.affiliation.withdrawal import WRONG_PATIENT, why_withdrawn
+from hl7bridge.affiliation.alerts.alerts import Alert, Assessment, assess
+from hl7bridge.affiliation.alerts.case import Thresholds
+from hl7bridge.affiliation.alerts.interactionlist import Interactions
+from hl7bridge.affiliation.alerts.notices import Act, State, Step, Told, steps
+from hl7bridge.affiliation.alerts.withdrawal import WRONG_PATIENT, why_withdrawn
+from hl7bridge.affiliation.facts.facts import FillFact, OrderFact
+from hl7bridge.affiliation.history.history import EVENTS, history
+from hl7bridge.affiliation.messages.alertmessage import (
+    MARK,
+    AlertTold,
+    alert_message,
+    packed_alert,
+    unpacked_alert,
+)
+from hl7bridge.affiliation.who.agreement import (
+    PHARMACY,
+    Agreement,
+    enrolled_through,
+    entitled_by,
+    provider_on,
+)
+from hl7bridge.affiliation.who.known import Known
+from hl7bridge.affiliation.who.roster import RosterRow
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.loading.interactions import interactions_of
 from hl7bridge.channel.settings import Affiliate

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from hl7bridge.affiliation.people import Patient
+from hl7bridge.affiliation.who.people import Patient
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.programme.tell import Findings, Teller

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from hl7bridge.affiliation.agreement import CLINIC, PHARMACY, Agreement, entitled_by, provider_on
-from hl7bridge.affiliation.facts import (
+from hl7bridge.affiliation.alerts.notices import Act, Told, steps
+from hl7bridge.affiliation.facts.facts import (
     Clinician,
     Coded,
     Medicine,
@@ -27,12 +27,11 @@ from hl7bridge.affiliation.facts import (
     VisitKey,
     When,
 )
-from hl7bridge.affiliation.history import EVENTS
-from hl7bridge.affiliation.known import Known
-from hl7bridge.affiliation.notices import Act, Told, steps
-from hl7bridge.affiliation.recipient import Recipient
-from hl7bridge.affiliation.summary import Record, Summary, subject_of_visit, summary
-from hl7bridge.affiliation.summarymessage import (
+from hl7bridge.affiliation.history.history import EVENTS
+from hl7bridge.affiliation.history.visits import Visit, Withheld, is_withheld, next_end, visits
+from hl7bridge.affiliation.messages.recipient import Recipient
+from hl7bridge.affiliation.messages.summary import Record, Summary, subject_of_visit, summary
+from hl7bridge.affiliation.messages.summarymessage import (
     Envelope,
     Patient,
     document_number,
@@ -41,8 +40,9 @@ from hl7bridge.affiliation.summarymessage import (
     summary_message,
     withdrawal_message,
 )
-from hl7bridge.affiliation.summarytold import MARK, SummaryTold, packed_summary, unpacked_summary
-from hl7bridge.affiliation.visits import Visit, Withheld, is_withheld, next_end, visits
+from hl7bridge.affiliation.messages.summarytold import MARK, SummaryTold, packed_summary, unpacked_summary
+from hl7bridge.affiliation.who.agreement import CLINIC, PHARMACY, Agreement, entitled_by, provider_on
+from hl7bridge.affiliation.who.known import Known
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import ORU, Affiliate, SummaryWish
 from hl7bridge.engine.programme.telling import Looked, Plan, Telling, Words

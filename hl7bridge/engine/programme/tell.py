@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
-from hl7bridge.affiliation.known import Known, known_of
-from hl7bridge.affiliation.notices import Act, State, Told
-from hl7bridge.affiliation.roster import RosterRow
+from hl7bridge.affiliation.alerts.notices import Act, State, Told
+from hl7bridge.affiliation.who.known import Known, known_of
+from hl7bridge.affiliation.who.roster import RosterRow
 from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.engine.delivering.release import consent_of
 from hl7bridge.engine.keeping.about import every_delivery

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
 
-from hl7bridge.affiliation.facts import PatientNumber, PersonFact
-from hl7bridge.affiliation.known import Known
-from hl7bridge.affiliation.notices import Step, Told
-from hl7bridge.affiliation.roster import RosterRow
+from hl7bridge.affiliation.alerts.notices import Step, Told
+from hl7bridge.affiliation.facts.facts import PatientNumber, PersonFact
+from hl7bridge.affiliation.who.known import Known
+from hl7bridge.affiliation.who.roster import RosterRow
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate
 

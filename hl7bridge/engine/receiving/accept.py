@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from hl7bridge.affiliation.factdata import packed
-from hl7bridge.affiliation.facts import Fact, PersonFact
+from hl7bridge.affiliation.facts.data import packed
+from hl7bridge.affiliation.facts.facts import Fact, PersonFact
 from hl7bridge.channel.deciding.decide import Decision, Outgoing
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.delivering.deliver import Delivery

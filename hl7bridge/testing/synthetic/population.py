@@ -13,7 +13,7 @@ from functools import lru_cache
 from random import Random
 from typing import Final, NamedTuple
 
-from hl7bridge.affiliation.roster import RosterEntry
+from hl7bridge.affiliation.who.roster import RosterEntry
 from hl7bridge.testing.people import CHAIN, Patient, invent
 from hl7bridge.testing.synthetic.clock import DAY
 

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Final, NamedTuple
 
-from hl7bridge.affiliation.roster import RosterEntry
+from hl7bridge.affiliation.who.roster import RosterEntry
 from hl7bridge.testing.synthetic import pharmacy, records
 from hl7bridge.testing.synthetic.clock import DAY, HOUR, MINUTE, plain, to_utc
 from hl7bridge.testing.synthetic.dialects import Dialect, chosen
