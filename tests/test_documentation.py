@@ -57,3 +57,13 @@ def test_the_readme_opens_with_the_two_commands() -> None:
 def test_the_diagrams_in_the_readme_are_the_tables(table: machines.Transitions) -> None:
     drawn = "\n".join(f"    {line}" for line in machines.diagram(table).splitlines())
     assert drawn in README
+
+
+def test_every_module_that_is_named_by_its_path_is_there() -> None:
+    package = ROOT / "hl7bridge"
+    sources = [path for suffix in ("py", "sql") for path in package.rglob(f"*.{suffix}")]
+    for source in [ROOT / "README.md", *sources]:
+        for named in re.findall(r"(?<![\w/.~])((?:[a-z0-9_]+/)+[a-z0-9_]+\.py)\b", source.read_text()):
+            assert any((top / named).is_file() for top in (ROOT, package, source.parent)), (
+                f"{source}: {named}"
+            )

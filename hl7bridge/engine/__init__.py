@@ -1,7 +1,7 @@
 """The engine joins the rooms: what a listener receives is decided, kept, acknowledged and delivered.
 
-Begin with receiving/receive.py. service.py alone sees everything. A room imports only those above it, and names the type of the engine
-that it is handed:
+Begin with engine/receiving/receive.py. service.py alone sees everything. A room imports only those above it, and names the type of
+the engine that it is handed:
 
     keeping       group commits, numbers, hashes of patients
     delivering    from a queue to another system

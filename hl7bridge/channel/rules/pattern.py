@@ -1,8 +1,8 @@
 """Regular expressions as an engineer writes them. Raises nothing; mistakes are named.
 
 Nothing is refused here for being slow. Nested repetitions such as `(a+)+` are, for some texts, but many that look so are not, and
-others that look harmless are; so an expression's time is bounded where a message is decided (engine/in_time.py): after a second of
-computing, and one more for each megabyte of the message, the channel ends with an error, and other messages go on.
+others that look harmless are; so an expression's time is bounded where a message is decided (engine/receiving/in_time.py): after a
+second of computing, and one more for each megabyte of the message, the channel ends with an error, and other messages go on.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
--- What messages said of a patient (affiliation/facts.py), under the key of the identifier that the message bore. A fact is known
+-- What messages said of a patient (affiliation/facts/facts.py), under the key of the identifier that the message bore. A fact is known
 -- by its content, so that saying it again changes nothing. The first byte of data names its format.
 CREATE TABLE fact (
     patient INTEGER NOT NULL,
