@@ -101,17 +101,7 @@ def test_nothing_but_whole_files_is_left(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "er.hl7").stat().st_size == 100_000
 
 
-def test_folders_that_are_made_for_a_file_are_on_the_disk_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    synced: set[int] = set()
-    fsync = os.fsync
-
-    def noting(handle: int) -> None:
-        fsync(handle)
-        synced.add(os.fstat(handle).st_ino)
-
-    monkeypatch.setattr(os, "fsync", noting)
+def test_folders_that_are_made_for_a_file_are_on_the_disk_with_it(tmp_path: Path, synced: set[int]) -> None:
     path = tmp_path / "archive" / "2026-11-21" / "1.hl7"
     write_whole(path, b"one")
     # What names a file, or a folder on the way to it, is lost in a power cut with what was not synced.

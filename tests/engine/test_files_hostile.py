@@ -177,15 +177,7 @@ def test_what_is_written_into_a_file_that_was_taken_is_said(site: Site) -> None:
     assert b"was still being written" in site.within("failed")["a.reason"]
 
 
-def test_a_file_is_on_the_disk_before_its_messages_are(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: set[int] = set()
-    fsync = os.fsync
-
-    def noting(handle: int) -> None:
-        fsync(handle)
-        synced.add(os.fstat(handle).st_ino)
-
-    monkeypatch.setattr(os, "fsync", noting)
+def test_a_file_is_on_the_disk_before_its_messages_are(site: Site, synced: set[int]) -> None:
     path = site.put("a", *[order(number) for number in range(1, 60)])
     inode = path.stat().st_ino
     assert site.world.run(60, lambda: site.kept > 0)
