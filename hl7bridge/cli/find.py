@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hl7bridge.cli.options import (
     data_option,
     echo_json,
     filter_options,
+    iso,
     json_option,
     local,
     message_query,
@@ -26,8 +28,8 @@ from hl7bridge.cli.options import (
     zoned,
 )
 from hl7bridge.cli.tables import table
-from hl7bridge.cli.waits import Waits
-from hl7bridge.operations import Operations
+from hl7bridge.cli.waits import everything
+from hl7bridge.operations import Operations, Wait
 from hl7bridge.store.base import REPLAY, MessageDetail, MessageRow, MessageStatus
 
 
@@ -126,10 +128,10 @@ def show(
                 {"message": row, "deliveries": detail.deliveries, "attempts": detail.attempts, "body": body}
             )
             return
-        _show(detail, body, Waits(operations, detail.deliveries))
+        _show(detail, body, operations.waits(detail.deliveries))
 
 
-def _show(detail: MessageDetail, body: bytes, waits: Waits) -> None:
+def _show(detail: MessageDetail, body: bytes, waits: Mapping[int, Wait]) -> None:
     row = detail.row
     click.echo(f"message {row.id}  {row.type}  control ID {row.control_id or '(none)'}")
     click.echo(f"  received   {zoned(row.received_us)} by {row.source}, answered {row.answer or 'nothing'}")
@@ -151,7 +153,7 @@ def _show(detail: MessageDetail, body: bytes, waits: Waits) -> None:
                     each.attempts,
                     each.code,
                     local(each.at_us),
-                    waits.all(each),
+                    everything(each, waits[each.id]),
                 ]
                 for each in detail.deliveries
             ],
@@ -206,7 +208,7 @@ def stats(data: Path, since_us: int, as_json: bool) -> None:
                         for (destination, status), count in sorted(counts.deliveries.items())
                     ],
                     "open": counts.open,
-                    "oldest_open": {key: local(value) for key, value in counts.oldest_open_us.items()},
+                    "oldest_open": {key: iso(value) for key, value in counts.oldest_open_us.items()},
                 }
             )
             return

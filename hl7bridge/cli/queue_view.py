@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hl7bridge.cli.options import soon, timed
 from hl7bridge.cli.tables import table
-from hl7bridge.cli.waits import Waits
+from hl7bridge.cli.waits import remark
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryRow, DeliveryStatus
 
@@ -14,7 +14,7 @@ from hl7bridge.store.base import DeliveryRow, DeliveryStatus
 def show_queue(operations: Operations, rows: Sequence[DeliveryRow], *, none: str) -> None:
     """One row for each delivery. The answer's code has no column: where it was not AA, the remark tells of it."""
     held = operations.reader.held()
-    waits = Waits(operations, rows)
+    waits = operations.waits(rows)
     table(
         ["delivery", "message", "destination", "status", timed("received"), "attempts", "next", "remark"],
         [
@@ -25,8 +25,8 @@ def show_queue(operations: Operations, rows: Sequence[DeliveryRow], *, none: str
                 row.status.name,
                 soon(row.received_us),
                 row.attempts,
-                _next(row, waits.behind(row)),
-                waits.remark(row),
+                _next(row, waits[row.id].behind),
+                remark(row, waits[row.id]),
             ]
             for row in rows
         ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.rules.trace import Event, Trace
 from hl7bridge.channel.written.mistake import meant
 from hl7bridge.cli.options import data_option, echo_json, json_option, tell_view, unrecorded_option, zoned
-from hl7bridge.cli.waits import Waits
+from hl7bridge.cli.waits import everything
 from hl7bridge.engine.folder import load_folder
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.explain.lines import DID, NO, TO, YES, Line, lines
@@ -23,7 +23,7 @@ from hl7bridge.explain.stored import Explained, answer_for, explained
 from hl7bridge.hl7.batch import read_file
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
-from hl7bridge.operations import Operations
+from hl7bridge.operations import Operations, Wait
 from hl7bridge.store.base import DeliveryRow
 from hl7bridge.words import counted
 
@@ -151,7 +151,7 @@ def why(message_id: int, data: Path, to: str | None, brief: bool, unrecorded: bo
             click.secho(answer or found.instead, bold=True)
         click.echo()
         _show(lines(found.events, brief=brief, only=to))
-        _show_deliveries(found, to, Waits(operations, detail.deliveries))
+        _show_deliveries(found, to, operations.waits(detail.deliveries))
         if found.otherwise:
             click.echo("\nby the lists of now it would be decided otherwise:")
             for each in found.otherwise:
@@ -173,12 +173,12 @@ def _show(found: Iterable[Line]) -> None:
         click.echo(f"{'  ' * line.depth}{mark} {line.text}{place}")
 
 
-def _show_deliveries(found: Explained, to: str | None, waits: Waits) -> None:
+def _show_deliveries(found: Explained, to: str | None, waits: Mapping[int, Wait]) -> None:
     for each in found.detail.deliveries:
         if to not in (None, each.destination):
             continue
         click.echo(
-            f"\ndelivery {each.id} to {click.style(each.destination, bold=True)}: {_state(each, waits)}"
+            f"\ndelivery {each.id} to {click.style(each.destination, bold=True)}: {_state(each, waits[each.id])}"
         )
         for attempt in found.detail.attempts:
             if attempt.delivery_id == each.id:
@@ -193,8 +193,8 @@ def _show_deliveries(found: Explained, to: str | None, waits: Waits) -> None:
                         click.echo(f"      {line}")
 
 
-def _state(each: DeliveryRow, waits: Waits) -> str:
+def _state(each: DeliveryRow, wait: Wait) -> str:
     words = [each.status.name, counted(each.attempts, "attempt")]
     if each.code:
         words.append(f"answered {each.code}")
-    return ", ".join(filter(None, [*words, waits.all(each)]))
+    return ", ".join(filter(None, [*words, everything(each, wait)]))

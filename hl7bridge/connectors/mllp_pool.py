@@ -13,13 +13,14 @@ from typing import Any, Protocol
 
 from twisted.application.internet import ClientService
 from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hl7bridge.connectors.mllp_destination import Connected, MllpDestination
 from hl7bridge.connectors.sparing import Sparing
-from hl7bridge.connectors.unreached import unreached
+from hl7bridge.connectors.unreached import Telling, unreached
 
 log = Logger(namespace="hl7bridge.mllp.destination")
 
@@ -71,7 +72,7 @@ class MllpPool:
         self.say = Sparing(log, clock)
         self.up = False
         self.dial_failures = 0
-        self._endpoint = endpoint
+        self._endpoint = Telling(endpoint, self._could_not_connect)
         self._delay_s = delay_s
         self._answered = answered
         self._ready = ready
@@ -82,6 +83,7 @@ class MllpPool:
         self._unused = 0
         self._useful = False  # a message was answered since the link came up last
         self._pause: Any = None
+        self._down_because = ""
         # What is asked of every connection is due after the same time, so the first here is the first that is due: one timer
         # for the pool costs less than one for each message.
         self._awaited: dict[MllpDestination, float] = {}
@@ -150,17 +152,18 @@ class MllpPool:
             clock=self.clock,
         )
         slot.service.startService()
-        slot.service.whenConnected(failAfterFailures=1).addErrback(self._could_not_connect)
 
     def _retry_policy(self, failures: int) -> float:
         self.dial_failures = failures
         return self._delay_s(failures)
 
     def _could_not_connect(self, failure: Failure) -> None:
-        if not (self._stopped or self.open_connections or failure.check(CancelledError)):
+        called_off = self._stopped or self._retired or failure.check(CancelledError, ConnectingCancelledError)
+        if not (called_off or self.open_connections):
             why = unreached(failure)
-            self.say.warn("{name}: {why}", name=self.name, why=why)
-            self.up = False
+            if why != self._down_because:  # said once, however often it is dialled again
+                self.say.warn("{name}: {why}", name=self.name, why=why)
+            self.up, self._down_because = False, why
             self._link(False, why)
 
     # -- what a connection tells -----------------------------------------------------------------------------------------
@@ -170,7 +173,7 @@ class MllpPool:
         slot = connection.slot
         slot.connection = connection
         self.dial_failures = 0
-        self.up = True
+        self.up, self._down_because = True, ""
         if slot.parked is not None:
             parked, slot.parked = slot.parked, None
             connection.send(*parked)

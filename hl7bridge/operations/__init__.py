@@ -10,6 +10,7 @@ from __future__ import annotations
 from hl7bridge.operations.acting import ActRefused, NotRunning, operator
 from hl7bridge.operations.feeds import Feeds
 from hl7bridge.operations.patients import Disclosure, Patients, Unsettled, Who
+from hl7bridge.operations.queues import Queues, Wait
 from hl7bridge.operations.trail import Disclosed, Trail, Unrecorded
 
 __all__ = [
@@ -20,10 +21,11 @@ __all__ = [
     "Operations",
     "Unrecorded",
     "Unsettled",
+    "Wait",
     "Who",
     "operator",
 ]
 
 
-class Operations(Patients, Trail, Feeds):
+class Operations(Patients, Trail, Feeds, Queues):
     """On one data folder. Close it, or use it in a `with`."""

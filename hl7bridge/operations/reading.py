@@ -13,7 +13,6 @@ from hl7bridge.affiliation.who.known import Known, known_of
 from hl7bridge.channel.written.named import Named
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations.names import must_be_known
-from hl7bridge.operations.waiting import Waiting
 from hl7bridge.places import STORE
 from hl7bridge.store.base import (
     DeliveryQuery,
@@ -140,10 +139,6 @@ class Reading:
                 return
             after = page[-1].id
             left = None if left is None else left - len(page)
-
-    def waiting(self) -> Waiting:
-        """For asking what deliveries wait for, as it is now."""
-        return Waiting(self.reader)
 
     def stats(self, since_us: int) -> Stats:
         """Counts since a time."""

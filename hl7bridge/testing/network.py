@@ -242,6 +242,8 @@ class Network:
         self.random = Random(seed)
         self.seeded = seed is not None
         self.listeners: dict[int, tuple[Any, Process]] = {}
+        #: How a dial of a port fails, where it is not that nobody listens.
+        self.unreachable: dict[int, Exception] = {}
         self.written = 0
 
     def delay(self) -> float:
@@ -269,6 +271,8 @@ class Network:
 
     def connect(self, number: int, factory: Any, process: Process) -> Deferred[Any]:
         """Connects; refused where nobody listens."""
+        if number in self.unreachable:
+            return fail(self.unreachable[number])
         factory_there, process_there = self.listeners.get(number, (None, None))
         if factory_there is None or process_there is None or not process_there.alive:
             return fail(ConnectionRefusedError())

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
 import pytest
-from twisted.internet.error import (
-    ConnectError,
-    ConnectionRefusedError,
-    DNSLookupError,
-    NoRouteError,
-    TCPTimedOutError,
-    TimeoutError,
-)
+from twisted.internet.error import DNSLookupError, TimeoutError, getConnectError
 from twisted.python.failure import Failure
 
 from hl7bridge.connectors.unreached import unreached
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("number", "words"),
     [
-        (ConnectionRefusedError("111: Connection refused"), "connection refused"),
-        (TimeoutError(), "timed out"),
-        (TCPTimedOutError("110: Operation timed out"), "timed out"),
-        (DNSLookupError("no results for hostname lookup: ehr.example"), "the host's name is not known"),
-        (NoRouteError("113: No route to host"), "no route to the host"),
-        (
-            ConnectError("101: Network is unreachable"),
-            "An error occurred while connecting: 101: Network is unreachable",
-        ),
+        (errno.ECONNREFUSED, "connection refused"),
+        (errno.EHOSTUNREACH, "no route to host"),
+        (errno.ENETUNREACH, "network is unreachable"),
+        (errno.ETIMEDOUT, "connection timed out"),
     ],
 )
-def test_the_reason_is_said_in_the_words_of_the_field(error: Exception, words: str) -> None:
+def test_what_the_system_says_is_said_once(number: int, words: str) -> None:
+    error = getConnectError((number, os.strerror(number)))
+    assert unreached(Failure(error)) == f"cannot connect: {words}"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (TimeoutError(), "timed out"),
+        (DNSLookupError("no results for hostname lookup: ehr.example"), "the host's name is not known"),
+    ],
+)
+def test_so_is_what_happens_before_it_is_asked(error: Exception, words: str) -> None:
     assert unreached(Failure(error)) == f"cannot connect: {words}"

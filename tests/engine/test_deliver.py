@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
+from twisted.internet.error import getConnectError
 
 from hl7bridge.engine.operating.operate import Operators, Refused
 from hl7bridge.engine.operating.replay import Order, Replaying, run_steps
@@ -17,6 +19,11 @@ from hl7bridge.store.base import (
 from hl7bridge.testing.hospital import Script
 from hl7bridge.testing.world import World
 from tests.engine.site import WORKING, Site, act, deliveries, order, send, statuses
+
+
+def link_reason(world: World) -> str | None:
+    found: str | None = Operators(world.engine).status()["destinations"]["hospital"]["link_reason"]
+    return found
 
 
 def merge(number: int, into: int, old: int) -> bytes:
@@ -111,13 +118,23 @@ def test_a_hospital_that_is_down_is_dialled_with_one_timer_and_gets_everything(s
     world.run(30)
     delivery = world.engine.deliveries["hospital"]
     assert not delivery.pool.up
-    assert "refused" in Operators(world.engine).status()["destinations"]["hospital"]["link_reason"]
+    assert link_reason(world) == "cannot connect: connection refused"
     assert all(row.attempts == 0 for row in deliveries(world)), "nothing left, so nothing was attempted"
     world.network.listen(6701, world.hospitals[6701], world.outside)
     assert world.run(30, world.settled)
     assert sorted(world.ledger.ids(6701)) == sorted(f"{number}-{number}" for number in range(50))
     assert not world.ledger.repeated(6701)
-    assert Operators(world.engine).status()["destinations"]["hospital"]["link_reason"] is None
+    assert link_reason(world) is None
+
+
+def test_why_a_hospital_cannot_be_dialled_is_why_the_last_dial_failed(site: Site) -> None:
+    world = site()
+    world.network.listeners.pop(6701)
+    send(world, order(1))
+    world.run(30)
+    world.network.unreachable[6701] = getConnectError((errno.EHOSTUNREACH, "No route to host"))
+    world.run(60)
+    assert link_reason(world) == "cannot connect: no route to host"
 
 
 def test_a_hospital_that_never_answers_is_tried_by_one_connection(site: Site) -> None:
@@ -375,6 +392,7 @@ def test_a_removed_destination_keeps_its_queue(site: Site) -> None:
     list(world.engine.reload())
     world.run(5)
     assert world.store.open_count("hospital") == 1
+    assert link_reason(world) == "no configuration names it any more"
     (world.folder / "destinations" / "back.yaml").write_text(text)
     list(world.engine.reload())
     act(world, "release", "hospital")

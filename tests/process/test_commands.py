@@ -192,6 +192,10 @@ def test_the_queue_of_a_hospital_that_is_down_says_what_each_delivery_waits_for(
     )
     site.on("queue", "hold", "hospital")
     assert "connect" not in site.on("queue", "list")
+    for command in ("show", "why"):
+        said = " ".join(site.on(command, "1").split())
+        assert "held: nothing leaves before it is released" in said
+        assert "next attempt" not in said
     site.on("queue", "release", "hospital")
     site.receive()
     site.until(lambda: site.statuses() == ["SENT"] * 5)

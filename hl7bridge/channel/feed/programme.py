@@ -35,7 +35,7 @@ from hl7bridge.channel.written.language import CONDITIONS, PATH, PATHS, Written
 from hl7bridge.channel.written.model import Choice, Truth, Wrong
 from hl7bridge.channel.written.record import Field, ListOf, OneOf, Record, Values
 
-PROGRAMME = Record(
+_PROGRAMME = Record(
     "programme",
     {
         "when": Field(
@@ -73,7 +73,7 @@ PROGRAMME = Record(
 
 
 #: One for all messages of a channel, or a list of which the first counts whose `when` holds.
-PROGRAMMES = OneOf(items=ListOf(PROGRAMME, least=1), pairs=PROGRAMME)
+PROGRAMMES = OneOf(items=ListOf(_PROGRAMME, least=1), pairs=_PROGRAMME)
 
 
 @dataclass(frozen=True, slots=True)

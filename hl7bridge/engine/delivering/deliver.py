@@ -37,11 +37,12 @@ log = Logger(namespace="hl7bridge.deliver")
 PAGE = 500
 KEY_PAGE = 16
 #: Who holds a queue that stopped at a failure under order `strict`.
-STRICT = "order strict"
+_BY_STRICT = "order strict"
 #: Pages read in one turn: others wait for the reactor.
 PAGES = 2
 #: Seconds after which what the store could not claim or read is tried again.
 REFUSED_PAUSE_S = 0.5
+_NOT_NAMED = "no configuration names it any more"
 
 
 class Release(Protocol):
@@ -80,7 +81,7 @@ class Delivery:
         self.policy = policy
         self.pool: Pool = Nowhere()
         self.sent = 0
-        self.down_because = ""
+        self.down_because = _NOT_NAMED  # until it is settled
         self._answered_in_turn = 0
         self._journal = journal
         self._clock = clock
@@ -172,7 +173,7 @@ class Delivery:
         self.pool.retire()
         self.pool = pool
         self.queue.up = not isinstance(pool, Nowhere)
-        self.down_because = ""
+        self.down_because = "" if self.queue.up else _NOT_NAMED
         if not self.queue.up:
             self._give_back()
         self.touch()
@@ -267,7 +268,7 @@ class Delivery:
     def _keep_failure(self, change: DeliveryChange, entry: Entry) -> None:
         if self.queue.strict:
             # A person must look at it, also when the engine ends before that: the destination is held.
-            hold = Hold(self.name, True, STRICT, change.at_us)
+            hold = Hold(self.name, True, _BY_STRICT, change.at_us)
             batch = Batch(changes=[change], holds=[hold])
             self._journal.act(lambda: self._journal.store.commit(batch), self._held, (change, entry))
         else:
