@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
 from hl7bridge.cli.tables import table
+from hl7bridge.cli.times import At
 
 COLUMNS = ["delivery", "message", "destination", "status", "received", "attempts", "next", "remark"]
 TIME = "2026-11-22 07:44:33"
@@ -52,3 +56,32 @@ def test_a_terminal_narrower_than_the_words_still_shows_all_letters(
 def test_no_rows_are_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     table(COLUMNS, [], none="no delivery [to rush] waits")
     assert capsys.readouterr().out == "no delivery [to rush] waits\n"
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def at(text: str) -> At:
+    return At(int(datetime.fromisoformat(text).timestamp() * 1e6))
+
+
+def test_the_zone_of_times_stands_in_the_head(new_york: None, capsys: pytest.CaptureFixture[str]) -> None:
+    table(["id", "received"], [["1", at("2026-07-01T12:00Z")], ["2", At(None)]])
+    head, _, first, second = [line for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert head.split() == ["id", "received", "(EDT)"]
+    assert first.split() == ["1", "2026-07-01", "08:00:00"]
+    assert second.split() == ["2"]
+
+
+def test_times_of_two_zones_say_theirs_each(new_york: None, capsys: pytest.CaptureFixture[str]) -> None:
+    table(["id", "received"], [["1", at("2026-11-01T05:30Z")], ["2", at("2026-11-01T06:30Z")]])
+    said = capsys.readouterr().out
+    assert "received (" not in said
+    assert "2026-11-01 01:30:00 EDT" in said
+    assert "2026-11-01 01:30:00 EST" in said

@@ -19,7 +19,7 @@ from hl7bridge.changes.tally import Tally
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.channel.deciding.leaving import Outgoing
-from hl7bridge.channel.deciding.outcome import ChannelOutcome
+from hl7bridge.channel.deciding.outcome import ERROR, ChannelOutcome
 from hl7bridge.engine.keeping.about import every_delivery
 from hl7bridge.engine.keeping.identity import StoredRoster
 from hl7bridge.engine.operating.edited import must_be_of_its_patient
@@ -58,7 +58,7 @@ class Wish:
 class Planned:
     """One message. `skipped`: why it does not go, or None. `to`: a destination for each delivery. `acknowledged`: those of them that
     have accepted it, or a replay of it. `newer`: how many newer messages of its patients they have that do not go again. `otherwise`:
-    what is decided differently.
+    what is decided differently. `fails`: the errors of channels and deliveries.
     """
 
     row: MessageRow
@@ -67,11 +67,14 @@ class Planned:
     acknowledged: tuple[str, ...] = ()
     newer: int = 0
     otherwise: tuple[str, ...] = ()
+    fails: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Plan:
-    """All of them. `newer_patients`: of how many patients a destination has newer messages."""
+    """All of them. `newer_patients`: of how many patients a destination has newer messages. `failing`: messages of which something
+    fails.
+    """
 
     messages: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
@@ -80,6 +83,7 @@ class Plan:
     acknowledged_types: Counter[str] = field(default_factory=Counter)
     newer: Counter[str] = field(default_factory=Counter)
     newer_patients: int = 0
+    failing: int = 0
     otherwise: Tally = field(default_factory=Tally)
     first: MessageRow | None = None
     last: MessageRow | None = None
@@ -115,6 +119,7 @@ class Planning:
         plan.messages += 1
         plan.first = plan.first or row
         plan.last = row
+        plan.failing += bool(planned.fails)
         plan.deliveries.update(planned.to)
         plan.acknowledged.update(planned.acknowledged)
         if planned.acknowledged:
@@ -146,6 +151,7 @@ class Planning:
         found = list(differences(self._before(detail, decision), decision))
         self.plan.otherwise.count(row.id, concerns(decision), found)
         planned.otherwise = tuple(dict.fromkeys(map(_said, found)))
+        planned.fails = tuple(_failing(decision))
         return planned
 
     def _decide(self, row: MessageRow, detail: MessageDetail) -> Decision:
@@ -212,6 +218,15 @@ class Planning:
 
 def _leaving(decision: Decision) -> list[str]:
     return [each.destination for each in decision.outgoing if each.refused is None and each.error is None]
+
+
+def _failing(decision: Decision) -> Iterator[str]:
+    for outcome in decision.outcomes:
+        if outcome.status == ERROR:
+            yield f"channel {outcome.channel}: {outcome.reason}"
+    for each in decision.outgoing:
+        if each.error is not None:
+            yield f"{each.destination}: {each.error}"
 
 
 def _said(each: Difference) -> str:

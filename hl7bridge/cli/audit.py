@@ -12,18 +12,9 @@ from typing import Any, TextIO
 
 import click
 
-from hl7bridge.cli.options import (
-    Moment,
-    data_option,
-    echo_json,
-    iso,
-    json_option,
-    local,
-    tell_view,
-    timed,
-    unrecorded_option,
-)
+from hl7bridge.cli.options import Moment, data_option, echo_json, json_option, tell_view, unrecorded_option
 from hl7bridge.cli.tables import table
+from hl7bridge.cli.times import At, iso
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations import Disclosed, Operations
 from hl7bridge.store.base import DISCLOSURES, KINDS, REFUSED, AuditHead, AuditRecord, MessageQuery
@@ -186,11 +177,11 @@ def list_(
 
 def _table(shown: Iterable[AuditRecord]) -> None:
     table(
-        ["row", timed("when"), "kind", "operator", "what", "message", "delivery", "to", "remark"],
+        ["row", "when", "kind", "operator", "what", "message", "delivery", "to", "remark"],
         [
             [
                 str(each.sequence),
-                local(each.at_us),
+                At(each.at_us),
                 each.kind,
                 each.operator,
                 each.verb or each.type,
@@ -321,10 +312,10 @@ def _show(found: list[Disclosed], identifiers: int) -> None:
         click.echo(f"nothing was disclosed of this patient ({count})")
         return
     table(
-        [timed("when"), "to", "received", "type", "event date", "message", "under", "remark"],
+        ["when", "to", "received", "type", "event date", "message", "under", "remark"],
         [
             [
-                local(each.record.at_us),
+                At(each.record.at_us),
                 _whom(each),
                 _RECEIVED[each.record.kind],
                 each.record.type,

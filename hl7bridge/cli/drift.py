@@ -13,13 +13,12 @@ from hl7bridge.cli.options import (
     data_option,
     echo_json,
     json_option,
-    local,
     must_be_known,
     tell_view,
-    timed,
     unrecorded_option,
 )
 from hl7bridge.cli.tables import table
+from hl7bridge.cli.times import At
 from hl7bridge.hl7.names import field_name, segment_name
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import SeenKind, SeenRow
@@ -82,7 +81,7 @@ def drift(
             return
         table(
             [
-                timed("first seen"),
+                "first seen",
                 "source",
                 "type",
                 "new",
@@ -93,7 +92,7 @@ def drift(
             ],
             [
                 [
-                    local(row.at_us),
+                    At(row.at_us),
                     row.source,
                     row.type or row.place,
                     _what(row),

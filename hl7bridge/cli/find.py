@@ -11,24 +11,21 @@ from typing import Any
 
 import click
 
+from hl7bridge.cli.deliveries import everything, message_lines, tried
 from hl7bridge.cli.options import (
     Moment,
     data_option,
     echo_json,
     filter_options,
-    iso,
     json_option,
-    local,
     message_query,
     must_be_known,
     query_from,
     tell_view,
-    timed,
     unrecorded_option,
-    zoned,
 )
 from hl7bridge.cli.tables import table
-from hl7bridge.cli.waits import everything
+from hl7bridge.cli.times import At, iso, zoned
 from hl7bridge.operations import Operations, Wait
 from hl7bridge.store.base import REPLAY, MessageDetail, MessageRow, MessageStatus
 
@@ -61,11 +58,11 @@ def messages(
             return
         rows = list(found)
         table(
-            ["id", timed("received"), "source", "type", "control ID", "status", "answer", "because"],
+            ["id", "received", "source", "type", "control ID", "status", "answer", "because"],
             [
                 [
                     str(row.id),
-                    local(row.received_us),
+                    At(row.received_us),
                     row.source,
                     row.type,
                     row.control_id,
@@ -143,7 +140,7 @@ def _show(detail: MessageDetail, body: bytes, waits: Mapping[int, Wait]) -> None
         click.echo(f"  channel    {channel or '(none)'}: {status}{' - ' + reason if reason else ''}")
     if detail.deliveries:
         table(
-            ["delivery", "destination", "channel", "status", "attempts", "answer", timed("since"), "remark"],
+            ["delivery", "destination", "channel", "status", "attempts", "answer", "since", "remark"],
             [
                 [
                     str(each.id),
@@ -152,7 +149,7 @@ def _show(detail: MessageDetail, body: bytes, waits: Mapping[int, Wait]) -> None
                     each.status.name,
                     each.attempts,
                     each.code,
-                    local(each.at_us),
+                    At(each.at_us),
                     everything(each, waits[each.id]),
                 ]
                 for each in detail.deliveries
@@ -160,32 +157,25 @@ def _show(detail: MessageDetail, body: bytes, waits: Mapping[int, Wait]) -> None
         )
     if detail.attempts:
         table(
-            ["attempt", "delivery", timed("at"), "answer", "then", "why"],
+            ["attempt", "delivery", "at", "answer", "then", "why"],
             [
                 [
-                    each.attempts,
+                    str(each.attempts) if asked else "",
                     str(each.delivery_id),
-                    local(each.at_us),
+                    At(each.at_us),
                     each.code,
                     each.status.name,
                     each.reason,
                 ]
-                for each in detail.attempts
+                for each, asked in tried(detail.attempts)
             ],
         )
     for attempt in detail.attempts:
         if attempt.answer:
             click.echo(f"\nanswer to attempt {attempt.attempts} of delivery {attempt.delivery_id}:")
-            _lines(attempt.answer)
+            click.echo("\n".join(message_lines(attempt.answer)))
     click.echo("\nthe message:")
-    _lines(body)
-
-
-def _lines(data: bytes) -> None:
-    """A message as text, a segment a line."""
-    text = data.decode("utf-8", "backslashreplace").replace("\r\n", "\n").replace("\r", "\n")
-    for line in text.splitlines():
-        click.echo(line if len(line) <= 2000 else f"{line[:2000]}... ({len(line)} characters)")
+    click.echo("\n".join(message_lines(body)))
 
 
 @click.command()

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +16,7 @@ from typing import Any, TypeVar
 import click
 
 from hl7bridge.channel.written.named import Named
+from hl7bridge.cli.times import iso
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryStatus, MessageQuery, MessageStatus
 
@@ -173,32 +173,6 @@ def message_query(fields: dict[str, Any]) -> MessageQuery:
     if "delivery_status" in fields:
         fields["delivery_status"] = DeliveryStatus[fields["delivery_status"]]
     return MessageQuery(**fields)
-
-
-def local(us: int | None) -> str:
-    """A time in the local zone, to the second; '' for none."""
-    return "" if us is None else datetime.fromtimestamp(us / 1e6).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def zoned(us: int | None) -> str:
-    """`local` with its zone, for sentences: what an operator reads is compared with another system's clock."""
-    return "" if us is None else f"{local(us)} {datetime.fromtimestamp(us / 1e6).astimezone().tzname()}"
-
-
-def timed(column: str) -> str:
-    """The head of a column of local times, with the zone; with both names where clocks change in it."""
-    return f"{column} ({'/'.join(dict.fromkeys(time.tzname))})"
-
-
-def soon(us: int | None) -> str:
-    """A time to come in the local zone: the time of day alone if it is today."""
-    day, _, time_of_day = local(us).partition(" ")
-    return time_of_day if day == local(int(time.time() * 1e6))[:10] else local(us)
-
-
-def iso(us: int | None) -> str | None:
-    """A time in UTC, for machines."""
-    return None if us is None else datetime.fromtimestamp(us / 1e6, UTC).isoformat()
 
 
 def echo_json(row: Any) -> None:

@@ -9,17 +9,9 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import (
-    data_option,
-    echo_json,
-    json_option,
-    local,
-    tell_view,
-    timed,
-    unrecorded_option,
-    zoned,
-)
+from hl7bridge.cli.options import data_option, echo_json, json_option, tell_view, unrecorded_option
 from hl7bridge.cli.tables import table
+from hl7bridge.cli.times import At, zoned
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryStatus
 from hl7bridge.words import counted
@@ -219,10 +211,10 @@ def unmerge(
             click.echo(f"sent to affiliates under either number since the merge: {len(disclosed)}")
             if disclosed:
                 table(
-                    [timed("time"), "destination", "message", "type", "under", "status"],
+                    ["time", "destination", "message", "type", "under", "status"],
                     [
                         [
-                            local(each.at_us),
+                            At(each.at_us),
                             each.destination,
                             str(each.message_id),
                             each.type,

@@ -65,7 +65,7 @@ def list_(data: Path, destination: str | None, status: str | None, limit: int, a
 def hold(destination: str, data: Path, as_json: bool) -> None:
     """Send nothing more to DESTINATION until it is released; what comes is queued."""
     done = _done(data, "hold", destination=destination)
-    _say(done, as_json, f"{destination} {'was held already' if done['before'] else 'is held'}")
+    _say(done, as_json, f"{destination} {'was held already' if done.get('held_before') else 'is held'}")
 
 
 @queue.command()

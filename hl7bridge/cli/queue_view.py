@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hl7bridge.cli.options import soon, timed
+from hl7bridge.cli.deliveries import remark
 from hl7bridge.cli.tables import table
-from hl7bridge.cli.waits import remark
+from hl7bridge.cli.times import At, soon
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryRow, DeliveryStatus
 
@@ -16,14 +16,14 @@ def show_queue(operations: Operations, rows: Sequence[DeliveryRow], *, none: str
     held = operations.reader.held()
     waits = operations.waits(rows)
     table(
-        ["delivery", "message", "destination", "status", timed("received"), "attempts", "next", "remark"],
+        ["delivery", "message", "destination", "status", "received", "attempts", "next", "remark"],
         [
             [
                 str(row.id),
                 str(row.message_id),
                 row.destination + (" (held)" if row.destination in held else ""),
                 row.status.name,
-                soon(row.received_us),
+                At(row.received_us, short=True),
                 row.attempts,
                 _next(row, waits[row.id].behind),
                 remark(row, waits[row.id]),

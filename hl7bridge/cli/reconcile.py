@@ -14,8 +14,9 @@ import click
 from hl7bridge.channel.loading.folder import any_secret, load
 from hl7bridge.channel.written.mistake import ConfigurationErrors
 from hl7bridge.channel.written.named import Named
-from hl7bridge.cli.options import OutputFile, data_option, echo_json, iso, json_option
+from hl7bridge.cli.options import OutputFile, data_option, echo_json, json_option
 from hl7bridge.cli.tables import console, table
+from hl7bridge.cli.times import iso
 from hl7bridge.operations import Operations
 from hl7bridge.reconciliation.compared import Finding, Kind
 from hl7bridge.reconciliation.day import Day, day_of, zone_of

@@ -10,8 +10,9 @@ import click
 
 from hl7bridge.changes.preview import Plan, Planned, Planning, Wish
 from hl7bridge.changes.versions import RUNNING, version
-from hl7bridge.cli.options import echo_json, local, timed, zoned
+from hl7bridge.cli.options import echo_json
 from hl7bridge.cli.tables import console, table
+from hl7bridge.cli.times import At, zoned
 from hl7bridge.engine.receiving.in_time import bounded
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.operations import Operations
@@ -50,7 +51,7 @@ class Looking:
             for number, each in enumerate(planning.each(rows), 1):
                 if as_json:
                     echo_json(_plain(each))
-                elif each.to or each.otherwise:
+                elif each.to or each.otherwise or each.fails:
                     telling += 1
                     if telling <= LISTED:
                         listed.append(each)
@@ -71,7 +72,7 @@ class Looking:
                 )
 
     def _show(self, plan: Plan, version: str, listed: Sequence[Planned], telling: int, stderr: bool) -> None:
-        """`listed`: the first of `telling` messages that go to somebody or are decided differently."""
+        """`listed`: the first of `telling` messages that go to somebody, are decided differently, or fail."""
 
         def say(line: str) -> None:
             click.echo(line, err=stderr)
@@ -160,6 +161,7 @@ class Looking:
             "acknowledged_types": dict(plan.acknowledged_types),
             "patients_with_newer": plan.newer_patients,
             "decided_otherwise": plan.otherwise.differing,
+            "failing": plan.failing,
         }
 
 
@@ -176,11 +178,14 @@ def _plain(each: Planned) -> dict[str, Any]:
         "acknowledged": list(each.acknowledged),
         "newer": each.newer,
         "otherwise": list(each.otherwise),
+        "fails": list(each.fails),
     }
 
 
 def _warnings(plan: Plan) -> Iterator[str]:
-    """What can harm."""
+    """What can harm, or will not help."""
+    if plan.failing:
+        yield f"{counted(plan.failing, 'message')} would fail, wholly or for a destination: the list says with what"
     if plan.acknowledged_types:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in plan.acknowledged_types.most_common())
         total = sum(plan.acknowledged_types.values())
@@ -212,17 +217,17 @@ def _show_otherwise(plan: Plan, wish: Wish, stderr: bool) -> None:
 
 def _show_messages(listed: Sequence[Planned], stderr: bool) -> None:
     table(
-        ["message", timed("received"), "type", "control ID", "to", "acknowledged by", "newer", "remark"],
+        ["message", "received", "type", "control ID", "to", "acknowledged by", "newer", "remark"],
         [
             [
                 str(each.row.id),
-                local(each.row.received_us),
+                At(each.row.received_us),
                 each.row.type,
                 each.row.control_id,
                 ", ".join(each.to),
                 ", ".join(each.acknowledged),
                 each.newer,
-                f"left out: {each.skipped}" if each.skipped else "; ".join(each.otherwise),
+                "; ".join([*(f"fails: {what}" for what in each.fails), *each.otherwise]),
             ]
             for each in listed
         ],

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from hl7bridge.cli.options import data_option, json_option, local, timed, zoned
+from hl7bridge.cli.options import data_option, json_option
+from hl7bridge.cli.times import At, zoned
 from hl7bridge.operations import Operations
 from hl7bridge.words import counted
 
@@ -119,7 +120,7 @@ def status(data: Path, as_json: bool) -> None:
                     reader.open_count(name),
                     count,
                     each["sent"],
-                    local(each["oldest_us"]),
+                    At(each["oldest_us"]),
                     each["link_reason"] or each["oldest_reason"],
                 ]
             )
@@ -131,7 +132,7 @@ def status(data: Path, as_json: bool) -> None:
                 "open",
                 "failed",
                 "sent since start",
-                timed("oldest open since"),
+                "oldest open since",
                 "because",
             ],
             rows,
@@ -148,16 +149,16 @@ def status(data: Path, as_json: bool) -> None:
 def _show_sources(state: dict[str, Any]) -> None:
     from hl7bridge.cli.tables import table
 
-    if state["sources"]:
+    if sources := state.get("sources"):  # an engine that is older does not say it
         table(
-            ["source", "connections", timed("last received")],
+            ["source", "connections", "last message"],
             [
                 [
                     name,
                     state["connections"].get(name, ""),
-                    local(each["last_received_us"]) or "nothing since the start",
+                    At(each["last_message_us"]) if each["last_message_us"] else "nothing since the start",
                 ]
-                for name, each in state["sources"].items()
+                for name, each in sources.items()
             ],
         )
     if state["files"]:

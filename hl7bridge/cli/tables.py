@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hl7bridge.cli.times import column
+
 #: Words that are bad news, and words that are good.
 _COLOURS = {
     "FAILED": "bold red",
@@ -49,12 +51,16 @@ def table(
     none: str | None = None,
     stderr: bool = False,
 ) -> None:
-    """One table; numbers to the right. Without rows it is the sentence `none`, if there is one."""
+    """One table; numbers to the right, times (`At`) with their zone. Without rows it is the sentence `none`, if there is one."""
     if not rows and none is not None:
         click.echo(none, err=stderr)
         return
     out = console(stderr=stderr)
     drawn = Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    if rows:
+        written = [column(name, [row[place] for row in rows]) for place, name in enumerate(columns)]
+        columns = [name for name, _ in written]
+        rows = list(zip(*[cells for _, cells in written], strict=True))
     for place, name in enumerate(columns):
         numbers = bool(rows) and all(isinstance(row[place], int | float) for row in rows)
         drawn.add_column(name, justify="right" if numbers else "left", overflow="fold")

@@ -14,8 +14,9 @@ from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.rules.trace import Event, Trace
 from hl7bridge.channel.written.mistake import meant
-from hl7bridge.cli.options import data_option, echo_json, json_option, tell_view, unrecorded_option, zoned
-from hl7bridge.cli.waits import everything
+from hl7bridge.cli.deliveries import everything, message_lines, tried
+from hl7bridge.cli.options import data_option, echo_json, json_option, tell_view, unrecorded_option
+from hl7bridge.cli.times import zoned
 from hl7bridge.engine.folder import load_folder
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.explain.lines import DID, NO, TO, YES, Line, lines
@@ -180,17 +181,18 @@ def _show_deliveries(found: Explained, to: str | None, waits: Mapping[int, Wait]
         click.echo(
             f"\ndelivery {each.id} to {click.style(each.destination, bold=True)}: {_state(each, waits[each.id])}"
         )
-        for attempt in found.detail.attempts:
+        for attempt, asked in tried(found.detail.attempts):
             if attempt.delivery_id == each.id:
-                because = f": {attempt.reason}" if attempt.reason else ""
-                click.echo(
-                    f"  {zoned(attempt.at_us)}  attempt {attempt.attempts}: {attempt.code or 'no answer'}{because}"
+                what = (
+                    f"attempt {attempt.attempts}: {attempt.code or 'no answer'}"
+                    if asked
+                    else attempt.status.name
                 )
-                if attempt.answer:
-                    for line in (
-                        attempt.answer.decode("utf-8", "backslashreplace").replace("\r", "\n").splitlines()
-                    ):
-                        click.echo(f"      {line}")
+                click.echo(
+                    f"  {zoned(attempt.at_us)}  {what}{f': {attempt.reason}' if attempt.reason else ''}"
+                )
+                for line in message_lines(attempt.answer or b""):
+                    click.echo(f"      {line}")
 
 
 def _state(each: DeliveryRow, wait: Wait) -> str:

@@ -46,7 +46,7 @@ def test_a_frame_that_comes_while_an_act_waits_for_a_commit_is_received(world: W
     Operators(world.engine).hold("hospital", "sue", held.append)
     second.send(order(2))
     world.run(5)
-    assert held == [{"destination": "hospital", "held": True, "before": False}]
+    assert held == [{"destination": "hospital", "held": True, "held_before": False}]
     assert first.codes == second.codes == ["AA"]
 
 

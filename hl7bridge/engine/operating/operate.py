@@ -74,11 +74,18 @@ class Operators:
                 queue.held = True  # a release before this one may have ended in the same turn
             else:
                 queue.claimed(taken_back)
-                queue.held = before
+                queue.held = self._is_held(destination, before)
                 self._delivery(destination).touch()
-            done(error or {"destination": destination, "held": True, "before": before})
+            done(error or {"destination": destination, "held": True, "held_before": before})
 
         self._engine.journal.act(work, kept)
+
+    def _is_held(self, destination: str, otherwise: bool) -> bool:
+        """Whether a hold of it is kept: one that is not yet may have stood in memory when another was asked for."""
+        try:
+            return destination in self._engine.store.held()
+        except StoreError:
+            return otherwise
 
     def release(self, destination: str, operator: str, done: Done) -> None:
         """A held destination, or one that stopped under order `strict`, goes on, at once."""
@@ -244,7 +251,7 @@ class Operators:
             "paused_connections": engine.budget.paused,
             "connections": engine.ports.connections,
             "sources": {
-                name: {"last_received_us": engine.receiver.last_us.get(name)}
+                name: {"last_message_us": engine.receiver.heard_us.get(name)}
                 for name in sorted({*engine.ports.connections, *engine.folders.files})
             },
             "files": engine.folders.files,

@@ -92,7 +92,7 @@ class Receiver:
         self.configuration = configuration
         self.refusing: str | None = None
         self.received = 0
-        self.last_us: dict[str, int] = {}
+        self.heard_us: dict[str, int] = {}
         self.misses: Counter[str] = Counter()
         self._say = Sparing(log, clock)
         self._journal = journal
@@ -114,6 +114,7 @@ class Receiver:
 
     def frame(self, frame: Frame) -> None:
         """A frame came; it is received when its turn comes, before one of the next commits."""
+        self.heard_us[frame.source] = self._wall_us()
         self._waiting.append(frame)
         self._journal.wake()
 
@@ -149,6 +150,7 @@ class Receiver:
 
     def too_large(self, source: str, connection: Connection, head: bytes) -> None:
         """A message outgrew its source's limit: it is refused for good, since it will not shrink."""
+        self.heard_us[source] = self._wall_us()
         self._say.warn("{source}: refused a message that is larger than the source allows", source=source)
         with suppress(HL7BridgeError):
             refuse_too_large(connection, Message(head), self._wall_us, self._numbers.message())
@@ -164,7 +166,6 @@ class Receiver:
             frame.connection.ended("", 0)
             return
         self.received += 1
-        self.last_us[frame.source] = self._wall_us()
         try:
             message = Message(frame.payload, source.encoding)
         except Unreadable as error:
