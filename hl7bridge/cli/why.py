@@ -39,7 +39,7 @@ brief_option = click.option("--brief", is_flag=True, help="Leave out steps that 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("config", type=click.Path(path_type=Path), default=Path("channels"))
-@click.option("--source", help="The source that received it; may be left out where only one takes the type.")
+@click.option("--source", help="The source that receives it; if left out, each that takes its type.")
 @to_option
 @brief_option
 @json_option
@@ -54,17 +54,17 @@ def trace(file: Path, config: Path, source: str | None, to: str | None, brief: b
     messages = _messages(file)
     rosters = FolderRosters(configuration, lambda path: (config / path).read_bytes(), messages)
     for number, message in enumerate(messages, 1):
-        name = source or _source_of(configuration, message)
-        message = Message(message.raw, configuration.encoding(name))
-        made = Trace()
-        decision = _decided(configuration, name, message, rosters, made)
-        if as_json:
-            echo_json({"source": name, **_plain(decision), "events": _events(made.events, to, brief)})
-            continue
-        if len(messages) > 1:
+        if len(messages) > 1 and not as_json:
             click.secho(f"message {number} of {len(messages)}", bold=True)
-        click.echo(f"{decision.type} by {name}: {decision.status}, answered {decision.answer}")
-        _show(lines(made.events, brief=brief, only=to))
+        for name in [source] if source else _sources_of(configuration, message):
+            made = Trace()
+            read = Message(message.raw, configuration.encoding(name))
+            decision = _decided(configuration, name, read, rosters, made)
+            if as_json:
+                echo_json({"source": name, **_plain(decision), "events": _events(made.events, to, brief)})
+                continue
+            click.echo(f"{decision.type} by {name}: {decision.status}, answered {decision.answer}")
+            _show(lines(made.events, brief=brief, only=to))
 
 
 def _messages(file: Path) -> list[Message]:
@@ -79,18 +79,19 @@ def _messages(file: Path) -> list[Message]:
     return messages
 
 
-def _source_of(configuration: Configuration, message: Message) -> str:
+def _sources_of(configuration: Configuration, message: Message) -> list[str]:
+    """Those that take its type: nothing in a file says by which it comes."""
     found = [
         name
         for name, plan in configuration.plans.items()
         if name in configuration.sources and plan.accepting(message.type_code, message.trigger)[1]
     ]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(found or configuration.sources)
-    how = "several sources take" if found else "no source takes"
+    if found:
+        return found
     raise HL7BridgeError(
-        f"{how} messages of this type", code="which-source", hint=f"name one with --source: {names}"
+        "no source takes messages of this type",
+        code="which-source",
+        hint=f"name one with --source: {', '.join(configuration.sources)}",
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from hl7bridge.channel.rules.trace import FOR_ANOTHER, ON_NO_LIST, Event, Kind
+from hl7bridge.channel.rules.trace import FOR_ANOTHER, NOT_COVERED, ON_NO_LIST, Event, Kind
 from hl7bridge.hl7.names import field_name
 from hl7bridge.words import counted
 
@@ -42,7 +42,7 @@ def lines(events: Sequence[Event], *, brief: bool = False, only: str | None = No
         if only is not None and event.kind in (Kind.TO, Kind.NOT_TO) and event.says != only:
             left_out = event.depth
             continue
-        if only is None and event.because == FOR_ANOTHER:
+        if only is None and (event.because == FOR_ANOTHER or event.because.startswith(NOT_COVERED)):
             continue
         if event.because == ON_NO_LIST and event.says in unlisted and len(unlisted) > _MOST_NAMED:
             if event.says == unlisted[0]:

@@ -39,6 +39,10 @@ FILES = {
         "affiliate: medstar\nagreement: {pharmacy: 2021-09-15}\nidentifiers: {authority: MEDSTAR, type: MR}\n"
         "roster: rosters/medstar.csv\nsend: {mllp: {host: 127.0.0.1, port: 6704}}\n"
     ),
+    "affiliates/lakeview.yaml": (
+        "affiliate: lakeview\nagreement: {clinic: 2021-09-15}\nidentifiers: {authority: LAKE, type: MR}\n"
+        "send: {mllp: {host: 127.0.0.1, port: 6704}}\n"
+    ),
     "rosters/rush.csv": "id,authority,type,from\n7,RETAIL,PI,2022-12-01\n",
     "rosters/medstar.csv": "id,authority,type,from\n8,RETAIL,PI,2022-12-01\n",
 }
@@ -52,6 +56,13 @@ def message(control: str = "NW", store: str = "S1") -> bytes:
 
 
 Run = Callable[..., Result]
+
+
+def of_file(*words: object) -> str:
+    """What `trace` says."""
+    found = CliRunner().invoke(main, ["trace", *map(str, words)])
+    assert found.exit_code == 0, found.output
+    return found.output
 
 
 @pytest.fixture
@@ -239,3 +250,32 @@ def test_why_of_what_no_channel_decided_about_says_so_and_tells_no_rules(tmp_pat
     told = json.loads(stored.command("why", 3, "--json").stdout)
     assert told["events"] == []
     assert told["instead"] in unaccepted
+
+
+def test_an_affiliate_whose_agreement_lacks_the_scope_is_told_of(run: Run, tmp_path: Path) -> None:
+    said = run("why", "1", "--to", "lakeview").output
+    assert "lakeview did not get it: its agreement does not cover pharmacy" in said
+    file = tmp_path / "m.hl7"
+    file.write_bytes(message())
+    folder = write_folder(tmp_path / "again", FILES)
+    traced = of_file(file, folder, "--to", "lakeview", "--brief")
+    assert "x not to lakeview: its agreement does not cover pharmacy" in traced
+    assert "lakeview" not in of_file(file, folder), "there may be hundreds of them"
+
+
+@pytest.mark.parametrize(
+    ("training", "status", "because"),
+    [
+        (True, "live", "processing: MSH-11 is not P"),
+        (False, "shadow", "shadow: kept, nothing is sent"),
+    ],
+)
+def test_what_is_kept_and_not_sent_is_not_said_to_go(
+    tmp_path: Path, training: bool, status: str, because: str
+) -> None:
+    rush = FILES["affiliates/rush.yaml"] + f"status: {status}\n"
+    folder = write_folder(tmp_path / "again", {**FILES, "affiliates/rush.yaml": rush})
+    file = tmp_path / "m.hl7"
+    file.write_bytes(message().replace(b"|P|2.5.1", b"|T|2.5.1") if training else message())
+    said = of_file(file, folder, "--to", "rush", "--brief")
+    assert f"x not to rush: {because}" in said

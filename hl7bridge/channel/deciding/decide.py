@@ -25,7 +25,7 @@ from hl7bridge.channel.privacy.withhold import reason_of_category, without
 from hl7bridge.channel.rules.scope import Scope, Work
 from hl7bridge.channel.rules.split import pieces_of
 from hl7bridge.channel.rules.times import event_date
-from hl7bridge.channel.rules.trace import FOR_ANOTHER, ON_NO_LIST, Kind, Trace
+from hl7bridge.channel.rules.trace import FOR_ANOTHER, NOT_COVERED, ON_NO_LIST, Kind, Trace
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.ack import AckError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, merges, patient_identifiers
@@ -332,6 +332,8 @@ def _to_affiliates(
         recipient = case.message.receiving_facility.decode("utf-8", "replace")
         rows = {name: found for name, found in rows.items() if name == recipient}
     if case.trace is not None:
+        for name in route.uncovered:
+            case.trace.note(Kind.NOT_TO, route.place, name, because=f"{NOT_COVERED}{route.scope}")
         for name in sorted(route.affiliates.keys() - rows.keys()):
             because = FOR_ANOTHER if recipient not in (None, name) else ON_NO_LIST
             case.trace.note(Kind.NOT_TO, route.place, name, because=because)

@@ -122,6 +122,8 @@ def outgoing_of(
     processing = destination.processing
     if processing is not None and case.processing_id not in processing:
         refused = destination.unprocessed
+    if refused is not None and case.trace is not None:
+        case.trace.note(Kind.NOT_TO, destination.place, destination.name, because=refused)
     return Outgoing(
         destination.name, channel.name, payload, case.keys(destination.order), scope, refused, error
     )

@@ -90,12 +90,15 @@ class DestinationPlan:
 
 @dataclass(slots=True)
 class Route:
-    """One item of `send_to`: destinations by name, or a scope's affiliates by name, under a condition."""
+    """One item of `send_to`: destinations by name, or a scope's affiliates by name, under a condition. `uncovered`: the affiliates
+    whose agreement does not name the scope.
+    """
 
     when: Conditions | None = None
     destinations: list[DestinationPlan] = field(default_factory=list)
     scope: str = ""
     affiliates: dict[str, DestinationPlan] = field(default_factory=dict)
+    uncovered: tuple[str, ...] = ()
     place: str = ""
 
 

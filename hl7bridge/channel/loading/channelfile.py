@@ -310,6 +310,10 @@ class ChannelReader:
         elif "affiliates" in value and value["affiliates"] is not None:
             route.scope = value["affiliates"]
             route.affiliates = self._affiliates(route.scope, value)
+            affiliates = [
+                name for name, each in self.folder.destinations.items() if each.affiliate is not None
+            ]
+            route.uncovered = tuple(sorted(set(affiliates) - set(route.affiliates)))
         elif "destination" in value and value["destination"] is not None:
             plan = self._destination(value["destination"])
             route.destinations = [] if plan is None else [plan]

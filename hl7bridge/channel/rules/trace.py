@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 #: Why an affiliate does not get a message, beside its agreement.
 ON_NO_LIST: Final = "the patient is on no list of it"
 FOR_ANOTHER: Final = "it is meant for another affiliate"
+NOT_COVERED: Final = "its agreement does not cover "
 #: Values of one field that are shown, and letters of each.
 _MOST_VALUES, _LONGEST = 8, 200
 
