@@ -7,6 +7,7 @@ what a store raises, and ConfigurationErrors.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,10 +21,11 @@ from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.channel.deciding.leaving import Outgoing
 from hl7bridge.channel.deciding.outcome import ERROR, ChannelOutcome
-from hl7bridge.engine.keeping.about import every_delivery
+from hl7bridge.engine.delivering.release import Releasing
+from hl7bridge.engine.keeping.about import About, every_delivery
 from hl7bridge.engine.keeping.identity import StoredRoster
 from hl7bridge.engine.operating.edited import must_be_of_its_patient
-from hl7bridge.engine.operating.replaywhere import chosen_payloads
+from hl7bridge.engine.operating.replaywhere import Again, payload_again, payloads_again
 from hl7bridge.engine.receiving.in_time import TooLong, decide
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
@@ -58,7 +60,7 @@ class Wish:
 class Planned:
     """One message. `skipped`: why it does not go, or None. `to`: a destination for each delivery. `acknowledged`: those of them that
     have accepted it, or a replay of it. `newer`: how many newer messages of its patients they have that do not go again. `otherwise`:
-    what is decided differently. `fails`: the errors of channels and deliveries.
+    what is decided differently. `fails`: what of it does not go: errors, and who would be refused it.
     """
 
     row: MessageRow
@@ -73,7 +75,7 @@ class Planned:
 @dataclass(slots=True)
 class Plan:
     """All of them. `newer_patients`: of how many patients a destination has newer messages. `failing`: messages of which something
-    fails.
+    does not go.
     """
 
     messages: int = 0
@@ -102,6 +104,7 @@ class Planning:
         self._roster = StoredRoster(reader, self._hashes)
         self._newer = Newer(reader, among)
         self._patients: set[int] = set()
+        self._releasing = Releasing(configuration, self._roster, lambda: time.time_ns() // 1000, reader)
         self.plan = Plan()
 
     def each(self, rows: Iterable[MessageRow]) -> Iterator[Planned]:
@@ -140,7 +143,7 @@ class Planning:
         if detail is None:
             return Planned(row, UNDECIDED)
         if wish.as_it_was:
-            return self._seen(row, detail, self._stored(detail))
+            return self._as_it_was(row, detail)
         if row.source not in self._configuration.plans:
             return Planned(row, NO_SOURCE)
         try:
@@ -173,14 +176,27 @@ class Planning:
             decision.outgoing = tuple(each for each in decision.outgoing if each.destination in wish.to)
         return decision
 
-    def _stored(self, detail: MessageDetail) -> list[str]:
-        """Where stored payloads go again."""
-        return [
-            destination
-            for delivery, destination in chosen_payloads(detail.deliveries, self._wish.to)
-            if destination in self._configuration.destinations
-            and not (delivery.reason or "").startswith("withheld: ")
-        ]
+    def _as_it_was(self, row: MessageRow, detail: MessageDetail) -> Planned:
+        """Where stored payloads go again, whose they are, and who would not be sent them as things stand."""
+        to: list[str] = []
+        fails: list[str] = []
+        theirs: list[str] = []
+        for again in payloads_again(self._configuration, detail.deliveries, self._wish.to):
+            reason = again.unfit or self._refused(row, again)
+            if reason is not None:
+                fails.append(f"{again.destination}: {reason}")
+                continue
+            to.append(again.destination)
+            if again.of_another:
+                theirs.append(f"{again.destination} gets what was made for {again.delivery.destination}")
+        planned = self._seen(row, detail, to)
+        planned.fails, planned.otherwise = tuple(fails), tuple(theirs)
+        return planned
+
+    def _refused(self, row: MessageRow, again: Again) -> str | None:
+        payload = payload_again(self._configuration, again, self._reader.body(again.delivery.payload_ref))
+        about = About(row.id, again.delivery.payload_ref, again.delivery.scope, None, row.patient_keys, -1)
+        return self._releasing.look_again(again.destination, about, payload)
 
     def _seen(self, row: MessageRow, detail: MessageDetail, to: Sequence[str]) -> Planned:
         """What its destinations have of it, and what they have that is newer."""

@@ -185,7 +185,7 @@ def _plain(each: Planned) -> dict[str, Any]:
 def _warnings(plan: Plan) -> Iterator[str]:
     """What can harm, or will not help."""
     if plan.failing:
-        yield f"{counted(plan.failing, 'message')} would fail, wholly or for a destination: the list says with what"
+        yield f"{counted(plan.failing, 'message')} would not go, wholly or to a destination: the list says why"
     if plan.acknowledged_types:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in plan.acknowledged_types.most_common())
         total = sum(plan.acknowledged_types.values())
@@ -227,7 +227,7 @@ def _show_messages(listed: Sequence[Planned], stderr: bool) -> None:
                 ", ".join(each.to),
                 ", ".join(each.acknowledged),
                 each.newer,
-                "; ".join([*(f"fails: {what}" for what in each.fails), *each.otherwise]),
+                "; ".join([*(f"does not go: {what}" for what in each.fails), *each.otherwise]),
             ]
             for each in listed
         ],

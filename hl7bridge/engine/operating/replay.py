@@ -20,7 +20,7 @@ from hl7bridge.engine.keeping.identity import of_message
 from hl7bridge.engine.keeping.journal import Kept
 from hl7bridge.engine.operating.edited import EDITED, must_be_of_its_patient
 from hl7bridge.engine.operating.entitle import newly_entitled
-from hl7bridge.engine.operating.replaywhere import chosen_payloads, order_keys
+from hl7bridge.engine.operating.replaywhere import order_keys, payload_again, payloads_again
 from hl7bridge.engine.receiving.in_time import TooLong, decide
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import merge_identifiers, patient_identifiers
@@ -251,24 +251,17 @@ class Replaying:
     def _as_it_was(self, message: Message, detail: MessageDetail, order: Order, progress: Progress) -> None:
         engine = self._engine
         row = detail.row
-        chosen = chosen_payloads(detail.deliveries, order.to)
+        chosen = payloads_again(engine.configuration, detail.deliveries, order.to)
         outgoing: list[Outgoing] = []
         identifiers = (*patient_identifiers(message), *merge_identifiers(message))
-        for delivery, destination in chosen:
-            settings = engine.configuration.destinations.get(destination)
-            # What was withheld has no payload that was ever meant to leave: only the channel can make one.
-            if settings is None or (delivery.reason or "").startswith("withheld: "):
+        for again in chosen:
+            if again.unfit is not None:
                 progress.skipped += 1
                 continue
-            payload = engine.store.body(delivery.payload_ref)
-            privacy = engine.configuration.privacies.get(destination)
-            if privacy is not None and privacy.share is not None and delivery.destination != destination:
-                # It was made for another, who may be given more.
-                payload = privacy.share.reduced(Message(payload)).emit()
-            keys = order_keys(settings.order, identifiers, row)
-            outgoing.append(
-                Outgoing(destination, delivery.channel, payload, keys, delivery.scope, None, None)
-            )
+            delivery, name = again.delivery, again.destination
+            payload = payload_again(engine.configuration, again, engine.store.body(delivery.payload_ref))
+            keys = order_keys(engine.configuration.destinations[name].order, identifiers, row)
+            outgoing.append(Outgoing(name, delivery.channel, payload, keys, delivery.scope, None, None))
         decision = Decision(
             status=row.status.name,
             outcomes=(),

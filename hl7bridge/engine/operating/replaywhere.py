@@ -6,8 +6,9 @@ Raises StoreUnknown where the store is damaged.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import STRICT, patient_keys
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.identifiers import Identifier, merge_identifiers, patient_identifiers
@@ -47,16 +48,50 @@ def changed_keys(engine: Engine, delivery: DeliveryRow, detail: MessageDetail) -
     return tuple([engine.hashes.order(key) for key in order_keys(settings.order, identifiers, detail.row)])
 
 
-def chosen_payloads(
-    deliveries: Sequence[DeliveryRow], to: Sequence[str] | None
-) -> list[tuple[DeliveryRow, str]]:
+class Again(NamedTuple):
+    """A stored payload that goes again. `unfit`: why this destination cannot have it, or None."""
+
+    delivery: DeliveryRow
+    destination: str
+    unfit: str | None
+
+    @property
+    def of_another(self) -> bool:
+        """Whether it was made for another destination."""
+        return self.delivery.destination != self.destination
+
+
+def payloads_again(
+    configuration: Configuration, deliveries: Sequence[DeliveryRow], to: Sequence[str] | None
+) -> list[Again]:
     """Which stored payloads go where: each to its own destination, or to those named; a destination that is new to the message
-    gets the first payload."""
+    gets the first payload, an affiliate the first that was shared with one: whether it may have it hangs on what was shared.
+    """
     left = [each for each in deliveries if each.status is not DeliveryStatus.CANCELLED] or list(deliveries)
+    chosen: list[tuple[DeliveryRow, str]] = []
     if to is None:
-        return [(each, each.destination) for each in left]
-    chosen = []
-    for destination in to:
+        chosen = [(each, each.destination) for each in left]
+    for destination in to or ():
         own = [each for each in left if each.destination == destination]
-        chosen += [(each, destination) for each in own or left[:1]]
-    return chosen
+        shared = [each for each in left if each.scope is not None]
+        new = shared or left if destination in configuration.affiliates else left
+        chosen += [(each, destination) for each in own or new[:1]]
+    return [Again(each, name, _unfit(configuration, each, name)) for each, name in chosen]
+
+
+def payload_again(configuration: Configuration, again: Again, payload: bytes) -> bytes:
+    """What of a stored payload goes: one that was made for another, who may be given more, without what this one is not given."""
+    privacy = configuration.privacies.get(again.destination)
+    if privacy is None or privacy.share is None or not again.of_another:
+        return payload
+    return privacy.share.reduced(Message(payload)).emit()
+
+
+def _unfit(configuration: Configuration, delivery: DeliveryRow, name: str) -> str | None:
+    if name not in configuration.destinations:
+        return "it is no longer configured"
+    if (delivery.reason or "").startswith("withheld: "):
+        return "what was withheld has no payload that was ever meant to leave: only the channel can make one"
+    if name in configuration.affiliates and name != delivery.destination and delivery.scope is None:
+        return "it was never shared with an affiliate: only the channel can say whether it may be"
+    return None
