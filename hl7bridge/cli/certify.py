@@ -109,13 +109,16 @@ def _endpoint(
         raise HL7BridgeError(f"there is no destination {affiliate}", code="unknown-destination", hint=hint)
     if settings.mllp is None:
         raise HL7BridgeError(f"{affiliate} is no MLLP endpoint", code="no-endpoint")
-    if to is None and settings.status != "test":
+    named = (settings.mllp.host, settings.mllp.port)
+    if to in (None, named) and settings.status != "test":
         raise HL7BridgeError(
             f"{affiliate} is {settings.status}: what its file names may be its production",
             code="not-a-test",
-            hint="name its test endpoint: --to HOST:PORT",
+            hint="name its test endpoint: --to HOST:PORT"
+            if to is None
+            else "if that is its test endpoint, its file says so: status: test",
         )
-    host, port = to or (settings.mllp.host, settings.mllp.port)
+    host, port = to or named
     tls = settings.mllp.tls
     context = None if tls is None else _context(config, tls)
     name = None if tls is None else tls.name or settings.mllp.host

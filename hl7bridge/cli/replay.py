@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +27,13 @@ from hl7bridge.cli.options import (
 from hl7bridge.cli.replay_preview import Looking
 from hl7bridge.cli.tables import console
 from hl7bridge.engine.operating.edited import read_edited
-from hl7bridge.operations import Operations
+from hl7bridge.errors import HL7BridgeError
+from hl7bridge.operations import HUNG_UP, NO_ANSWER, Operations, operator
 from hl7bridge.store.base import MessageRow
 from hl7bridge.words import counted
+
+#: Seconds in which the process that writes the store ends what it was doing when the engine was lost.
+_LAST_COMMIT_S = 1.0
 
 
 @click.command()
@@ -274,6 +279,7 @@ def _run(
     operations: Operations, verb: str, request: dict[str, Any], count: int | None, as_json: bool, before: str
 ) -> None:
     last: dict[str, Any] = {}
+    begun_us = time.time_ns() // 1000
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, console=console(stderr=True), transient=True) as progress:
@@ -286,6 +292,10 @@ def _run(
         where = f"; --after {last['last_id']} goes on" if by_filter else ""
         click.echo(f"stopped after about {counted(last.get('replayed', 0), 'message')}{where}", err=True)
         raise SystemExit(1) from None
+    except HL7BridgeError as error:
+        if error.code in (HUNG_UP, NO_ANSWER):
+            _say_how_far(operations, begun_us, by_filter=not request.get("message") and verb == "replay")
+        raise
     if as_json:
         echo_json(last)
     else:
@@ -296,3 +306,17 @@ def _run(
         )
     if last.get("failed"):
         raise SystemExit(1)
+
+
+def _say_how_far(operations: Operations, begun_us: int, *, by_filter: bool) -> None:
+    """What of a replay the store has kept, where the engine can no longer say it; it would be sent twice by who begins anew."""
+    time.sleep(_LAST_COMMIT_S)
+    try:
+        last = operations.last_replayed(operator(), begun_us)
+    except HL7BridgeError:
+        return
+    if last is None:
+        click.echo("nothing of it was kept", err=True)
+    else:
+        where = f": --after {last} goes on" if by_filter else ""
+        click.echo(f"the last that was kept is the copy of message {last}{where}", err=True)

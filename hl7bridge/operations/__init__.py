@@ -7,13 +7,15 @@ folder without a store or an engine that does not run.
 
 from __future__ import annotations
 
-from hl7bridge.operations.acting import ActRefused, NotRunning, operator
+from hl7bridge.operations.acting import HUNG_UP, NO_ANSWER, ActRefused, NotRunning, operator
 from hl7bridge.operations.feeds import Feeds
 from hl7bridge.operations.patients import Disclosure, Patients, Unsettled, Who
 from hl7bridge.operations.queues import Queues, Wait
 from hl7bridge.operations.trail import Disclosed, Trail, Unrecorded
 
 __all__ = [
+    "HUNG_UP",
+    "NO_ANSWER",
     "ActRefused",
     "Disclosed",
     "Disclosure",

@@ -19,6 +19,8 @@ from hl7bridge.places import socket_path
 
 #: Seconds without a word after which an engine counts as stuck.
 PATIENCE_S = 600.0
+#: Codes of errors after which nobody knows how much of an act was done.
+HUNG_UP, NO_ANSWER = "hung-up", "no-answer"
 #: Seconds in which it says how far it came with what it shall stop.
 STOP_S = 10.0
 
@@ -49,7 +51,7 @@ class Acting:
                 yield reply
         if not ended:
             raise HL7BridgeError(
-                "the engine hung up before it was done", code="hung-up", hint="see the engine's log"
+                "the engine hung up before it was done", code=HUNG_UP, hint="see the engine's log"
             )
 
     def done(self, verb: str, **arguments: Any) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def _told(connection: socket.socket, lines: BinaryIO, request: bytes) -> Iterato
     except TimeoutError:
         raise HL7BridgeError(
             "the engine does not answer",
-            code="no-answer",
+            code=NO_ANSWER,
             hint="what was asked for may have been done all the same: look before you ask again",
         ) from None
     except ConnectionError:

@@ -27,6 +27,8 @@ from hl7bridge.store.hashes import Hashes
 from hl7bridge.store.sqlite.reader import SqliteReader
 
 PAGE = 500
+#: Messages that are looked through for the newest copy of a replay: those that came meanwhile lie before it.
+LOOKED_THROUGH = 100_000
 
 
 class Reading:
@@ -111,6 +113,12 @@ class Reading:
                 return
             after_id = page[-1].id
             left = None if left is None else left - len(page)
+
+    def last_replayed(self, operator: str, since_us: int) -> int | None:
+        """The original of the newest copy that this operator's replays have made since a time."""
+        query = MessageQuery(since_us=since_us)
+        copies = (row for row in self.messages(query, limit=LOOKED_THROUGH) if row.is_replay)
+        return next((row.original for row in copies if row.operator == operator), None)
 
     def message(self, message_id: int) -> MessageDetail:
         """One message with its deliveries and attempts."""

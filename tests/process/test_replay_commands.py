@@ -85,3 +85,22 @@ def test_a_replay_that_is_stopped_says_exactly_where_it_goes_on(site: Site) -> N
     site.on("replay", "--channel", "pharmacy", "--yes", "--after", found[2])
     site.until(lambda: set(site.statuses()) == {"SENT"})
     assert left(site)[6:] == [b"C%d" % number for number in range(1, 7)]
+
+
+def test_a_replay_whose_engine_is_killed_says_exactly_where_it_goes_on(site: Site) -> None:
+    site.send(*map(order, range(1, 7)))
+    site.until(lambda: site.statuses() == ["SENT"] * 6)
+    command = [sys.executable, "-m", "hl7bridge", "replay", "--channel", "pharmacy", "--yes", "--rate", "1"]
+    command += ["--data", str(site.engine.data)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as replaying:
+        site.until(lambda: len(site.rows("messages")) > 7)
+        site.engine.kill()
+        _, said = replaying.communicate(timeout=60)
+    assert replaying.returncode == 2
+    done = len(site.rows("messages")) - 6
+    assert f"the last that was kept is the copy of message {done}: --after {done} goes on" in said
+    site.engine.start()
+    site.on("replay", "--channel", "pharmacy", "--yes", "--after", str(done))
+    site.until(lambda: set(site.statuses()) == {"SENT"})
+    assert sorted(set(left(site)[6:])) == [b"C%d" % number for number in range(1, 7)]
+    assert len(site.rows("messages")) == 12
