@@ -58,7 +58,8 @@ class MllpListener:
 @dataclass(frozen=True, slots=True)
 class WatchedFolder:
     """Where a source's files arrive. Times in seconds: how often it is looked at, how long a file must stay as it is before it is
-    taken, and how long it is kept afterwards (None: until somebody removes it).
+    taken, and how long it is kept afterwards (None: until somebody removes it). `unended_fails`: a file that does not end with a
+    line end is set aside.
     """
 
     folder: str
@@ -68,6 +69,7 @@ class WatchedFolder:
     keep_s: float | None = None
     max_message_bytes: int = 64_000_000
     encoding: str = "utf-8"
+    unended_fails: bool = False
 
 
 @dataclass(frozen=True, slots=True)

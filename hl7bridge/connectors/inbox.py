@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hl7bridge.connectors.durable import make_folder, sync_file, sync_folder, write_whole
-from hl7bridge.connectors.message_file import read_messages
+from hl7bridge.connectors.message_file import is_ended, read_messages
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.batch import BatchError
 from hl7bridge.hl7.batchfile import Found
@@ -76,12 +76,20 @@ class Inbox:
     """
 
     def __init__(
-        self, folder: Path, pattern: str, settled_s: float, limit_bytes: int, never: Path | None = None
+        self,
+        folder: Path,
+        pattern: str,
+        settled_s: float,
+        limit_bytes: int,
+        never: Path | None = None,
+        *,
+        unended_fails: bool = False,
     ) -> None:
         self.folder = folder
         self.waiting = 0
         self._pattern = pattern
         self._settled_s = settled_s
+        self._unended_fails = unended_fails
         self._limit_bytes = limit_bytes
         self._never = never
         self._seen: dict[str, Seen] = {}
@@ -213,7 +221,7 @@ class Inbox:
             sync_file(working / name)
         sync_folder(working)
         sync_folder(self.folder)
-        return Claimed(self.folder, name, self._limit_bytes, note, again=False)
+        return self._claimed(name, note, again=False)
 
     def _go_on(self, name: str, now_us: int) -> Claimed:
         """A file that was left in the middle, or that somebody else put there: then it is taken now."""
@@ -222,7 +230,12 @@ class Inbox:
         if note is None:
             note = Note(now_us, 0, ())
             _write_note(working, name, note)
-        return Claimed(self.folder, name, self._limit_bytes, note, again=True)
+        return self._claimed(name, note, again=True)
+
+    def _claimed(self, name: str, note: Note, *, again: bool) -> Claimed:
+        return Claimed(
+            self.folder, name, self._limit_bytes, note, again=again, unended_fails=self._unended_fails
+        )
 
     def remove_old(self, before_s: float) -> None:
         """Removes files that went to `done` before a time of day, in seconds since 1970; a bounded number of them."""
@@ -255,7 +268,17 @@ class Claimed:
     more of it is read.
     """
 
-    def __init__(self, folder: Path, name: str, limit_bytes: int, note: Note, *, again: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        limit_bytes: int,
+        note: Note,
+        *,
+        again: bool,
+        unended_fails: bool = False,
+    ) -> None:
+        self._unended_fails = unended_fails
         self._folder = folder
         self._name = name
         self.again = again
@@ -275,6 +298,11 @@ class Claimed:
     def _found(self, limit_bytes: int) -> Iterator[Found]:
         if self._path.is_symlink():
             raise HL7BridgeError("cannot be read: it is a link", code="unreadable-file")
+        if self._unended_fails and not is_ended(os.fspath(self._path)):
+            raise HL7BridgeError(
+                "it does not end with a line end and may have been cut off: nothing more of it was taken",
+                code="unreadable-file",
+            )
         for each in read_messages(os.fspath(self._path), limit_bytes, self._errors):
             del self._errors[MOST_REASONS + 1 :]
             if each is not None:

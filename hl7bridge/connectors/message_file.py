@@ -18,6 +18,7 @@ from hl7bridge.hl7.batchfile import Found, has_frames, messages_of
 
 #: Bytes read in one step.
 CHUNK_BYTES = 64 * 1024
+_ENDS = frozenset((b"", b"\r", b"\n", b"\x1c"))
 #: What is no fault of the file's: this process or its machine is short of something, or a server does not answer.
 _PASSING = frozenset(
     (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.ESTALE, errno.ETIMEDOUT)
@@ -46,6 +47,17 @@ def read_messages(path: str, limit_bytes: int, errors: list[BatchError] | None =
             yield None
         file.seek(0)
         yield from messages_of(_chunks(file, path), framed=framed, limit_bytes=limit_bytes, errors=errors)
+
+
+def is_ended(path: str) -> bool:
+    """Whether the last segment of a file has its end, or the last frame; so has a file of nothing."""
+    with open_file(path) as file:
+        try:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            return file.read(1) in _ENDS
+        except OSError as error:
+            raise _failed(path, error) from None
 
 
 def _chunks(file: BinaryIO, path: str) -> Iterator[bytes]:

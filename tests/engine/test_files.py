@@ -69,6 +69,24 @@ def test_links_and_folders_are_no_files(site: Site, tmp_path: Path) -> None:
     assert (tmp_path / "secret.hl7").exists()
 
 
+def test_a_file_without_a_last_line_end_fails_where_it_must_have_one(tmp_path: Path) -> None:
+    site = Site(tmp_path, ", unended: failed")
+    site.put("whole.hl7", order(1))
+    site.put("framed.hl7", b"\x0b" + order(2) + b"\x1c")
+    site.put("cut.hl7", order(3), order(4)[:-5])
+    site.taken()
+    assert site.delivered == ["7-1", "7-2"], "a number or a drug may have been cut in two"
+    assert sorted(site.within("done")) == ["framed.hl7", "whole.hl7"]
+    assert b"may have been cut off" in site.within("failed")["cut.hl7.reason"]
+
+
+def test_elsewhere_it_is_taken_since_many_systems_leave_it_out(site: Site) -> None:
+    site.put("a.hl7", order(1).rstrip(b"\r"))
+    site.taken()
+    assert site.delivered == ["7-1"]
+    assert list(site.within("done")) == ["a.hl7"]
+
+
 def test_a_batch_file_is_split_and_each_message_goes_in_order(site: Site) -> None:
     body = [order(number) for number in range(1, 201)]
     site.put("batch.hl7", b"FHS|^~\\&|X\rBHS|^~\\&|X\r", *body, b"BTS|200\rFTS|1\r")

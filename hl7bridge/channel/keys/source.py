@@ -82,6 +82,7 @@ def _watched(values: Values, reading: Reading) -> WatchedFolder | None:
         keep_s=values["keep"],
         max_message_bytes=values["max_message_bytes"],
         encoding=values["encoding"],
+        unended_fails=values["unended"] == "failed",
     )
 
 
@@ -103,6 +104,11 @@ WATCHED = Record(
         ),
         "max_message_bytes": Field(Size(1000), "the largest message: 64 MB if left out", 64_000_000),
         "encoding": Field(Encoding(), "the character set of messages without MSH-18", "utf-8"),
+        "unended": Field(
+            Choice(("taken", "failed")),
+            "a file whose last segment has no line end: taken, since many systems leave it out, or failed: it may have been cut off",
+            "taken",
+        ),
     },
     _watched,
 )

@@ -119,6 +119,7 @@ class Connector:
             settings.settled_s,
             settings.max_message_bytes,
             never=self.data,
+            unended_fails=settings.unended_fails,
         )
 
     def files(self, name: str, settings: WatchedFolder, take: Take, wall_us: Callable[[], int]) -> FileSource:
