@@ -1,14 +1,13 @@
 """The states of a delivery, a key queue and a link, as tables.
 
-Each table maps (state, event) to the next state. What is not in a table cannot happen: `step` refuses it. `diagram` prints a
-table the way the documentation shows it, and a test keeps the two equal. This module knows no store and no socket.
+Each table maps (state, event) to the next state; what is not in a table does not happen. The queue, the store and the connections
+each do their part of it; tests hold them to the tables, and the documentation to what `diagram` prints of them. This module knows no
+store and no socket.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from hl7bridge.errors import HL7BridgeError
 
 Transitions = Mapping[tuple[str, str], str]
 
@@ -36,24 +35,14 @@ KEY: Transitions = {
     ("stopped", "release"): "idle",
 }
 
-#: A link: the connections to one destination. `held` is the operator's, and stands beside it.
+#: A link: the connections to one destination, which is dialled when there is work. `held` is the operator's, and stands beside it.
 LINK: Transitions = {
+    ("idle", "connected"): "up",
+    ("idle", "could not connect"): "down",
+    ("up", "last connection lost"): "idle",
     ("down", "connected"): "up",
-    ("up", "last connection lost"): "down",
     ("down", "could not connect"): "down",
 }
-
-
-class ImpossibleStep(HL7BridgeError):
-    """An event came that the machine's table does not know in this state; a mistake of ours, never of a message."""
-
-
-def step(table: Transitions, state: str, event: str) -> str:
-    """The state after `event`; raises ImpossibleStep where the table has none."""
-    after = table.get((state, event))
-    if after is None:
-        raise ImpossibleStep(f"'{event}' cannot happen while '{state}'", code="impossible-step")
-    return after
 
 
 def diagram(table: Transitions) -> str:

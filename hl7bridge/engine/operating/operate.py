@@ -1,4 +1,4 @@
-"""What operators may do to a running engine: hold, release, resend, cancel, retry, replay, reload.
+"""What operators may do to a running engine: hold, release, resend, cancel; and its status.
 
 Every act is durable before it counts, and kept with the operator's name. Raises HL7BridgeError with what to do instead.
 """
