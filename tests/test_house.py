@@ -81,7 +81,7 @@ MAY = {
 }
 #: The rooms within a room, from the lowest; each imports only those before it. What lies beside them is last, unless it has a place.
 WITHIN = {
-    "affiliation": ("facts", "who", "history", "alerts", "messages", "report"),
+    "affiliation": ("facts", "who", "tables", "history", "alerts", "messages", "report"),
     "channel": ("written", "settings", "rules", "privacy", "keys", "feed", "deciding", "loading", "editors"),
     "engine": ("keeping", "delivering", "receiving", "edges", "lists", "programme", "operating"),
     "store": (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hl7bridge.affiliation.who.roster import MemoryRoster, read_roster
-from hl7bridge.channel.deciding.beside import run_tests
+from hl7bridge.channel.beside import run_tests
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.loading.folder import check, load

@@ -13,4 +13,5 @@ no socket, no store, no clock and opens no file. A room imports only those above
     deciding   what becomes of a message; `deciding.decide` is the heart
     loading    from a folder to what `deciding` runs on
     editors    the JSON Schema
+    beside     tests beside the channels, run
 """

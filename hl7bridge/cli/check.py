@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import click
 
-from hl7bridge.channel.deciding.beside import TestResult, run_tests
+from hl7bridge.channel.beside import TestResult, run_tests
 from hl7bridge.channel.editors.foldernames import names_of
 from hl7bridge.channel.loading.folder import look_over
 from hl7bridge.channel.written.mistake import Mistake

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hl7bridge.channel.deciding.beside import FolderRosters
+from hl7bridge.channel.beside import FolderRosters
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision, decide
 from hl7bridge.channel.rules.trace import Event, Trace

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hl7bridge import shipped
 from hl7bridge.affiliation.alerts.chart import Chart, chart_of
-from hl7bridge.affiliation.alerts.interactionlist import Interactions
 from hl7bridge.affiliation.facts.facts import PersonFact
-from hl7bridge.affiliation.history.medicines import Medicines
 from hl7bridge.affiliation.report.lines import Period
+from hl7bridge.affiliation.tables.interactions import Interactions
+from hl7bridge.affiliation.tables.medicines import Medicines
 from hl7bridge.affiliation.who.people import Patient
 from hl7bridge.channel.loading.interactions import interactions_of
 from hl7bridge.channel.loading.medicines import medicines_of

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Final
 
-from hl7bridge.affiliation.alerts.interactionlist import Interactions
 from hl7bridge.affiliation.facts.facts import Medicine, PatientNumber, PersonFact
 from hl7bridge.affiliation.messages.alertmessage import MARK, unpacked_alert
 from hl7bridge.affiliation.messages.pid import pid
 from hl7bridge.affiliation.report.lines import PatientReport, Period, Terms, report_of
+from hl7bridge.affiliation.tables.interactions import Interactions
 from hl7bridge.affiliation.who.agreement import Agreement
 from hl7bridge.affiliation.who.known import known_of
 from hl7bridge.affiliation.who.roster import RosterRow

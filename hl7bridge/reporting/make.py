@@ -24,10 +24,10 @@ from tempfile import mkdtemp
 from typing import Final
 
 from hl7bridge.affiliation.alerts.case import Kind
-from hl7bridge.affiliation.alerts.interactionlist import Interactions
 from hl7bridge.affiliation.report.figures import Figures
 from hl7bridge.affiliation.report.lines import Period, Terms
 from hl7bridge.affiliation.report.rows import COLUMNS, DAYS_COVERED, csv_text, figure_files, rows_of
+from hl7bridge.affiliation.tables.interactions import Interactions
 from hl7bridge.affiliation.who.agreement import PHARMACY, covered
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import Affiliate

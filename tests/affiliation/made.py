@@ -17,7 +17,7 @@ from hl7bridge.affiliation.facts.facts import (
     OrderFact,
     PrescriptionKey,
 )
-from hl7bridge.affiliation.history.medicines import MedicineRow, Medicines
+from hl7bridge.affiliation.tables.medicines import MedicineRow, Medicines
 from hl7bridge.affiliation.who.known import Sayings
 from hl7bridge.store.base import FactRow
 

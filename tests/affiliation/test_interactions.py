@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from hl7bridge.affiliation.alerts.alerts import Alert, Kind, Thresholds, assess
 from hl7bridge.affiliation.alerts.chart import chart_of
-from hl7bridge.affiliation.alerts.interactionlist import NO_LIST, Group, Interactions
 from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
@@ -22,6 +21,7 @@ from hl7bridge.affiliation.facts.facts import (
     StayFact,
 )
 from hl7bridge.affiliation.history.regimen import ORDER_DAYS, UNKNOWN_DAYS, active_on, not_screened
+from hl7bridge.affiliation.tables.interactions import NO_LIST, Group, Interactions
 from tests.affiliation.made import fill, medicines, on, order, rx
 
 SIMVASTATIN, CLARITHROMYCIN, METFORMIN = "simvastatin", "clarithromycin", "metformin"

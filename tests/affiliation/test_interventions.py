@@ -20,7 +20,7 @@ from hl7bridge.affiliation.facts.facts import (
     Medicine,
     PrescriptionKey,
 )
-from hl7bridge.affiliation.history.medicines import Medicines
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 RX = PrescriptionKey("0412", "7")
 FILL = FillKey(RX, "1")

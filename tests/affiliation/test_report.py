@@ -13,7 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hl7bridge.affiliation.alerts.alerts import Kind, Thresholds, assess
-from hl7bridge.affiliation.alerts.interactionlist import Group, Interactions
 from hl7bridge.affiliation.facts.facts import (
     DeathFact,
     Dispensed,
@@ -30,6 +29,7 @@ from hl7bridge.affiliation.messages.alertmessage import AlertTold
 from hl7bridge.affiliation.report.figures import Figures, parts_of
 from hl7bridge.affiliation.report.lines import Named, PatientReport, Period, Standing, Terms, report_of
 from hl7bridge.affiliation.report.rows import COLUMNS, csv_text, figure_files, rows_of, safe
+from hl7bridge.affiliation.tables.interactions import Group, Interactions
 from hl7bridge.affiliation.who.agreement import Agreement
 from hl7bridge.affiliation.who.known import Known
 from hl7bridge.affiliation.who.people import Patient

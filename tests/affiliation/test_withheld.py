@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from hl7bridge.affiliation.facts.facts import Medicine
-from hl7bridge.affiliation.history.medicines import MedicineRow, Medicines
-from hl7bridge.affiliation.history.withheld import Withheld, WithheldRow
+from hl7bridge.affiliation.tables.medicines import MedicineRow, Medicines
+from hl7bridge.affiliation.tables.withheld import Withheld, WithheldRow
 
 MEDICINES = Medicines(
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hl7bridge.channel.deciding.beside import TestResult, run_tests
+from hl7bridge.channel.beside import TestResult, run_tests
 from hl7bridge.channel.loading.folder import load
 
 MESSAGE = (

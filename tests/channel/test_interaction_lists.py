@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hl7bridge import shipped
-from hl7bridge.affiliation.alerts.interactionlist import Interactions
+from hl7bridge.affiliation.tables.interactions import Interactions
 from hl7bridge.channel.loading.folder import check, load
 from hl7bridge.channel.loading.interactions import SHIPPED, interactions_of
 from tests.channel.conftest import folder

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hl7bridge.affiliation.alerts.alerts import Kind
-from hl7bridge.affiliation.alerts.interactionlist import NO_LIST
 from hl7bridge.affiliation.facts.data import packed
 from hl7bridge.affiliation.facts.facts import Fact, PatientNumber, PersonFact
 from hl7bridge.affiliation.messages.alertmessage import AlertTold, packed_alert
 from hl7bridge.affiliation.report.lines import Period
 from hl7bridge.affiliation.report.rows import Row
+from hl7bridge.affiliation.tables.interactions import NO_LIST
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.loading.folder import load
 from hl7bridge.errors import HL7BridgeError

@@ -24,8 +24,8 @@ from typing import Final, NamedTuple
 
 from hl7bridge.affiliation.facts.facts import FillKey
 from hl7bridge.affiliation.history.history import Dose, History, doses, ingredients_of, use_up
-from hl7bridge.affiliation.history.medicines import Medicines
 from hl7bridge.affiliation.history.stays import Span
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 #: PQA: fills on at least so many days, and a period of at least so many, the first fill's day and the last day included.
 FILL_DAYS: Final = 2

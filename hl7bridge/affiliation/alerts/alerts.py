@@ -19,14 +19,14 @@ from typing import NamedTuple
 
 from hl7bridge.affiliation.alerts.adherence import Course, course, low_spans, percentage, tally
 from hl7bridge.affiliation.alerts.case import ELSEWHERE, Alert, Case, Kind, Thresholds, subject
-from hl7bridge.affiliation.alerts.interactionlist import NO_LIST, Interactions
 from hl7bridge.affiliation.alerts.interactions import interactions
 from hl7bridge.affiliation.alerts.interventions import pharmacist_interventions
 from hl7bridge.affiliation.alerts.pickups import not_picked_up, primary_non_adherence
 from hl7bridge.affiliation.alerts.refills import late_refills
 from hl7bridge.affiliation.facts.facts import Fact
 from hl7bridge.affiliation.history.history import Dose, history
-from hl7bridge.affiliation.history.medicines import Medicines
+from hl7bridge.affiliation.tables.interactions import NO_LIST, Interactions
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 __all__ = ["Alert", "Assessment", "Kind", "Thresholds", "assess", "assess_case"]
 

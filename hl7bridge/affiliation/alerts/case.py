@@ -17,7 +17,7 @@ from urllib.parse import quote
 from hl7bridge.affiliation.alerts.adherence import Measures
 from hl7bridge.affiliation.facts.facts import FillKey, Medicine, PrescriptionKey
 from hl7bridge.affiliation.history.history import Dose, History, doses, ingredients_of
-from hl7bridge.affiliation.history.medicines import Medicines
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 #: What every alert adds: a store sees its own chain's fills and no others.
 ELSEWHERE: Final = "It may have been filled elsewhere."

@@ -12,12 +12,12 @@ from datetime import date
 from hl7bridge.affiliation.alerts.adherence import Adherence, adherence
 from hl7bridge.affiliation.alerts.alerts import Alert, Thresholds, assess_case
 from hl7bridge.affiliation.alerts.case import Case
-from hl7bridge.affiliation.alerts.interactionlist import NO_LIST, Interactions
 from hl7bridge.affiliation.facts.facts import Fact, Medicine
 from hl7bridge.affiliation.history.fills import Fill, Prescription
 from hl7bridge.affiliation.history.history import history
-from hl7bridge.affiliation.history.medicines import Medicines
 from hl7bridge.affiliation.history.regimen import active_on, not_screened
+from hl7bridge.affiliation.tables.interactions import NO_LIST, Interactions
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from datetime import date
 from itertools import combinations
 
 from hl7bridge.affiliation.alerts.case import Alert, Kind, named, subject
-from hl7bridge.affiliation.alerts.interactionlist import Found, Interactions
 from hl7bridge.affiliation.facts.facts import Fact, FillFact, OrderFact, PrescriptionKey
-from hl7bridge.affiliation.history.medicines import Medicines
 from hl7bridge.affiliation.history.regimen import Active, Regimen
+from hl7bridge.affiliation.tables.interactions import Found, Interactions
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 
 def interactions(

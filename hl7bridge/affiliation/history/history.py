@@ -26,8 +26,8 @@ from hl7bridge.affiliation.facts.facts import (
     VisitFact,
 )
 from hl7bridge.affiliation.history.fills import Fill, Prescription, fills, order_of, prescriptions
-from hl7bridge.affiliation.history.medicines import Medicines
 from hl7bridge.affiliation.history.stays import Life, Span, days_in_hospital, life
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 #: The kinds of facts that a history is made of.
 EVENTS: Final = (FillFact, OrderFact, StayFact, DeathFact, InterventionFact)

@@ -32,8 +32,8 @@ from hl7bridge.affiliation.facts.facts import (
 )
 from hl7bridge.affiliation.history.fills import Fill, Prescription, fills, order_of, prescriptions
 from hl7bridge.affiliation.history.history import use_up
-from hl7bridge.affiliation.history.medicines import Medicines
 from hl7bridge.affiliation.history.stays import Span, days_in_hospital
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 #: How long a prescription is good for after it was written or renewed.
 ORDER_DAYS: Final = 365

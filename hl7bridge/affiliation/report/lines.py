@@ -24,12 +24,12 @@ from typing import Final, NamedTuple
 from hl7bridge.affiliation.alerts.adherence import Adherence, adherence
 from hl7bridge.affiliation.alerts.alerts import Alert, Kind, Thresholds, assess_case
 from hl7bridge.affiliation.alerts.case import Case
-from hl7bridge.affiliation.alerts.interactionlist import Interactions
 from hl7bridge.affiliation.alerts.withdrawal import why_withdrawn
 from hl7bridge.affiliation.facts.facts import Medicine, PersonFact
 from hl7bridge.affiliation.history.history import Dose, history
-from hl7bridge.affiliation.history.medicines import Medicines
 from hl7bridge.affiliation.messages.alertmessage import AlertTold
+from hl7bridge.affiliation.tables.interactions import Interactions
+from hl7bridge.affiliation.tables.medicines import Medicines
 from hl7bridge.affiliation.who.agreement import (
     PHARMACY,
     Agreement,

@@ -3,5 +3,5 @@
 configuration, plan   a folder that was read without a mistake, compiled
 decide, case          one message through its channels; what these share meanwhile
 leaving, outcome      one delivery; what a channel makes of a message
-beside, expected      tests beside the channels: run, and what they expect
+expected              what a test beside the channels expects
 """

@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hl7bridge.affiliation.history.medicines import Medicines
-from hl7bridge.affiliation.history.withheld import Withheld
 from hl7bridge.affiliation.messages.recipient import Recipient
+from hl7bridge.affiliation.tables.medicines import Medicines
+from hl7bridge.affiliation.tables.withheld import Withheld
 from hl7bridge.channel.deciding.expected import TestCase
 from hl7bridge.channel.deciding.plan import ChannelPlan, SourcePlan
 from hl7bridge.channel.privacy.withhold import Privacy

@@ -19,8 +19,8 @@ from hl7bridge.channel.editors.foldernames import FolderNames
 from hl7bridge.channel.editors.pathnames import PathNames
 from hl7bridge.channel.editors.pathpattern import FIELD, LIKELY, SEGMENT, known
 from hl7bridge.channel.keys.engine import ENGINE
-from hl7bridge.channel.loading.beside import TEST, expected_schema
 from hl7bridge.channel.loading.filekind import KINDS
+from hl7bridge.channel.loading.testfile import TEST, expected_schema
 from hl7bridge.channel.rules.operator import test_schema
 from hl7bridge.channel.rules.value import FORMS
 from hl7bridge.channel.rules.verbs import MODIFIERS, VERBS

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hl7bridge.affiliation.history.withheld import Withheld
+from hl7bridge.affiliation.tables.withheld import Withheld
 from hl7bridge.channel.privacy.sensitive import Sensitive
 from hl7bridge.channel.privacy.share import Allow, Share
 from hl7bridge.channel.privacy.withhold import Privacy

@@ -25,13 +25,13 @@ from hl7bridge.channel.keys.engine import ENGINE, engine_of
 from hl7bridge.channel.keys.privacy import Withholding
 from hl7bridge.channel.keys.source import source_of
 from hl7bridge.channel.loading.agreed import check_agreement
-from hl7bridge.channel.loading.beside import TestReader
 from hl7bridge.channel.loading.channelfile import ChannelReader, Folder, declare_in_place
 from hl7bridge.channel.loading.filekind import KINDS
 from hl7bridge.channel.loading.interactions import is_interactions, read_interactions
 from hl7bridge.channel.loading.medicines import read_medicines
 from hl7bridge.channel.loading.providers import PROVIDERS, read_providers
 from hl7bridge.channel.loading.taken import check_circles, check_taken
+from hl7bridge.channel.loading.testfile import TestReader
 from hl7bridge.channel.loading.withheld import WITHHELD, classes_of, read_withheld
 from hl7bridge.channel.rules.hook import Hooks
 from hl7bridge.channel.rules.table import Table, read_table

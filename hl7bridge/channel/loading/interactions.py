@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from hl7bridge.affiliation.alerts.interactionlist import NO_LIST, Group, Interactions
+from hl7bridge.affiliation.tables.interactions import NO_LIST, Group, Interactions
 from hl7bridge.channel.written.mistake import Mistakes, Place, meant, rightly_named
 from hl7bridge.channel.written.yaml import shown
 

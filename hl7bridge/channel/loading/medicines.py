@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from hl7bridge.affiliation.history.medicines import MedicineRow, Medicines
+from hl7bridge.affiliation.tables.medicines import MedicineRow, Medicines
 from hl7bridge.channel.rules.table import Table, read_table
 from hl7bridge.channel.written.mistake import Mistakes, Place, rightly_named
 from hl7bridge.channel.written.yaml import shown

@@ -18,8 +18,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from hl7bridge.affiliation.history.medicines import Medicines
-from hl7bridge.affiliation.history.withheld import (
+from hl7bridge.affiliation.tables.medicines import Medicines
+from hl7bridge.affiliation.tables.withheld import (
     AGE,
     CLASS,
     PLACES,

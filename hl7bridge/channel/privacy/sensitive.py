@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
-from hl7bridge.affiliation.history.withheld import ACCESS, LOCATION, PROTECTED, SERVICE, VIP, Withheld
+from hl7bridge.affiliation.tables.withheld import ACCESS, LOCATION, PROTECTED, SERVICE, VIP, Withheld
 from hl7bridge.channel.rules.scope import rank_of
 from hl7bridge.hl7.delimiters import STANDARD, Delimiters
 from hl7bridge.hl7.escape import unescape

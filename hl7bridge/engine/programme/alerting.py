@@ -13,7 +13,6 @@ from datetime import date, datetime, timedelta
 from hl7bridge import shipped
 from hl7bridge.affiliation.alerts.alerts import Alert, Assessment, assess
 from hl7bridge.affiliation.alerts.case import Thresholds
-from hl7bridge.affiliation.alerts.interactionlist import Interactions
 from hl7bridge.affiliation.alerts.notices import Act, State, Step, Told, steps
 from hl7bridge.affiliation.alerts.withdrawal import WRONG_PATIENT, why_withdrawn
 from hl7bridge.affiliation.facts.facts import FillFact, OrderFact
@@ -25,6 +24,7 @@ from hl7bridge.affiliation.messages.alertmessage import (
     packed_alert,
     unpacked_alert,
 )
+from hl7bridge.affiliation.tables.interactions import Interactions
 from hl7bridge.affiliation.who.agreement import (
     PHARMACY,
     Agreement,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from hl7bridge.affiliation.history.medicines import MedicineRow
+from hl7bridge.affiliation.tables.medicines import MedicineRow
 
 
 class Product(NamedTuple):

@@ -16,7 +16,7 @@ from datetime import date
 from typing import Final, NamedTuple
 
 from hl7bridge.affiliation.facts.facts import Medicine
-from hl7bridge.affiliation.history.medicines import Medicines
+from hl7bridge.affiliation.tables.medicines import Medicines
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 #: Words in the column of systems for fields that name no system: PV1-3, PV1-10, PV1-16, PD1-12 and PV2-22 (Y protects), ARV-3.
