@@ -211,3 +211,17 @@ def test_files_and_functions_stay_readable(path: Path) -> None:
 def test_what_is_counted_is_said_in_one_way(path: Path) -> None:
     for number, line in enumerate(path.read_text().splitlines(), 1):
         assert not re.search(r'"1 [a-z ]+" if ', line), f"{path}:{number}: words.counted says this"
+
+
+@pytest.mark.parametrize(
+    "face",
+    [path for path in FILES if path.stem == "__init__" and room(path) not in ("__init__", "cli")],
+    ids=lambda path: path.parent.relative_to(PACKAGE).as_posix(),
+)
+def test_a_face_names_what_lies_behind_it(face: Path) -> None:
+    said = ast.get_docstring(ast.parse(face.read_text())) or ""
+    behind = {
+        path.stem for path in face.parent.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    missing = {each for each in behind - {"__init__"} if not re.search(rf"\b{each}\b", said)}
+    assert not missing, f"{face}: {', '.join(sorted(missing))}"

@@ -1,1 +1,3 @@
-"""Drift of feeds: what they send that they never sent before, and whether the configuration is concerned."""
+"""Drift of feeds: what they send that they never sent before (`profile`; `coded` says which fields hold codes), and whether the
+configuration is concerned (`concern`).
+"""

@@ -3,6 +3,12 @@
 Reading opens the store beside the engine, read only. Acting goes through the engine's control socket. Faces know neither SQL nor
 sockets. What shows patients' data is told to the audit trail first (`view`). Raises HL7BridgeError, with what to do, for a data
 folder without a store or an engine that does not run.
+
+    reading, names     the store read: messages, deliveries, counts; whether a name is one
+    queues, waiting    what deliveries wait for
+    patients, feeds    what is known of a patient; what feeds never sent before
+    trail              the audit trail: told, listed, checked
+    acting             acts on a running engine
 """
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""The rows that go into a store and come out of it, as plain data: of messages and deliveries, the programme, rosters, what feeds have
-shown, the audit trail and views.
+"""The rows that go into a store and come out of it, as plain data: of `messages` and deliveries, the `programme`, a `roster`, what
+feeds have shown (`seen`), the `audit` trail and a `view`.
 """

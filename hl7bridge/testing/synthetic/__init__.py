@@ -1,7 +1,8 @@
 """A synthetic feed: invented people, what happens to them at pharmacies, clinics and hospitals, and how that is told in HL7 v2.
 
-A life (life.py, with courses.py and care.py) yields dated events (events.py), which are the truth; dialects (dialects.py, with
-pharmacy.py and records.py) write them as messages; the stream (stream.py) merges all lives by the time of sending. Nobody in it is
+A population (population.py) lives by a clock (clock.py): a life (life.py, with courses.py, care.py and medicines.py) yields dated
+events (events.py), which are the truth; dialects (dialects.py, with pharmacy.py, records.py and segments.py) write them as messages;
+the stream (stream.py) merges all lives by the time of sending. Nobody in it is
 real, and a seed gives the same bytes again. Raises UnknownDialect.
 """
 
