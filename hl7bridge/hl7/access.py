@@ -302,7 +302,7 @@ def _new_repetition(choice: Choice, delimiters: Delimiters, segment: Segment, pl
                     place=place,
                     hint="name one value in the brackets, or write to [+]",
                 )
-            value = put_text(value, condition.position, condition.values[0], delimiters, segment, place)
+            value = put_text(value, condition.position, condition.values[0], delimiters, segment)
     return value
 
 
@@ -312,7 +312,6 @@ def put_text(
     text: str,
     delimiters: Delimiters,
     segment: Segment,
-    place: str,
 ) -> bytes:
     """`old` with a text at a component (and subcomponent)."""
     raw = text.encode("utf-8") if segment.charset is None else segment.charset.encode(text)

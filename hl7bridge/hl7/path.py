@@ -215,7 +215,6 @@ class Path:
                     condition.values[0],
                     message.delimiters,
                     segment,
-                    f"{self.segment.decode()}-{number}",
                 )
                 segment.set_field(number, value)
         return segment

@@ -169,7 +169,7 @@ class _Maker:
         self.lacking = bool(self.notes.missing) and not listens
         self._channel_scripts(made)
         self._data_type(channel.source, "source", made)
-        self._put_filter(made, "filter", "source", self._filter(channel.source, self.known, "source"), [])
+        self._put_filter(made, "filter", self._filter(channel.source, self.known, "source"), [])
         steps = self._steps(channel.source, self.known, "source")
         self.taken = self._certain(steps.taken)
         made.put("map", steps.map)
@@ -251,7 +251,7 @@ class _Maker:
     def _lose(self, part: Part, noun: str, where: str, why: str) -> None:
         self.notes.lose(where, f"{noun} {part} ({part.kind})", why)
 
-    def _put_filter(self, made: Block, key: str, where: str, found: Filter, beside: list[Condition]) -> None:
+    def _put_filter(self, made: Block, key: str, found: Filter, beside: list[Condition]) -> None:
         for rule, why in found.missing:
             made.say(quoted(rule, "filter rule", why))
         conditions = [*found.conditions, *beside]
@@ -342,7 +342,7 @@ class _Maker:
             {"not": each.condition} for each in self.taken if (destination.id in each.ids) is not each.rest
         ]
         found = self._filter(destination, before_map, where)
-        self._put_filter(body, "when", where, found, removed)
+        self._put_filter(body, "when", found, removed)
         known = self._known_to(destination, template=bool(destination.template.strip()))
         steps = self._steps(destination, known, where)
         send, beside = send_of(destination, name, self.heard, known, self.notes)

@@ -184,7 +184,7 @@ def value_of(expression: Expression, known: Known, target: Field | None = None) 
         return Value(origin=("from", Word("received")), functions=(("date", expression.form),))
     if isinstance(expression, Change):
         return _changed(value_of(expression.of, known, target), expression.word)
-    return _sum(expression, known, target)
+    return _sum(expression, known)
 
 
 def _changed(value: Value, word: str) -> Value:
@@ -214,7 +214,7 @@ def _name(place: Field) -> tuple[object, ...]:
     return place.segment, place.field, place.component, place.subcomponent
 
 
-def _sum(expression: Sum, known: Known, target: Field | None) -> Value:
+def _sum(expression: Sum, known: Known) -> Value:
     parts: list[str] = []
     reads: list[Field] = []
     alone = ""

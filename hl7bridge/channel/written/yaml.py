@@ -279,10 +279,10 @@ def _report(path: str, text: str, fault: pyyaml.YAMLError, mistakes: Mistakes) -
     lines = text.split("\n")
     nearby = lines[line - 1] if line <= len(lines) else ""
     what = f"this is not YAML: {problem}" + (f" {context}" if context else "")
-    mistakes.add(Place(path, line, column), what, _hint(problem, nearby, column))
+    mistakes.add(Place(path, line, column), what, _hint(problem, nearby))
 
 
-def _hint(problem: str, nearby: str, column: int) -> str:
+def _hint(problem: str, nearby: str) -> str:
     if nearby[: len(nearby) - len(nearby.lstrip())].count("\t"):
         return "indent with spaces, not with tabs"
     if "${" in nearby and re.search(r"expected|did not find", problem):

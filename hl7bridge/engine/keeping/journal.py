@@ -45,7 +45,7 @@ log = Logger(namespace="hl7bridge.journal")
 #: Called with what was given along, and None when durable, or the error when certainly not.
 Done = Callable[[Any, "StoreError | None"], None]
 #: How a message ended: kept, not kept because it came before, or refused.
-Kept = Earlier | StoreError | None
+End = Earlier | StoreError | None
 
 #: Seconds after which results that the store had no time, or no room, for are tried again.
 BUSY_PAUSE_S = 0.05
@@ -56,7 +56,7 @@ MOST = 128
 
 class _NewMessage(NamedTuple):
     row: NewMessage
-    done: Callable[[Any, Kept], None]
+    done: Callable[[Any, End], None]
     about: Any
 
 
@@ -134,7 +134,7 @@ class Journal:
 
     # -- what to keep ---------------------------------------------------------------------------------------------------
 
-    def message(self, message: NewMessage, done: Callable[[Any, Kept], None], about: Any) -> None:
+    def message(self, message: NewMessage, done: Callable[[Any, End], None], about: Any) -> None:
         """A received message with its decision and deliveries; where it cannot be kept this is told at once."""
         self._group.messages.append(_NewMessage(message, done, about))
         if self._scheduled is None:

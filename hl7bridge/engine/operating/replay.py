@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from hl7bridge.channel.deciding.decide import Decision, Outgoing
 from hl7bridge.connectors.message_file import read_messages
 from hl7bridge.engine.keeping.identity import of_message
-from hl7bridge.engine.keeping.journal import Kept
+from hl7bridge.engine.keeping.journal import End
 from hl7bridge.engine.operating.edited import EDITED, must_be_of_its_patient
 from hl7bridge.engine.operating.entitle import newly_entitled
 from hl7bridge.engine.operating.replaywhere import order_keys, payload_again, payloads_again
@@ -307,7 +307,7 @@ class Replaying:
 
         self._unkept += 1
 
-        def kept(end: Kept) -> None:
+        def kept(end: End) -> None:
             self._unkept -= 1
             if isinstance(end, StoreError):
                 progress.failed += 1

@@ -25,7 +25,7 @@ from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.engine.delivering.release import consent_of
 from hl7bridge.engine.keeping.about import every_delivery
 from hl7bridge.engine.keeping.identity import of_message
-from hl7bridge.engine.keeping.journal import Kept
+from hl7bridge.engine.keeping.journal import End
 from hl7bridge.engine.programme.alerting import Alerting
 from hl7bridge.engine.programme.summaries import Summarising
 from hl7bridge.engine.programme.telling import Looked, Speaker, Telling, Words
@@ -213,7 +213,7 @@ class Teller:
             notices=() if notice is None else (_row(notice._replace(message_id=number)),),
         )
 
-        def kept(end: Kept) -> None:
+        def kept(end: End) -> None:
             done(end if isinstance(end, StoreError) else None)
 
         engine.acceptor.accept(new, decision, kept)

@@ -17,7 +17,7 @@ from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.delivering.deliver import Delivery
 from hl7bridge.engine.keeping.about import About
 from hl7bridge.engine.keeping.identity import day_number, patient_keys
-from hl7bridge.engine.keeping.journal import Journal, Kept
+from hl7bridge.engine.keeping.journal import End, Journal
 from hl7bridge.engine.keeping.numbers import Numbers
 from hl7bridge.store.base import (
     BODY_BITS,
@@ -33,13 +33,13 @@ from hl7bridge.store.hashes import Hashes
 #: Patients of late of whom it is remembered who they are.
 REMEMBERED = 16_384
 #: Called once with None when the message is durable, with what came before instead of it, or with the error.
-WhenKept = Callable[[Kept], None]
+WhenKept = Callable[[End], None]
 
 
 class _Accepting(NamedTuple):
     entries: list[tuple[Delivery, Entry]]
     assignments: tuple[AssignmentRow, ...]
-    kept: WhenKept
+    when_kept: WhenKept
 
 
 class Acceptor:
@@ -67,7 +67,7 @@ class Acceptor:
         self._again = lru_cache(REMEMBERED)(self._as_kept)
 
     def accept(
-        self, message: NewMessage, decision: Decision, kept: WhenKept, *, release_again: bool = False
+        self, message: NewMessage, decision: Decision, when_kept: WhenKept, *, release_again: bool = False
     ) -> None:
         """Fills in what was decided, admits the deliveries and hands all to the journal.
 
@@ -98,7 +98,7 @@ class Acceptor:
             deliveries.append(self._admit(message, outgoing, payloads, entries, generation))
         message.payloads = tuple(payloads)
         message.deliveries = tuple(deliveries)
-        self._journal.message(message, self._done, _Accepting(entries, message.assignments, kept))
+        self._journal.message(message, self._done, _Accepting(entries, message.assignments, when_kept))
 
     def _as_kept(self, fact: Fact) -> tuple[int, bytes]:
         data = packed(fact)
@@ -176,7 +176,7 @@ class Acceptor:
         payloads.append(payload)
         return len(payloads) - 1
 
-    def _done(self, accepting: _Accepting, end: Kept) -> None:
+    def _done(self, accepting: _Accepting, end: End) -> None:
         if end is None:
             if accepting.assignments:
                 self._assigned(accepting.assignments)
@@ -187,4 +187,4 @@ class Acceptor:
             for delivery, entry in reversed(accepting.entries):
                 delivery.queue.rolled_back(entry)
                 delivery.touch()
-        accepting.kept(end)
+        accepting.when_kept(end)

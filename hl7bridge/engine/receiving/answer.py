@@ -15,7 +15,6 @@ from typing import Protocol
 from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.hl7 import ack
 from hl7bridge.hl7.ack import AckError
-from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 
 #: ERR-3 of a message that could not be kept (table 0357: application internal error).
@@ -85,7 +84,7 @@ class Answering:
         self._errors = ()
         return self._settle("AA")
 
-    def unreadable(self, error: Unreadable) -> str:
+    def unreadable(self) -> str:
         """Settles the answer to bytes that are no message."""
         self._errors = (UNREADABLE,)
         return self._settle("AR")

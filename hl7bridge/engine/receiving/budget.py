@@ -6,7 +6,7 @@ is always favoured and reads on, so that a message can be finished and its bytes
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 #: What a connection brings at once, at most (the reactor's buffer).
 READ_BYTES = 65_536
@@ -79,3 +79,22 @@ class Budget:
             self._favoured = max(self._paused, key=lambda each: each.held)
             del self._paused[self._favoured]
             self._favoured.resume()
+
+
+class InHand:
+    """Bytes of a message on its way, counted in the budget until `give_back`; a second call does nothing."""
+
+    __slots__ = ("_budget", "_bytes")
+
+    def __init__(self, size_bytes: int, budget: Budget | None) -> None:
+        self._bytes = size_bytes
+        self._budget = budget
+
+    def give_back(self) -> None:
+        """The message is answered, or will not be."""
+        size, self._bytes = self._bytes, 0
+        if size and self._budget is not None:
+            self._budget.released(size)
+
+
+NOTHING_IN_HAND: Final = InHand(0, None)

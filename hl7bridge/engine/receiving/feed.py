@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from hl7bridge.connectors.file_source import Ended
 from hl7bridge.connectors.mllp_source import MllpSource
-from hl7bridge.engine.receiving.budget import Budget
-from hl7bridge.engine.receiving.receive import Frame, Held, Receiver
+from hl7bridge.engine.receiving.budget import Budget, InHand
+from hl7bridge.engine.receiving.receive import Frame, Receiver
 
 
 class Feed:
@@ -20,7 +20,7 @@ class Feed:
 
     def frame(self, connection: MllpSource, payload: bytes) -> None:
         self._budget.came(connection, len(payload))
-        self._receiver.frame(Frame(self._source, connection, payload, Held(len(payload), self._budget)))
+        self._receiver.frame(Frame(self._source, connection, payload, InHand(len(payload), self._budget)))
 
     def too_large(self, connection: MllpSource, head: bytes) -> None:
         self._receiver.too_large(self._source, connection, head)

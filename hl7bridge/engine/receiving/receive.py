@@ -4,6 +4,14 @@ A frame is read, the channels decide, everything is kept in one durable transact
 that may leave at once are already claimed in that transaction. It is also what recognises a repetition: then nothing of the
 decision is kept, what came before is answered again, and the copy is noted.
 
+    feed.py       hands a connection's frame to `frame`, where it waits; the journal asks for it by `gather` before a commit
+    receive       reads it (hl7/message.py)
+    _decide       has it decided in bounded time (in_time.py, channel/deciding/decide.py) and gives it to accept.py, which gives it and
+                  its deliveries to the journal (engine/keeping/journal.py)
+    _answer       follows when that is durable; answer.py says what the sender hears (hl7/ack.py)
+
+Its deliveries leave from there: engine/delivering/deliver.py.
+
 Raises nothing: whatever is wrong with a message becomes its disposition and its answer.
 """
 
@@ -13,7 +21,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -22,11 +30,11 @@ from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import SourceSettings
 from hl7bridge.connectors.sparing import Sparing
 from hl7bridge.engine.keeping.identity import StoredRoster, of_message
-from hl7bridge.engine.keeping.journal import Journal, Kept
+from hl7bridge.engine.keeping.journal import End, Journal
 from hl7bridge.engine.keeping.numbers import Numbers
 from hl7bridge.engine.receiving.accept import Acceptor
 from hl7bridge.engine.receiving.answer import Answering, Connection, refuse_too_large
-from hl7bridge.engine.receiving.budget import Budget
+from hl7bridge.engine.receiving.budget import NOTHING_IN_HAND, InHand
 from hl7bridge.engine.receiving.in_time import decide
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7 import batch
@@ -42,25 +50,6 @@ log = Logger(namespace="hl7bridge.receive")
 QUANTUM = 8
 
 
-class Held:
-    """Bytes of a message on its way, counted in the budget until `give_back`; a second call does nothing."""
-
-    __slots__ = ("_budget", "_bytes")
-
-    def __init__(self, size_bytes: int, budget: Budget | None) -> None:
-        self._bytes = size_bytes
-        self._budget = budget
-
-    def give_back(self) -> None:
-        """The message is answered, or will not be."""
-        size, self._bytes = self._bytes, 0
-        if size and self._budget is not None:
-            self._budget.released(size)
-
-
-NOTHING_HELD: Final = Held(0, None)
-
-
 class Frame(NamedTuple):
     """A message's bytes on their way in; what is `held` of the budget is given back when it is answered. `taken_us`: when its file was
     taken. `again`: it may have been kept since then, and is looked for so far back, whatever the source says of duplicates.
@@ -69,7 +58,7 @@ class Frame(NamedTuple):
     source: str
     connection: Connection
     payload: bytes
-    held: Held = NOTHING_HELD
+    held: InHand = NOTHING_IN_HAND
     taken_us: int = 0
     again: bool = False
 
@@ -143,7 +132,7 @@ class Receiver:
             self.receive(frame)
             return
         # A batch may hold thousands: its messages are received in order, a few before each commit like anybody's.
-        frames = [frame._replace(payload=part, held=NOTHING_HELD) for part in parts.messages]
+        frames = [frame._replace(payload=part, held=NOTHING_IN_HAND) for part in parts.messages]
         frames[-1] = frames[-1]._replace(held=frame.held)
         self._waiting.extendleft(reversed(frames))
         self._journal.wake()
@@ -158,7 +147,7 @@ class Receiver:
     # -- the walk -------------------------------------------------------------------------------------------------------------
 
     def receive(self, frame: Frame) -> None:
-        """Takes one message from its bytes to the journal; what was kept is answered by `_answer`."""
+        """Takes one message from its bytes to the journal; `_answer` goes on when it is durable."""
         source = self.configuration.sources.get(frame.source)
         if source is None:
             # A reload took it away meanwhile: nobody is answered, and a file keeps its message.
@@ -176,75 +165,73 @@ class Receiver:
         if self.refusing is not None:
             self._not_kept(answering, frame.held)
             return
-        kept = self._new(frame, source, message, number)
+        new = self._new(frame, source, message, number)
         try:
-            if source.duplicates_s is None or not self._is_in_flight(kept, frame, source.duplicates_s):
+            if source.duplicates_s is None or not self._is_in_flight(new, frame, source.duplicates_s):
                 if frame.again:
-                    kept.once_since_us = min(frame.taken_us, kept.once_since_us or frame.taken_us)
-                self._decide(kept, source, message, answering, frame.held)
+                    new.once_since_us = min(frame.taken_us, new.once_since_us or frame.taken_us)
+                self._decide(new, source, message, answering, frame.held)
         except StoreError as error:
             self._say.warn(
                 "{source}: the store could not be asked: {error}", source=source.name, error=str(error)
             )
             self._not_kept(answering, frame.held)
 
-    def _is_in_flight(self, kept: NewMessage, frame: Frame, within_s: float) -> bool:
+    def _is_in_flight(self, new: NewMessage, frame: Frame, within_s: float) -> bool:
         """Whether these bytes are being kept already: then they wait for the first of them. Otherwise the store looks further."""
-        place = (kept.sender, kept.control_id)
+        place = (new.sender, new.control_id)
         known = self._in_flight.get(place)
         if known is None:
-            self._in_flight[place] = {kept.fingerprint: []}
-        elif kept.fingerprint in known:
-            known[kept.fingerprint].append(frame)
+            self._in_flight[place] = {new.fingerprint: []}
+        elif new.fingerprint in known:
+            known[new.fingerprint].append(frame)
             return True
         else:
-            kept.flags = (REUSED_CONTROL_ID,)
-            known[kept.fingerprint] = []
-        kept.once_since_us = kept.received_us - int(within_s * 1e6)
+            new.flags = (REUSED_CONTROL_ID,)
+            known[new.fingerprint] = []
+        new.once_since_us = new.received_us - int(within_s * 1e6)
         return False
 
     def _decide(
-        self, kept: NewMessage, source: SourceSettings, message: Message, answering: Answering, held: Held
+        self, new: NewMessage, source: SourceSettings, message: Message, answering: Answering, held: InHand
     ) -> None:
         try:
             decision = decide(
                 self.configuration,
                 source.name,
                 message,
-                received=datetime.fromtimestamp(kept.received_us / 1e6, UTC),
-                sequence=kept.id,
+                received=datetime.fromtimestamp(new.received_us / 1e6, UTC),
+                sequence=new.id,
                 roster=self._roster,
             )
-            kept.answer = answering.decided(decision)
+            new.answer = answering.decided(decision)
             misses = decision.misses
-            self._acceptor.accept(
-                kept, decision, lambda end: self._answer(answering, held, kept, misses, end)
-            )
+            self._acceptor.accept(new, decision, lambda end: self._answer(answering, held, new, misses, end))
         except Exception:
-            self._landed(kept)
+            self._landed(new)
             raise
 
     def _answer(
-        self, answering: Answering, held: Held, kept: NewMessage, misses: tuple[str, ...], end: Kept
+        self, answering: Answering, held: InHand, new: NewMessage, misses: tuple[str, ...], end: End
     ) -> None:
         """The message is durable, or certainly not: now, and not before, the sender hears of it."""
-        copies = self._landed(kept)
+        copies = self._landed(new)
         if copies:
             # Next, as frames of their own: whatever happens to one of them stays in it.
             self._waiting.extendleft(reversed(copies))
             self._journal.wake()
         if isinstance(end, Earlier):
-            self._keep_duplicate(kept, end.message_id, answering, held)
+            self._keep_duplicate(new, end.message_id, answering, held)
             return
         if misses and end is None:
-            self._count_misses(kept.source, misses)
-        self._kept((answering, held), end)
+            self._count_misses(new.source, misses)
+        self._ended((answering, held), end)
 
-    def _landed(self, kept: NewMessage) -> list[Frame]:
+    def _landed(self, new: NewMessage) -> list[Frame]:
         """The message is in flight no more; gives the copies that waited for it."""
-        place = (kept.sender, kept.control_id)
+        place = (new.sender, new.control_id)
         known = self._in_flight.get(place, {})
-        copies = known.pop(kept.fingerprint, [])
+        copies = known.pop(new.fingerprint, [])
         if not known:
             self._in_flight.pop(place, None)
         return copies
@@ -280,7 +267,7 @@ class Receiver:
             frame.payload,
         )
 
-    def _keep_duplicate(self, copy: NewMessage, original: int, answering: Answering, held: Held) -> None:
+    def _keep_duplicate(self, copy: NewMessage, original: int, answering: Answering, held: InHand) -> None:
         """The sender lost our answer: it hears it again, and nothing is processed twice."""
         note = NewMessage(
             copy.id,
@@ -296,7 +283,7 @@ class Receiver:
             b"",  # the same bytes lie under the original
             original=original,
         )
-        self._journal.message(note, self._kept, (answering, held))
+        self._journal.message(note, self._ended, (answering, held))
 
     def _keep_unreadable(self, frame: Frame, source: SourceSettings, error: Unreadable) -> None:
         number = self._numbers.message()
@@ -313,14 +300,14 @@ class Receiver:
             0,
             self._hashes.fingerprint(frame.payload),
             MessageStatus.REJECTED,
-            answering.unreadable(error),
+            answering.unreadable(),
             self.configuration.version,
             frame.payload,
             outcomes=(("", "ERROR", f"{error.code}: {error}"),),
         )
-        self._journal.message(new, self._kept, (answering, frame.held))
+        self._journal.message(new, self._ended, (answering, frame.held))
 
-    def _kept(self, answering_and_held: tuple[Answering, Held], end: Kept) -> None:
+    def _ended(self, answering_and_held: tuple[Answering, InHand], end: End) -> None:
         answering, held = answering_and_held
         if end is None:
             held.give_back()
@@ -329,6 +316,6 @@ class Receiver:
             self._not_kept(answering, held, for_good=isinstance(end, StoreFault))
 
     @staticmethod
-    def _not_kept(answering: Answering, held: Held, *, for_good: bool = False) -> None:
+    def _not_kept(answering: Answering, held: InHand, *, for_good: bool = False) -> None:
         held.give_back()
         answering.not_kept(for_good=for_good)

@@ -271,7 +271,7 @@ def take_back(life: Life, at: int, subject: tuple[Course, Fill, bool]) -> None:
     """The wrong one was handed over: it comes back, and the sale with it."""
     course, fill_, whole = subject
     life.happened(Kind.RETURNED, at, course.prescription, fill_, why=Why.PICKED_UP)
-    _after_return(life, at, course, fill_, whole)
+    _after_return(life, at, course, whole)
 
 
 def give_back(life: Life, at: int, subject: tuple[Course, Fill, bool]) -> None:
@@ -279,10 +279,10 @@ def give_back(life: Life, at: int, subject: tuple[Course, Fill, bool]) -> None:
     course, fill_, whole = subject
     why = Why.PARTIAL if fill_.part else Why.NOT_PICKED_UP
     life.happened(Kind.RETURNED, at, course.prescription, fill_, why=why)
-    _after_return(life, at, course, fill_, whole)
+    _after_return(life, at, course, whole)
 
 
-def _after_return(life: Life, at: int, course: Course, fill_: Fill, whole: bool) -> None:
+def _after_return(life: Life, at: int, course: Course, whole: bool) -> None:
     if not whole or course.ended:
         return
     random = life.random
