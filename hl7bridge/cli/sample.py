@@ -52,7 +52,7 @@ _NAMED = 12
     type=click.IntRange(2),
     default=10,
     show_default=True,
-    help="A code that is in no table of the standard is kept where so many patients have it.",
+    help="A code that is in no table of the standard, or a system that the header names, is kept where so many patients have it.",
 )
 @click.option(
     "--key",

@@ -1,9 +1,9 @@
 """One message made safe, field by field, by the data types of its version (HL7 v2.5.1 chapter 2A, and the same of other versions).
 
 Names, numbers, addresses, telephones: a stand-in. Days: moved, all of a patient's by as much. Free text: its shape. Codes: kept where
-the standard's table or many patients have them. Quantities: kept. What the version does not know (Z segments, fields behind the last)
-and what is no text (ED, RP) is left out. At last the whole is searched for what it was to hide; a message that still holds any of it
-is refused.
+the standard's table or many patients have them; systems that the header names, too, and the others have a stand-in. Quantities: kept.
+What the version does not know (Z segments, fields behind the last) and what is no text (ED, RP) is left out. At last the whole is
+searched for what it was to hide; a message that still holds any of it is refused.
 
 Raises Refused, and Unreadable.
 """
@@ -22,6 +22,7 @@ from hl7bridge.hl7.charset import UTF8
 from hl7bridge.hl7.escape import escape, unescape
 from hl7bridge.hl7.message import HEADERS, Message, Segment
 from hl7bridge.hl7.names import Element, Standard, standard
+from hl7bridge.sample import header
 from hl7bridge.sample.common import Common
 from hl7bridge.sample.standins import StandIns
 
@@ -39,8 +40,6 @@ _CODES: Final = frozenset({"ID", "IS"})
 _CODED: Final = frozenset(
     {"CE", "CWE", "CNE", "CF", "HD", "PL", "XON", "TQ", "LA1", "LA2", "CQ", "FC", "AUI", "JCC"}
 )
-#: Fields of the header that name systems and the message's kind.
-_ENVELOPE: Final = frozenset(f"MSH-{number}" for number in (3, 4, 5, 6, 9, 11, 12, 15, 16, 17, 18, 21))
 _TITLES: Final = frozenset(
     ("MR", "MRS", "MS", "DR", "JR", "SR", "II", "III", "MD", "DO", "RN", "NP", "PA", "PHD", "PHARMD", "RPH")
 )
@@ -98,7 +97,7 @@ class Safe:
         for segment in message.segments:
             for number, element in _known(tables, segment):
                 for leaf, value in _leaves(segment, number, element):
-                    if leaf.last in _CODES or leaf.types[0] in _CODED:
+                    if leaf.last in _CODES or leaf.types[0] in _CODED or leaf.field in header.CODES:
                         self.common.add(leaf.path, value, patient)
 
     def made(self, message: Message, patient: str) -> bytes:
@@ -137,7 +136,8 @@ class _One:
         fields = [segment.name]
         begin = 1
         if segment.name in HEADERS:
-            fields.append(segment.field(2))
+            # Beyond the characters that delimit, MSH-2 may hold anything.
+            fields.append(segment.delimiters.encoding_characters)
             begin = 3
         for number in range(begin, segment.count + 1):
             value = segment.field(number)
@@ -148,8 +148,6 @@ class _One:
         return segment.delimiters.field.join(fields).rstrip(segment.delimiters.field)
 
     def _field(self, segment: Segment, number: int, element: Element) -> bytes:
-        if f"{segment.name.decode('ascii', 'replace')}-{number}" in _ENVELOPE:
-            return _text_of(segment, segment.field(number)).encode("utf-8", "replace")
         marks = segment.delimiters
         made: list[list[list[bytes]]] = []
         for leaf, value, (at, component, below) in _placed(segment, number, element):
@@ -176,6 +174,8 @@ class _One:
     def _value(self, leaf: Leaf, value: str) -> str:
         outer, last, at = leaf.types[0], leaf.last, leaf.component
         standins = self._safe.standins
+        if leaf.field in header.CODES:
+            return self._header(leaf, value)
         if last in _STAMPS:
             return standins.moved(value, self._weeks, self._safe.oldest)
         if last == "TM":
@@ -205,6 +205,16 @@ class _One:
         if last in _TEXTS:
             return self._text(leaf, value)
         return ""
+
+    def _header(self, leaf: Leaf, value: str) -> str:
+        """What names a system is kept as a code is, and else has a stand-in: a sample without it cannot be routed."""
+        kept = value if header.fixed(leaf.field, leaf.component, value) else self._code(leaf, value)
+        begins = header.SYSTEMS.get(leaf.field)
+        if kept or begins is None or leaf.component > 2:
+            return kept
+        # Behind the name may stand an OID, or the name of a host.
+        standins = self._safe.standins
+        return standins.system(begins, value) if leaf.component == 1 else standins.number(value)
 
     def _name(self, leaf: Leaf, value: str) -> str:
         for word in re.split(r"[^\w]+", value):

@@ -74,6 +74,10 @@ class StandIns:
         """A number that is kept for fiction (555-0100 through 555-0199)."""
         return f"(555)555-01{self._bytes('phone', value)[0] % 100:02d}"
 
+    def system(self, begins: str, value: str) -> str:
+        """The name of an application or a facility, such as APP48213, which also the shortest field has room for."""
+        return f"{begins}{10_000 + int.from_bytes(self._bytes('system', value)[:4], 'big') % 90_000}"
+
     def weeks(self, patient: str) -> timedelta:
         """By how much a patient's days are moved; never by nothing."""
         found = int.from_bytes(self._bytes("weeks", patient)[:4], "big") % (2 * MOST_WEEKS)

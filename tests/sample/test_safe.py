@@ -108,6 +108,50 @@ def test_a_code_is_kept_where_the_standard_or_many_patients_have_it() -> None:
     assert made(HEAD + PID, with_=each).splitlines()[1].split("|")[8] == "F", "table 0001 has it"
 
 
+RARE = (
+    "MSH|^~\\&|JOHNWOLFDOC0^1.2.3.4567^ISO|DR BRANNIGANA OFFICE|WOLFAPP|WOLF CLINIC|20261121120000-0500||WOLFE^A01WOLF^WOLF_A01|"
+    "C77123|PWOLF|2.5.1 WOLF|||ALWOLF|WOLF|WOLFLAND|WOLFSET||WOLF|PROFWOLF0^NSWOLF0^1.2.3.4567^ISO\n"
+)
+
+
+def test_a_system_that_few_patients_have_has_a_stand_in() -> None:
+    """In the feeds of physicians' offices MSH-4 is a physician's name."""
+    header = made(RARE).splitlines()[0].split("|")
+    assert re.fullmatch(r"APP\d{5}\^\d\.\d\.\d\.\d{4}\^ISO", header[2])
+    assert "4567" not in header[2]
+    assert re.fullmatch(r"FAC\d{5}", header[3])
+    assert re.fullmatch(r"APP\d{5}", header[4])
+    assert re.fullmatch(r"FAC\d{5}", header[5])
+    assert not re.search("WOLF|BRANN|4567", "|".join(header))
+    assert header[:4] == made(RARE.replace("C77123", "C77124")).split("|")[:4], "the same ones again"
+    assert header[2:4] != made(RARE, with_=safe(key=b"x" * 32)).split("|")[2:4]
+
+
+def test_a_header_is_kept_where_the_standard_fixes_it_or_many_patients_have_it() -> None:
+    head = (
+        "MSH|^~\\&|RX|OAK OFFICE|HUB|HUB|20261121120000-0500||RDE^O11^RDE_O11|C77123|P^T|2.5.1^USA|||AL|NE|USA|UNICODE UTF-8|||"
+        "PROFILE^NS^1.2.3^ISO\n"
+    )
+    one = made(head).split("|")
+    assert one[8] == "RDE^O11^RDE_O11"
+    assert one[10:12] == ["P^T", "2.5.1^USA"]
+    assert one[14:18] == ["AL", "NE", "USA", "UNICODE UTF-8"]
+    each = safe(3)
+    for patient in range(3):
+        each.learn(Message((head + PID).replace("\n", "\r").encode()), str(patient))
+    many = made(head, with_=each).rstrip().split("|")
+    assert many[2:6] == ["RX", "OAK OFFICE", "HUB", "HUB"]
+    assert many[20] == "PROFILE^NS^1.2.3^ISO"
+    for version in ("2.1", "2.2", "2.3", "2.7", "2.8.2"):
+        found = made(head.replace("2.5.1^USA", version)).split("|")
+        assert (found[8], found[11].strip()) == ("RDE^O11^RDE_O11", version)
+
+
+def test_what_follows_the_delimiters_in_the_header_is_left_out() -> None:
+    assert made(HEAD.replace("~\\&|", "~\\&#WOLF|")).startswith("MSH|^~\\&|APP")
+    assert made(HEAD.replace("~\\&|", "~\\&#|")).startswith("MSH|^~\\&#|APP")
+
+
 def test_the_same_patient_has_the_same_stand_ins_and_intervals_stay() -> None:
     def days(text: str) -> list[date]:
         return [
