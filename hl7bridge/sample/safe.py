@@ -32,6 +32,13 @@ _NUMBERS: Final = frozenset({"CX", "CK", "CK_ACCOUNT_NO", "EI", "EIP", "DLN"})
 #: What the first versions write as NM, and is no quantity: visits, cards and licences.
 _NUMERIC: Final = frozenset({"PV1-19", "IN2-6", "IN2-8", "IN2-10", "RX1-23"})
 _ADDRESSES: Final = frozenset({"XAD", "AD", "SAD"})
+#: Places to which medicines are delivered; from their ninth component on they hold an address.
+_DELIVERED: Final = frozenset({"LA1", "LA2", "CM_LA1"})
+#: What versions call the fields and components that name an area smaller than a state. HIPAA's safe harbour (45 CFR
+#: 164.514(b)(2)(i)(B)) lets none be told, however many live there: county, parish, census tract, place of birth.
+_AREA: Final = re.compile(
+    r"\b(County|Parish|Census Tract|City|Zip|Birth ?Place|Assigning Jurisdiction)\b", re.IGNORECASE
+)
 _PHONES: Final = frozenset({"XTN", "TN"})
 _STAMPS: Final = frozenset({"TS", "DTM", "DT"})
 _TEXTS: Final = frozenset({"ST", "TX", "FT"})
@@ -65,12 +72,13 @@ class Account:
 
 
 class Leaf(NamedTuple):
-    """One value: where it stands (`PID-5.1.1`), the data types from its field inwards, its component, the table of its codes."""
+    """One value: where it stands (`PID-5.1.1`), and from its field inwards the data types, names and tables of codes."""
 
     field: str
     component: int
     below: int
     types: tuple[str, ...]
+    names: tuple[str, ...]
     tables: tuple[str, ...]
 
     @property
@@ -80,6 +88,20 @@ class Leaf(NamedTuple):
     @property
     def last(self) -> str:
         return self.types[-1]
+
+    @property
+    def address(self) -> int:
+        """Which component of an address it is; 0 where it is of none."""
+        if self.types[0] in _ADDRESSES:
+            return self.component
+        if len(self.types) > 1 and self.types[1] in _ADDRESSES:
+            return self.below
+        return max(self.component - 8, 0) if self.types[0] in _DELIVERED else 0
+
+    @property
+    def area(self) -> bool:
+        """Whether it names an area, and is no part of an address."""
+        return not self.address and any(map(_AREA.search, self.names))
 
 
 class Safe:
@@ -180,6 +202,10 @@ class _One:
             return standins.moved(value, self._weeks, self._safe.oldest)
         if last == "TM":
             return value if _TIME.fullmatch(value) else ""
+        if leaf.address:
+            return self._address(leaf, value)
+        if leaf.area:
+            return self._area(leaf, value)
         if outer in _NAMES:
             return self._name(leaf, value) if at <= 3 else self._title_or_code(leaf, value)
         if outer in _CLINICIANS:
@@ -189,8 +215,6 @@ class _One:
         if outer in _NUMBERS:
             first = leaf.below == 1 if outer == "EIP" else at == 1
             return self._number(leaf, value) if first else self._code(leaf, value)
-        if outer in _ADDRESSES:
-            return self._address(leaf, value)
         if outer in _PHONES:
             if at in (1, 12):
                 self._hide(leaf, "".join(filter(str.isdigit, value)), 7)
@@ -226,15 +250,24 @@ class _One:
         return self._safe.standins.number(value)
 
     def _address(self, leaf: Leaf, value: str) -> str:
-        at = leaf.component
+        at = leaf.address
         if at == 1:
             self._hide(leaf, value, _LEAST_NUMBER)
-            return self._safe.standins.name(value) + " STREET" if leaf.below == 1 else ""
+            # Behind a street that is one value may stand its parts (SAD).
+            first = leaf.types[0] not in _ADDRESSES or leaf.below == 1
+            return self._safe.standins.name(value) + " STREET" if first else ""
         if at == 3:
             return self._safe.standins.name(value)
         if at == 5:
             return "00000"
         return value if at in (4, 6) and re.fullmatch("[A-Z]{2,3}", value) else ""
+
+    def _area(self, leaf: Leaf, value: str) -> str:
+        """A field of its own has a stand-in; a component of one that is coded, or of a number, is left out."""
+        if len(leaf.types) > 1:
+            return ""
+        standins = self._safe.standins
+        return standins.number(value) if any(map(str.isdigit, value)) else standins.name(value)
 
     def _title_or_code(self, leaf: Leaf, value: str) -> str:
         if value.upper().strip(".") in _TITLES:
@@ -304,7 +337,8 @@ def _placed(
                 chain = [each for each in (inner, deep) if each is not None]
                 types = (datatype or "?", *(each.datatype or "?" for each in chain))
                 tables = tuple(each.table for each in (element, *chain) if each.table)
-                leaf = Leaf(place, component, below, types, tables)
+                names = tuple(each.name for each in (element, *chain))
+                leaf = Leaf(place, component, below, types, names, tables)
                 yield leaf, _text_of(segment, unescape(raw, marks)), (at, component, below)
 
 

@@ -152,6 +152,54 @@ def test_what_follows_the_delimiters_in_the_header_is_left_out() -> None:
     assert made(HEAD.replace("~\\&|", "~\\&#|")).startswith("MSH|^~\\&#|APP")
 
 
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [
+        ("2.2", "PID||||||||||||WILLOWCO"),
+        ("2.3", "PID||||||||||||WILLOWCO"),
+        ("2.5.1", "PID||||||||||||WILLOWCO"),
+        ("2.7", "PID||||||||||||WILLOWCO"),
+        ("2.5.1", "PID|||||||||||||||||||||||WILLOWCO"),
+        ("2.5.1", "PID|||||||||||1 A ST^WILLOWCO^WILLOWCO^IL^60435^USA^H^WILLOWCO^WILLOWCO^WILLOWCO"),
+        (
+            "2.7",
+            "PID|||||||||||1 A ST^WILLOWCO^WILLOWCO^IL^60435^USA^H^WILLOWCO^WILLOWCO&WILLOWCO^WILLOWCO&WILLOWCO",
+        ),
+        ("2.5.1", "PID|||7^^^A^MR^^^^WILLOWCO&WILLOWCO"),
+        ("2.5.1", "PV1||||||||||||||||||||||||||||||||||||||||||||||||||1^^^A^MR^^^^WILLOWCO"),
+        ("2.5.1", "PV1|||||||1^A^B^^^^^^^^^^^^^^^^^^WILLOWCO&WILLOWCO"),
+        ("2.5.1", "GT1||" + "|" * 54 + "WILLOWCO"),
+        ("2.5.1", "CER||" + "|" * 7 + "WILLOWCO^WILLOWCO" + "|" * 12 + "WILLOWCO^WILLOWCO"),
+        ("2.3", "RXE||X||||||W^^^^^^^^WILLOWCO^WILLOWCO^WILLOWCO^^60435^^^WILLOWCO"),
+        ("2.5.1", "RXE||X||||||W^^^^^^^^WILLOWCO&WILLOWCO&WILLOWCO&&60435&&&WILLOWCO"),
+        ("2.5.1", "RXD|" + "|" * 12 + "W^^^^^^^^WILLOWCO^WILLOWCO^WILLOWCO^^60435^^^WILLOWCO"),
+        ("2.5.1", "OBX|1|XAD|1^N^L||WILLOWCO^WILLOWCO^WILLOWCO^IL^60435^USA^H^WILLOWCO^WILLOWCO^WILLOWCO"),
+    ],
+)
+def test_no_area_smaller_than_a_state_is_told_however_many_live_there(version: str, line: str) -> None:
+    """45 CFR 164.514(b)(2)(i)(B) names county and precinct beside street, city and ZIP code."""
+    each = safe(2)
+    text = HEAD.replace("2.5.1", version) + line + "\n"
+    for patient in range(3):
+        each.learn(Message(text.replace("\n", "\r").encode()), str(patient))
+    found = made(text, with_=each)
+    assert "willowco" not in found.casefold()
+    assert "60435" not in found
+
+
+def test_a_county_and_a_place_of_birth_can_be_followed() -> None:
+    line = "PID||||||||||||{}|||||||||||{}\n"
+    one, two, other = (
+        made(HEAD + line.format(*each)).splitlines()[1].split("|")
+        for each in (("WILL", "Joliet"), ("WILL", "Joliet"), ("17197", "Lockport"))
+    )
+    assert one == two
+    assert re.fullmatch("[A-Z]{4,6}", one[12])
+    assert re.fullmatch("[A-Z][a-z]{3,5}", one[23])
+    assert re.fullmatch(r"\d{5}", other[12])
+    assert other[23] != one[23]
+
+
 def test_the_same_patient_has_the_same_stand_ins_and_intervals_stay() -> None:
     def days(text: str) -> list[date]:
         return [
