@@ -22,7 +22,7 @@ from hl7bridge.hl7.charset import UTF8
 from hl7bridge.hl7.escape import escape, unescape
 from hl7bridge.hl7.message import HEADERS, Message, Segment
 from hl7bridge.hl7.names import Element, Standard, standard
-from hl7bridge.sample import header
+from hl7bridge.sample import ages, header
 from hl7bridge.sample.common import Common
 from hl7bridge.sample.standins import StandIns
 
@@ -56,8 +56,7 @@ _BETWEEN: Final = re.compile(r"[ ()./+-]")
 _TIME: Final = re.compile(r"\d{4,6}(\.\d+)?([+-]\d{4})?")
 #: What is shorter is in too many places to be looked for: words of names, and numbers.
 _LEAST_WORD, _LEAST_NUMBER = 4, 5
-#: HIPAA's safe harbour (45 CFR 164.514(b)(2)(i)(C)): no age over 89 is told.
-_OLDEST_DAYS: Final = round(89 * 365.25)
+_OLDEST_DAYS: Final = round(ages.OLDEST * 365.25)
 
 
 class Refused(HL7BridgeError):
@@ -171,6 +170,7 @@ class _One:
 
     def _field(self, segment: Segment, number: int, element: Element) -> bytes:
         marks = segment.delimiters
+        a_year = _age_in(segment) if (segment.name, number) == (b"OBX", 5) else None
         made: list[list[list[bytes]]] = []
         for leaf, value, (at, component, below) in _placed(segment, number, element):
             while len(made) <= at:
@@ -179,7 +179,7 @@ class _One:
                 made[at].append([])
             while len(made[at][component - 1]) < below:
                 made[at][component - 1].append(b"")
-            safe = self._value(leaf, value) if value else ""
+            safe = self._value(leaf, value, a_year) if value else ""
             if not safe and value:
                 self._safe.account.left_out[f"{leaf.field}.{leaf.component}"] += 1
             # What the character set does not know is no letter.
@@ -193,13 +193,16 @@ class _One:
 
     # -- by data type ------------------------------------------------------------------------------------------------------
 
-    def _value(self, leaf: Leaf, value: str) -> str:
+    def _value(self, leaf: Leaf, value: str, a_year: int | None) -> str:
+        """`a_year`: how many of its units a year has, where the value is an age; one that may not be told has no shape either."""
         outer, last, at = leaf.types[0], leaf.last, leaf.component
         standins = self._safe.standins
         if leaf.field in header.CODES:
             return self._header(leaf, value)
         if last in _STAMPS:
             return standins.moved(value, self._weeks, self._safe.oldest)
+        if a_year is not None and (told := ages.told(value, a_year)) != value:
+            return told
         if last == "TM":
             return value if _TIME.fullmatch(value) else ""
         if leaf.address:
@@ -340,6 +343,16 @@ def _placed(
                 names = tuple(each.name for each in (element, *chain))
                 leaf = Leaf(place, component, below, types, names, tables)
                 yield leaf, _text_of(segment, unescape(raw, marks)), (at, component, below)
+
+
+def _age_in(segment: Segment) -> int | None:
+    """How many of the units of an observation a year has, where it is of an age."""
+    marks = segment.delimiters
+    observed, unit = (
+        [_text_of(segment, unescape(part, marks)) for part in _split(segment.field(number), marks.component)]
+        for number in (3, 6)
+    )
+    return ages.in_a_year(observed, unit[0])
 
 
 def _text_of(segment: Segment, value: bytes) -> str:

@@ -236,6 +236,40 @@ def test_nobody_is_over_89(line: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("observed", "told"),
+    [
+        ("OBX|3|NM|AGE^Age^L||107", "90"),
+        ("OBX|3|NM|AGE^Age^L||107|a", "90"),
+        ("OBX|3|NM|30525-0||107|yr", "90"),
+        ("OBX|3|NM|30525-0^^LN||89.5|a^year^UCUM", "90"),
+        ("OBX|3|NM|X1^Reported^L^21612-7^^LN||107|Years", "90"),
+        ("OBX|3|NM|29553-5^Calculated^LN||107", "90"),
+        ("OBX|3|NM|39016-1^^LN||107", "90"),
+        ("OBX|3|NM|PTAGE^^L||107", "90"),
+        ("OBX|3|NM|AGE_YRS^^L||107", "90"),
+        ("OBX|3|NM|X1^Age at diagnosis (years)^L||107", "90"),
+        ("OBX|3|NM|AGE^Age^L||1284|mo", "1080"),
+        ("OBX|3|NM|AGE^Age^L||39055|d", "32850"),
+        ("OBX|3|NM|AGE^Age^L||55~107", "55~90"),
+        ("OBX|3|SN|AGE^Age^L||>^107", "^90"),
+        ("OBX|3|ST|AGE^Age^L||107", "90"),
+        ("OBX|3|ST|AGE^Age^L||107 years", "90"),
+        ("OBX|3|CE|AGE^Age^L||107^107 years^L", "90^90"),
+        ("OBX|3|NM|AGE^Age^L||89", "89"),
+        ("OBX|3|NM|AGE^Age^L||400|d", "400"),
+        ("OBX|3|NM|11884-4^Gestational age^LN||266|d", "266"),
+        ("OBX|3|NM|GA^Gestational age^L||107", "107"),
+        ("OBX|3|NM|8867-4^Heart rate^LN||107", "107"),
+        ("OBX|3|NM|DOSE^Dosage^L||107", "107"),
+    ],
+)
+@pytest.mark.parametrize("version", ["2.1", "2.5.1", "2.8"])
+def test_an_observation_tells_no_age_over_89(observed: str, told: str, version: str) -> None:
+    found = made(HEAD.replace("2.5.1", version) + observed + "\n").splitlines()[1].split("|")[5]
+    assert found == told
+
+
+@pytest.mark.parametrize(
     ("version", "line", "number"),
     [
         ("2.1", "PV1|1|O|||||||||||||||||48213", "48213"),
