@@ -1,7 +1,8 @@
 """One message made safe, field by field, by the data types of its version (HL7 v2.5.1 chapter 2A, and the same of other versions).
 
 Names, numbers, addresses, telephones: a stand-in. Days: moved, all of a patient's by as much. Free text: its shape. Codes: kept where
-the standard's table or many patients have them; systems that the header names, too, and the others have a stand-in. Quantities: kept.
+the standard's table or many patients have them, and they name no area of an address; systems that the header names, too, and the
+others have a stand-in. Quantities: kept, but for ages over 89.
 What the version does not know (Z segments, fields behind the last) and what is no text (ED, RP) is left out. At last the whole is
 searched for what it was to hide; a message that still holds any of it is refused.
 
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cache
 from typing import Final, NamedTuple
 
 from hl7bridge.errors import HL7BridgeError
@@ -23,6 +25,7 @@ from hl7bridge.hl7.escape import escape, unescape
 from hl7bridge.hl7.message import HEADERS, Message, Segment
 from hl7bridge.hl7.names import Element, Standard, standard
 from hl7bridge.sample import ages, header
+from hl7bridge.sample.areas import NO_ZIP, Areas
 from hl7bridge.sample.common import Common
 from hl7bridge.sample.standins import StandIns
 
@@ -100,7 +103,12 @@ class Leaf(NamedTuple):
     @property
     def area(self) -> bool:
         """Whether it names an area, and is no part of an address."""
-        return not self.address and any(map(_AREA.search, self.names))
+        return not self.address and _names_area(self.names)
+
+
+@cache
+def _names_area(names: tuple[str, ...]) -> bool:
+    return any(map(_AREA.search, names))
 
 
 class Safe:
@@ -123,29 +131,31 @@ class Safe:
 
     def made(self, message: Message, patient: str) -> bytes:
         """The safe message of a patient, who is named by what all of the patient's numbers have in common. Raises Refused."""
-        one = _One(self, _tables(message), self.standins.weeks(patient))
+        one = _One(self, message, self.standins.weeks(patient))
         segments = [made for segment in message.segments if (made := one.segment(segment)) is not None]
         made = b"\r".join(segments) + b"\r"
         text = made.decode("utf-8", "replace").casefold()
         numbers = _BETWEEN.sub("", text)
-        for hidden, place in one.hidden.items():
-            if hidden in text or hidden in numbers:
-                raise Refused(
-                    f"what stands in {place} stands where it is not looked for, too",
-                    code="still-there",
-                    place=place,
-                )
+        there = (place for hidden, place in one.hidden.items() if hidden in text or hidden in numbers)
+        place = next(there, None) or one.areas.told(text)
+        if place is not None:
+            raise Refused(
+                f"what stands in {place} stands where it is not looked for, too",
+                code="still-there",
+                place=place,
+            )
         return made if made.isascii() else _named_utf8(made, message.delimiters.field)
 
 
 class _One:
-    """One message on its way; `hidden` is what must not be found in the end, and where it stood."""
+    """One message on its way; `hidden` and `areas` are what must not be found in the end, and where it stood."""
 
-    def __init__(self, safe: Safe, tables: Standard, weeks: timedelta) -> None:
+    def __init__(self, safe: Safe, message: Message, weeks: timedelta) -> None:
         self._safe = safe
-        self._tables = tables
+        self._tables = _tables(message)
         self._weeks = weeks
         self.hidden: dict[str, str] = {}
+        self.areas = _areas(message, self._tables)
 
     def segment(self, segment: Segment) -> bytes | None:
         """The segment made safe; None where the version does not know it."""
@@ -262,7 +272,7 @@ class _One:
         if at == 3:
             return self._safe.standins.name(value)
         if at == 5:
-            return "00000"
+            return NO_ZIP
         return value if at in (4, 6) and re.fullmatch("[A-Z]{2,3}", value) else ""
 
     def _area(self, leaf: Leaf, value: str) -> str:
@@ -278,9 +288,12 @@ class _One:
         return self._code(leaf, value) if leaf.last in _CODES or "HD" in leaf.types else ""
 
     def _code(self, leaf: Leaf, value: str) -> str:
-        """Kept where the standard's table has it, or many patients."""
-        standard_codes = {code for table in leaf.tables for code in self._tables.codes(table)}
-        return value if value in standard_codes or self._safe.common.has(leaf.path, value) else ""
+        """Kept where the standard's table has it, or many patients, but for what names an area of the message's addresses. It is left
+        out rather than refused: the pharmacies of a town bear its name, and no message of who lives there would remain.
+        """
+        if any(value in self._tables.codes(table) for table in leaf.tables):
+            return value
+        return value if self._safe.common.has(leaf.path, value) and not self.areas.told(value) else ""
 
     def _text(self, leaf: Leaf, value: str) -> str:
         """A number has a stand-in, so that it can be followed; of a text the shape is left."""
@@ -315,6 +328,17 @@ def _known(tables: Standard, segment: Segment) -> Iterator[tuple[int, Element]]:
     for number in range(3 if segment.name in HEADERS else 1, segment.count + 1):
         if segment.field(number) and number <= len(elements):
             yield number, elements[number - 1]
+
+
+def _areas(message: Message, tables: Standard) -> Areas:
+    """What the addresses of a message name: town, ZIP code, county, census tract, and areas that are fields of their own."""
+    areas = Areas()
+    for segment in message.segments:
+        for number, element in _known(tables, segment):
+            for leaf, value in _leaves(segment, number, element):
+                if leaf.address in (3, 5, 8, 9, 10) or (leaf.area and len(leaf.types) == 1):
+                    areas.add(value, f"{leaf.field}.{leaf.component}")
+    return areas
 
 
 def _leaves(segment: Segment, number: int, element: Element) -> Iterator[tuple[Leaf, str]]:

@@ -200,6 +200,57 @@ def test_a_county_and_a_place_of_birth_can_be_followed() -> None:
     assert other[23] != one[23]
 
 
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "OBX|1|NM|1^Silver Spring^L||1",
+        "OBX|1|CE|1^N^L||X1^Lives in SILVER-SPRING^L",
+        "OBX|1|CE|1^N^L||SILVERSPRING1^x^L",
+        "OBX|1|CE|1^N^L||20902^x^L",
+        "DG1|1||D50^Seen at Silver Spring Clinic^I10",
+        "PV1|1|O|WARD^^^Silver Spring",
+        "ORC|NW|1^SILVER SPRING",
+        "OBX|1|NM|1^N^L||20902",
+        "OBX|1|CE|1^N^L||X^Leafshire County^L",
+        "OBX|1|CE|1^N^L||X^from Lockhaven^L",
+    ],
+)
+def test_what_an_address_names_leaves_by_no_other_door(planted: str) -> None:
+    """The town that has a stand-in in PID-11 is no code either, although all patients of the sample live there."""
+    each = safe(2)
+    head = HEAD.replace("|S1|", "|Silver Spring Pharmacy|")
+    pid = PID.replace("20902^USA||", "20902-1234^USA|LEAFSHIRE|").strip() + "||||Lockhaven, PA\n"
+    text = head + pid + planted + "\n"
+    for patient in range(3):
+        each.learn(Message(text.replace("\n", "\r").encode()), str(patient))
+    found = ""
+    with suppress(Refused):
+        found = made(text, with_=each)
+    assert found or "|20902" in planted, (
+        "what is a code is left out, and what is a quantity refuses the message"
+    )
+    for word in ("silver", "leafshire", "lockhaven", "20902"):
+        assert word not in found.casefold(), word
+
+
+def test_a_town_of_nobody_in_the_message_stays_in_codes_that_many_have() -> None:
+    each = safe(2)
+    text = HEAD + PID + "OBX|1|NM|1^Joliet panel^L||1\n"
+    for patient in range(3):
+        each.learn(Message(text.replace("\n", "\r").encode()), str(patient))
+    assert "Joliet panel" in made(text, with_=each)
+    with pytest.raises(Refused) as refused:
+        made(text.replace("Silver Spring^MD^20902", "X^MD^33333").replace("||1\n", "||33333\n"), with_=each)
+    assert refused.value.place == "PID-11.5"
+    assert "33333" not in str(refused.value)
+
+
+def test_a_zip_code_is_not_found_within_days_and_longer_numbers() -> None:
+    found = made(HEAD + PID.replace("20902", "19481") + "OBX|1|NM|1^N^L||1\n" + "ORC|NW|194810\n")
+    assert "^00000^" in found
+    made(HEAD + PID.replace("20902", "00000") + "ORC|NW|1\n")
+
+
 def test_the_same_patient_has_the_same_stand_ins_and_intervals_stay() -> None:
     def days(text: str) -> list[date]:
         return [
