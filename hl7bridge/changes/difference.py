@@ -6,14 +6,14 @@ Raises nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from hl7bridge.affiliation.facts.facts import Fact
 from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.channel.deciding.leaving import Outgoing
 from hl7bridge.channel.deciding.outcome import ERROR, FILTERED, RECEIVED, ChannelOutcome
-from hl7bridge.hl7.changed import changed
+from hl7bridge.hl7.changed import Changed, changed
 from hl7bridge.hl7.delimiters import Unreadable
 
 
@@ -31,11 +31,12 @@ class Signature(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A signature, and the values of this message on both sides."""
+    """A signature, and the values of this message on both sides. `became`: all that came of it, where `after` is not all."""
 
     signature: Signature
     before: str = ""
     after: str = ""
+    became: tuple[str, ...] = ()
 
 
 def concerns(*decisions: Decision | None) -> set[str]:
@@ -74,10 +75,14 @@ def differences(old: Decision | None, new: Decision | None) -> Iterator[Differen
         yield from _facts(old.facts, new.facts)
         if set(old.aliases) != set(new.aliases) or set(old.assignments) != set(new.assignments):
             yield Difference(
-                Signature(OTHER, "the programme", "numbers or roster rows are learned otherwise")
+                Signature(OTHER, "the programme", "numbers or roster rows are learned otherwise"),
+                became=tuple(sorted(map(repr, (*new.aliases, *new.assignments)))),
             )
     if old.identifiers != new.identifiers or old.event_date != new.event_date:
-        yield Difference(Signature(OTHER, "the message", "patient or day of the event are read otherwise"))
+        yield Difference(
+            Signature(OTHER, "the message", "patient or day of the event are read otherwise"),
+            became=(repr(new.event_date), *map(repr, new.identifiers)),
+        )
 
 
 def _outcomes(old: Decision, new: Decision, turned: set[str]) -> Iterator[Difference]:
@@ -89,7 +94,7 @@ def _outcomes(old: Decision, new: Decision, turned: set[str]) -> Iterator[Differ
             rank, what, is_cause = found
             if is_cause:
                 turned.add(name)
-            yield Difference(Signature(rank, f"channel {name}", what))
+            yield Difference(Signature(rank, f"channel {name}", what), became=_comes_of(new, name))
 
 
 def _outcome(before: ChannelOutcome | None, after: ChannelOutcome | None) -> tuple[int, str, bool] | None:
@@ -153,9 +158,11 @@ def _deliveries(old: Decision, new: Decision, turned: set[str]) -> Iterator[Diff
         if not theirs:
             yield Difference(Signature(LOST, of, f"no longer decided for it (channel {channel})"))
         elif not ours:
-            yield Difference(Signature(NEW, of, f"newly decided for it (channel {channel})"))
+            what = f"newly decided for it (channel {channel})"
+            yield Difference(Signature(NEW, of, what), became=_leaves(theirs))
         elif len(ours) != len(theirs):
-            yield Difference(Signature(OTHER, of, f"{len(theirs)} messages instead of {len(ours)}"))
+            what = f"{len(theirs)} messages instead of {len(ours)}"
+            yield Difference(Signature(OTHER, of, what), became=_leaves(theirs))
         else:
             for one, other in zip(ours, theirs, strict=True):
                 yield from _delivery(of, one, other)
@@ -174,11 +181,12 @@ def _delivery(of: str, one: Outgoing, other: Outgoing) -> Iterator[Difference]:
             yield Difference(Signature(FAILS, of, f"fails now: {other.error}"))
         return
     if one.error is not None:
-        yield Difference(Signature(LESS, of, f"fails no longer: {one.error}"))
+        yield Difference(Signature(LESS, of, f"fails no longer: {one.error}"), became=_leaves([other]))
         return
     if one.refused != other.refused:
         if other.refused is None:
-            yield Difference(Signature(NEW, of, f"sent now; so far not sent: {one.refused}"))
+            what = f"sent now; so far not sent: {one.refused}"
+            yield Difference(Signature(NEW, of, what), became=_leaves([other]))
         elif one.refused is not None:
             yield Difference(Signature(OTHER, of, f"not sent for another reason: {other.refused}"))
         else:
@@ -187,7 +195,8 @@ def _delivery(of: str, one: Outgoing, other: Outgoing) -> Iterator[Difference]:
     if one.refused is None and one.payload != other.payload:
         yield from _payload(of, one.payload, other.payload)
     if one.keys != other.keys:
-        yield Difference(Signature(OTHER, of, "is kept in order with other messages"))
+        what = "is kept in order with other messages"
+        yield Difference(Signature(OTHER, of, what), became=(repr(other.keys),))
     if one.scope != other.scope:
         what = f"under the agreement for {other.scope or 'nothing'} instead of {one.scope or 'nothing'}"
         yield Difference(Signature(OTHER, of, what))
@@ -197,16 +206,30 @@ def _payload(of: str, before: bytes, after: bytes) -> Iterator[Difference]:
     try:
         found = list(changed(before, after))
     except Unreadable:
-        yield Difference(Signature(OTHER, of, "what leaves is not HL7 on one side"))
+        what = "what leaves is not HL7 on one side"
+        yield Difference(Signature(OTHER, of, what), became=(after.decode("latin-1"),))
         return
-    said: set[Signature] = set()
-    for each in found:
-        signature = Signature(FIELD, of, f"{each.path} {each.what}", each.path)
-        if signature not in said:  # a second OBX that changed as the first did is the same message
-            said.add(signature)
-            yield Difference(signature, each.before, each.after)
+    same: dict[Signature, list[Changed]] = {}
+    for each in found:  # a second OBX that changed as the first did is the same message
+        same.setdefault(Signature(FIELD, of, f"{each.path} {each.what}", each.path), []).append(each)
+    for signature, several in same.items():
+        first = several[0]
+        yield Difference(signature, first.before, first.after, tuple(each.after for each in several))
     if not found:
-        yield Difference(Signature(OTHER, of, "only ends of lines differ"))
+        what = "only ends of lines differ"
+        yield Difference(Signature(OTHER, of, what), became=(after.decode("latin-1"),))
+
+
+def _leaves(outgoing: Iterable[Outgoing]) -> tuple[str, ...]:
+    """All of what is decided for destinations."""
+    return tuple(repr((each.destination, each.payload, each.refused, each.error)) for each in outgoing)
+
+
+def _comes_of(decision: Decision, channel: str) -> tuple[str, ...]:
+    """What follows from a channel that takes a message, of which nothing is said beside it."""
+    if all(each.channel != channel or each.status != RECEIVED for each in decision.outcomes):
+        return ()
+    return (*_leaves(each for each in decision.outgoing if each.channel == channel), repr(decision.facts))
 
 
 def _told(decision: Decision) -> _Told:
@@ -229,17 +252,19 @@ def _facts(old: Sequence[Fact], new: Sequence[Fact]) -> Iterator[Difference]:
     known_before, known_after = set(old), set(new)
     before = [fact for fact in old if fact not in known_after]
     after = [fact for fact in new if fact not in known_before]
-    said: set[Signature] = set()
+    said: dict[Signature, tuple[str, ...]] = {}
     for kind in dict.fromkeys(type(fact) for fact in (*before, *after)):
         ours = [fact for fact in before if type(fact) is kind]
         theirs = [fact for fact in after if type(fact) is kind]
         name = kind.__name__.removesuffix("Fact").lower()
         if len(ours) != len(theirs):
             more = "tells it more" if len(theirs) > len(ours) else "tells it less"
-            said.add(Signature(OTHER, "the programme", f"{more} of: {name}"))
+            said[Signature(OTHER, "the programme", f"{more} of: {name}")] = tuple(map(repr, theirs))
             continue
         for one, other in zip(ours, theirs, strict=True):
-            parts = [part for part in one._fields if getattr(one, part) != getattr(other, part)]
-            said.update(Signature(OTHER, "the programme", f"{name}: another {part}") for part in parts)
+            for part in one._fields:
+                if getattr(one, part) != getattr(other, part):
+                    signature = Signature(OTHER, "the programme", f"{name}: another {part}")
+                    said[signature] = (*said.get(signature, ()), repr(getattr(other, part)))
     for signature in sorted(said):
-        yield Difference(signature)
+        yield Difference(signature, became=said[signature])

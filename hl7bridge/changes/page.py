@@ -69,6 +69,7 @@ def _table(lines: list[Line], values: bool) -> str:
 def _row(line: Line, values: bool) -> str:
     width = max(2, round(120 * line.count / max(line.total, 1)))
     name = f"<span class='name'>{escape(line.name)}</span>" if line.name else ""
+    name += f"<span class='bad'>{escape(line.accepted)}</span>" if line.accepted else ""
     shown = ""
     if values:
         before = f"<del><code>{escape(line.before)}</code></del>" if line.before else ""

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from hl7bridge.changes.accepted import Accepted
+from hl7bridge.changes.accepted import why_not
 from hl7bridge.changes.difference import FAILS, LOST, Signature
+from hl7bridge.changes.marks import Accepted
 from hl7bridge.changes.tally import Found, Tally
 from hl7bridge.hl7.names import field_name
 from hl7bridge.words import counted
@@ -17,7 +18,10 @@ from hl7bridge.words import counted
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One difference. `total`: messages that concern what it is of. `name`: of the field, by HL7 2.5.1, "" where it has none."""
+    """One difference. `total`: messages that concern what it is of. `name`: of the field, by HL7 2.5.1, "" where it has none.
+
+    `accepted`: None where nobody has accepted it, "" where it is what was accepted, else why it is not.
+    """
 
     of: str
     what: str
@@ -25,7 +29,7 @@ class Line:
     count: int
     total: int
     examples: tuple[int, ...]
-    expected: bool
+    accepted: str | None
     harms: bool
     before: str
     after: str
@@ -34,6 +38,17 @@ class Line:
     def share(self) -> str:
         """`412 of 9,830`."""
         return f"{self.count:,} of {self.total:,}"
+
+    @property
+    def expected(self) -> bool:
+        """Whether it is what was accepted."""
+        return self.accepted == ""
+
+    @property
+    def whole(self) -> str:
+        """What it is, and why it is not what was accepted."""
+        what = f"{self.what} ({self.name})" if self.name else self.what
+        return f"{what}: {self.accepted}" if self.accepted else what
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +79,9 @@ class Result:
             said += f"; {self.unread:,} could not be decided in time or read"
         kinds = counted(len(self.lines), "difference")
         expected = len(self.lines) - self.unexpected
-        return f"{said}; {kinds}" + (f", {expected:,} of them accepted" if expected else "")
+        said += f"; {kinds}" + (f", {expected:,} of them accepted" if expected else "")
+        no_more = sum(bool(line.accepted) for line in self.lines)
+        return said + (f", {no_more:,} not as accepted" if no_more else "")
 
     def plain(self, values: bool) -> dict[str, Any]:
         """For JSON."""
@@ -84,6 +101,7 @@ class Result:
                     "concerned": line.total,
                     "examples": list(line.examples),
                     "accepted": line.expected,
+                    "not_as_accepted": line.accepted or None,
                     **({"before": line.before, "after": line.after} if values else {}),
                 }
                 for line in self.lines
@@ -103,9 +121,9 @@ def _line(signature: Signature, found: Found, tally: Tally, accepted: Accepted) 
         signature.what,
         field_name(signature.path),
         found.count,
-        tally.totals.get(signature.of, tally.messages),
+        tally.total(signature.of),
         tuple(found.examples),
-        (signature.of, signature.what) in accepted,
+        why_not(accepted, signature, found, tally),
         signature.rank in (FAILS, LOST),
         found.before,
         found.after,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from hl7bridge.changes.difference import concerns, differences
+from hl7bridge.changes.marks import NOTHING, Accepted, Marks
 from hl7bridge.changes.tally import Tally
 from hl7bridge.changes.versions import Version
 from hl7bridge.channel.deciding.configuration import Configuration
@@ -47,15 +48,22 @@ class Came(NamedTuple):
 
 
 class Deciding:
-    """The old configuration, the new one, and a store; `channel` leaves out what other channels make of a message."""
+    """The old configuration, the new one, and a store; `channel` leaves out what other channels make of a message. What is found is
+    held against what is `accepted`.
+    """
 
     def __init__(
-        self, reader: StoreReader, configurations: Iterable[Configuration], channel: str | None = None
+        self,
+        reader: StoreReader,
+        configurations: Iterable[Configuration],
+        channel: str | None,
+        accepted: Accepted,
     ) -> None:
         self._reader = reader
         self._configurations = tuple(_limited(each, channel) for each in configurations)
         self._roster = StoredRoster(reader, Hashes(reader.key))
         self._channel = channel
+        self._marks = Marks(reader.key, accepted)
 
     def tally(self, portion: Iterable[Came]) -> Tally:
         """What a portion gives."""
@@ -69,7 +77,7 @@ class Deciding:
                 continue
             if self._channel is not None and not _looked_at(old, new):
                 continue  # it is other channels' business
-            found.count(came.id, concerns(old, new), differences(old, new))
+            found.count(came.id, concerns(old, new), differences(old, new), self._marks)
         return found
 
     def _decided(self, configuration: Configuration, came: Came, raw: bytes) -> Decision | None:
@@ -120,6 +128,7 @@ def compare(
     messages: Iterable[Came],
     *,
     channel: str | None = None,
+    accepted: Accepted = NOTHING,
     processes: int = 1,
     progress: Progress = lambda done: None,
 ) -> Tally:
@@ -141,7 +150,7 @@ def compare(
         reader = SqliteReader(store)
         try:
             with bounded():
-                deciding = Deciding(reader, configurations, channel)
+                deciding = Deciding(reader, configurations, channel, accepted)
                 for portion in _portions([first], messages):
                     found.add(deciding.tally(portion))
                     progress(found.messages + found.unread)
@@ -149,7 +158,7 @@ def compare(
             reader.close()
         return found
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, spawn, _begin, (store, versions, channel)) as pool:
+    with ProcessPoolExecutor(processes, spawn, _begin, (store, versions, channel, accepted)) as pool:
         waiting: list[Future[Tally]] = []
         for portion in _portions([first], messages):
             waiting.append(pool.submit(_portion, portion))
@@ -175,9 +184,9 @@ def _portions(begin: Iterable[Sequence[Came]], rest: Iterator[Came]) -> Iterator
 _deciding: Deciding | None = None
 
 
-def _begin(store: Path, versions: tuple[Version, Version], channel: str | None) -> None:
+def _begin(store: Path, versions: tuple[Version, Version], channel: str | None, accepted: Accepted) -> None:
     global _deciding
-    _deciding = Deciding(SqliteReader(store), [each.load() for each in versions], channel)
+    _deciding = Deciding(SqliteReader(store), [each.load() for each in versions], channel, accepted)
     bounded().__enter__()
 
 

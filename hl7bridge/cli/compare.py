@@ -88,7 +88,10 @@ def compare(
         beside = folders[0] if folders else Path()
         versions = version(old, operations.reader, beside), version(new, operations.reader, beside)
         accepted = accepted or beside / FILE
-        expected = read_accepted(accepted, versions[0].digest)
+        key = operations.reader.key
+        expected = read_accepted(accepted, versions[0].digest, key)
+        if expected.remark and not accept:
+            click.echo(expected.remark, err=True)
         query = MessageQuery(source=source, since_us=since_us, until_us=until_us)
         rows = operations.messages(query, limit=limit)
         with console(stderr=True).status("deciding messages") as status:
@@ -97,6 +100,7 @@ def compare(
                 versions,
                 came(rows),
                 channel=channel,
+                accepted=expected,
                 processes=processes,
                 progress=lambda done: status.update(f"{done:,} messages decided under both"),
             )
@@ -112,7 +116,7 @@ def compare(
     else:
         _show(result, values)
     if accept:
-        count = write_accepted(accepted, versions[0].digest, tally.found)
+        count = write_accepted(accepted, versions[0].digest, key, tally)
         click.echo(f"{accepted}: {count} accepted", err=True)
         return
     if result.unexpected or result.unread or not result.messages:
@@ -136,7 +140,7 @@ def _show(result: Result, values: bool) -> None:
                 [
                     line.share,
                     line.of,
-                    f"{line.what} ({line.name})" if line.name else line.what,
+                    line.whole,
                     *([line.before, line.after] if values else []),
                     ", ".join(map(str, line.examples[:3])),
                 ]
