@@ -13,7 +13,7 @@ from hl7bridge.changes.page import page
 from hl7bridge.changes.result import Result, result_of
 from hl7bridge.changes.traffic import came
 from hl7bridge.changes.traffic import compare as compared
-from hl7bridge.changes.versions import version
+from hl7bridge.changes.versions import Version, version
 from hl7bridge.cli.options import (
     Moment,
     OutputFile,
@@ -77,19 +77,17 @@ def compare(
 ) -> None:
     """Decide stored messages again under two configurations, and tell where NEW differs from OLD. Nothing is sent.
 
-    Each is a folder, a revision of the folder in git (HEAD, v1.2, v1.2:channels), the word running, or a version that the store has
-    kept (`hl7bridge show` prints it). Every message is decided with the time at which it came, and the rosters of now.
+    Each is a folder, a revision in git, the word running, or a version that the store has kept (`hl7bridge show` prints it). A
+    revision is one of the folder that is named beside it, or of the current folder (HEAD), or says its folder as in git:
+    HEAD~3:channels. Every message is decided with the time at which it came, and the rosters of now.
 
     Exit status 1 if anything differs that is not accepted, or nothing was compared. What no decision depends on is not seen: hosts,
     retries, thresholds of alerts, rosters.
     """
     with Operations(data) as operations:
-        folders = [Path(name) for name in (new, old) if Path(name).is_dir()]
-        beside = folders[0] if folders else Path()
-        versions = version(old, operations.reader, beside), version(new, operations.reader, beside)
+        beside, versions = _versions(operations, old, new)
         accepted = accepted or beside / FILE
-        key = operations.reader.key
-        expected = read_accepted(accepted, versions[0].digest, key)
+        expected = read_accepted(accepted, versions[0].digest, key := operations.reader.key)
         if expected.remark and not accept:
             click.echo(expected.remark, err=True)
         query = MessageQuery(source=source, since_us=since_us, until_us=until_us)
@@ -121,6 +119,19 @@ def compare(
         return
     if result.unexpected or result.unread or not result.messages:
         raise SystemExit(1)
+
+
+def _versions(operations: Operations, old: str, new: str) -> tuple[Path, tuple[Version, Version]]:
+    """The folder that is named, or the one where the program runs, and both configurations. Of a revision that another folder's
+    repository holds it is said which.
+    """
+    folders = [Path(name) for name in (new, old) if Path(name).is_dir()]
+    beside = folders[0] if folders else Path()
+    versions = version(old, operations.reader, beside), version(new, operations.reader, beside)
+    for each in versions:
+        if each.in_git and each.folder != beside.resolve():
+            click.echo(f"{each.called} is read from git in {each.folder}", err=True)
+    return beside, versions
 
 
 def _tell(operations: Operations, result: Result, unrecorded: bool) -> None:

@@ -150,8 +150,14 @@ def test_the_page_needs_nothing_beside_it(compare: Compare, old: Path, new: Path
 
 
 def test_old_may_be_a_revision_in_git_or_what_the_engine_uses(
-    compare: Compare, new: Path, data: Path
+    compare: Compare,
+    new: Path,
+    data: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+
     def git(*arguments: str) -> None:
         who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
         subprocess.run(["git", "-C", str(new.parent), *who, *arguments], check=True, capture_output=True)
@@ -181,7 +187,55 @@ def test_old_may_be_a_revision_in_git_or_what_the_engine_uses(
     assert "holds no configuration" in compare("empty:", new).output
     missing = compare("HEAD~7", new)
     assert missing.exit_code == 2
-    assert "no revision in git" in missing.output
+    assert f"no revision in git (asked {new.parent}, of {new}; " in missing.output
+
+
+def committed(folder: Path) -> Path:
+    """A folder with all that lies in it as a repository."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "as it was"]):
+        subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True)
+    return folder
+
+
+def test_a_revision_is_one_of_the_current_folder_too_and_the_error_says_where_it_was_looked_for(
+    compare: Compare, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    write_folder(project / "channels", FILES)
+    committed(project)
+    monkeypatch.chdir(project / "channels")
+    result = compare("HEAD", new)
+    assert (result.exit_code, f"HEAD is read from git in {project}/channels" in result.stderr) == (0, True)
+    monkeypatch.chdir(project)
+    result = compare("HEAD:channels", new)
+    assert (result.exit_code, f"HEAD:channels is read from git in {project}\n" in result.stderr) == (0, True)
+    missing = compare("HEAD~7", new)
+    assert missing.exit_code == 2
+    assert f"{new} is in no repository; asked {project})" in missing.output
+    monkeypatch.chdir(project / "channels")
+    assert f"asked {project}, of {project}/channels)" in compare("HEAD~7", new).output
+
+
+def test_a_whole_repository_is_no_configuration_and_the_folder_is_named(
+    compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tmp_path / "project"
+    write_folder(project / "site/channels", {**FILES, "tables/codes.csv": "code,name\nA,B\n"})
+    mapped = CHANNEL.replace("send_to", "map: [{PID-8: {from: PID-8, table: codes}}]\nsend_to")
+    (project / "site/channels/pharmacy.yaml").write_text(mapped)
+    (project / "compose.yaml").write_text("services: {}\n")
+    committed(project)
+    monkeypatch.chdir(project)
+    result = compare("HEAD", "HEAD")
+    assert result.exit_code == 2
+    assert f"HEAD is all of {project}" in result.output
+    assert "HEAD:site" in result.output
+    assert compare("HEAD:site/channels", "HEAD:site/channels").exit_code == 0
+    (project / "site/channels/pharmacy.yaml").write_text(mapped.replace("PID-8", "PID-888"))
+    committed(project)
+    result = compare("HEAD", "HEAD")
+    assert (result.exit_code, "pharmacy.yaml:4:8" in result.output) == (1, True), result.output
 
 
 def test_mistakes_are_named_and_nothing_is_compared(compare: Compare, old: Path, new: Path) -> None:
