@@ -39,7 +39,7 @@ def page(result: Result, made: datetime, *, values: bool = False) -> str:
     if not result.messages:
         verdict = "<p class='verdict'>No message is like this: nothing was compared.</p>"
     elif unexpected:
-        verdict = f"<p class='verdict bad'>{counted(unexpected, 'difference')} that nobody has accepted</p>"
+        verdict = f"<p class='verdict bad'>{counted(unexpected, 'difference')} beyond what was accepted</p>"
     else:
         verdict = "<p class='verdict good'>Nothing differs but what was accepted</p>"
     parts = [

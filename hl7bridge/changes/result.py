@@ -5,6 +5,7 @@ Raises nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from hl7bridge.changes.accepted import why_not
 from hl7bridge.changes.difference import FAILS, LOST, Signature
 from hl7bridge.changes.marks import Accepted
 from hl7bridge.changes.tally import Found, Tally
+from hl7bridge.changes.traffic import COPY, REPETITION
 from hl7bridge.hl7.names import field_name
 from hl7bridge.words import counted
 
@@ -53,7 +55,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A whole comparison; `old` and `new` as a person named them."""
+    """A whole comparison; `old` and `new` as a person named them. `programme`: messages that the programme made. `repetitions` and
+    `copies` were left out.
+    """
 
     old: str
     new: str
@@ -61,20 +65,29 @@ class Result:
     differing: int
     unread: int
     lines: tuple[Line, ...]
+    programme: int = 0
+    repetitions: int = 0
+    copies: int = 0
 
     @property
     def unexpected(self) -> int:
-        """How many differences nobody has accepted."""
+        """How many differences are not what was accepted."""
         return sum(not line.expected for line in self.lines)
 
     def sentence(self) -> str:
         """The whole in one line."""
+        left_out = [
+            counted(self.repetitions, "repetition") if self.repetitions else "",
+            counted(self.copies, "copy of replays", "copies of replays") if self.copies else "",
+        ]
+        without = f"without {' and '.join(filter(None, left_out))}" if any(left_out) else ""
         if not self.messages:
-            return "no message is like this: nothing was compared"
+            return "no message is like this: nothing was compared" + (f", {without}" if without else "")
         same = self.messages - self.differing
-        said = (
-            f"{counted(self.messages, 'message')}: {self.differing:,} decided otherwise, {same:,} as before"
-        )
+        own = f"{self.programme:,} of them made by the programme" if self.programme else ""
+        of_what = ", ".join(filter(None, (own, without)))
+        said = counted(self.messages, "message") + (f" ({of_what})" if of_what else "")
+        said += f": {self.differing:,} decided otherwise, {same:,} as before"
         if self.unread:
             said += f"; {self.unread:,} could not be decided in time or read"
         kinds = counted(len(self.lines), "difference")
@@ -89,6 +102,8 @@ class Result:
             "old": self.old,
             "new": self.new,
             "messages": self.messages,
+            "made_by_programme": self.programme,
+            "left_out": {"repetitions": self.repetitions, "copies_of_replays": self.copies},
             "differing": self.differing,
             "unread": self.unread,
             "unexpected": self.unexpected,
@@ -109,10 +124,20 @@ class Result:
         }
 
 
-def result_of(old: str, new: str, tally: Tally, accepted: Accepted) -> Result:
-    """What a tally says."""
+def result_of(old: str, new: str, tally: Tally, accepted: Accepted, left_out: Counter[str]) -> Result:
+    """What a tally says; `left_out` as traffic counts it."""
     lines = tuple(_line(signature, found, tally, accepted) for signature, found in tally.ordered())
-    return Result(old, new, tally.messages, tally.differing, tally.unread, lines)
+    return Result(
+        old,
+        new,
+        tally.messages,
+        tally.differing,
+        tally.unread,
+        lines,
+        tally.programme,
+        left_out[REPETITION],
+        left_out[COPY],
+    )
 
 
 def _line(signature: Signature, found: Found, tally: Tally, accepted: Accepted) -> Line:

@@ -7,6 +7,7 @@ is sent, and nothing is written. Raises the kinds of StoreError.
 from __future__ import annotations
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
@@ -22,8 +23,10 @@ from hl7bridge.changes.versions import Version
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision
 from hl7bridge.channel.deciding.plan import SourcePlan
+from hl7bridge.channel.settings import PROGRAMME
 from hl7bridge.channel.written.mistake import meant
 from hl7bridge.engine.keeping.identity import StoredRoster
+from hl7bridge.engine.operating.edited import EDITED
 from hl7bridge.engine.receiving.in_time import TooLong, bounded, decide
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.delimiters import Unreadable
@@ -35,6 +38,9 @@ from hl7bridge.store.sqlite.reader import SqliteReader
 #: Messages of one portion, and fewer than these are decided here: a process takes a second to begin.
 PORTION: Final = 500
 FEW: Final = 2_000
+#: What is left out.
+REPETITION: Final = "repetition"
+COPY: Final = "copy"
 #: Called with how many messages are done.
 Progress = Callable[[int], None]
 
@@ -77,6 +83,7 @@ class Deciding:
                 continue
             if self._channel is not None and not _looked_at(old, new):
                 continue  # it is other channels' business
+            found.programme += came.source == PROGRAMME
             found.count(came.id, concerns(old, new), differences(old, new), self._marks)
         return found
 
@@ -115,10 +122,16 @@ def _looked_at(old: Decision | None, new: Decision | None) -> bool:
     return old is None or new is None or bool(old.outcomes or new.outcomes)
 
 
-def came(rows: Iterable[MessageRow]) -> Iterator[Came]:
-    """Those of these messages that are decided again: not repetitions, nor what a replay made of others that are decided anyway."""
+def came(rows: Iterable[MessageRow], left_out: Counter[str]) -> Iterator[Came]:
+    """Those of these messages that are decided again. Not repetitions, nor copies that a replay made of messages that are decided
+    anyway: `left_out` counts them. What a person has edited is no copy, nor what came from a file.
+    """
     for row in rows:
-        if row.status is not MessageStatus.DUPLICATE and not row.is_replay:
+        if row.status is MessageStatus.DUPLICATE:
+            left_out[REPETITION] += 1
+        elif row.is_replay and row.original is not None and EDITED not in row.flags:
+            left_out[COPY] += 1
+        else:
             yield Came(row.id, row.source, row.received_us)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -81,6 +83,9 @@ def compare(
     revision is one of the folder that is named beside it, or of the current folder (HEAD), or says its folder as in git:
     HEAD~3:channels. Every message is decided with the time at which it came, and the rosters of now.
 
+    Repetitions and the copies that replays made are left out, and counted. An edited copy and what came from a file are messages of
+    their own, as are alerts and summaries that the programme made.
+
     Exit status 1 if anything differs that is not accepted, or nothing was compared. What no decision depends on is not seen: hosts,
     retries, thresholds of alerts, rosters.
     """
@@ -91,18 +96,19 @@ def compare(
         if expected.remark and not accept:
             click.echo(expected.remark, err=True)
         query = MessageQuery(source=source, since_us=since_us, until_us=until_us)
-        rows = operations.messages(query, limit=limit)
+        left_out: Counter[str] = Counter()
+        messages = islice(came(operations.messages(query), left_out), limit)
         with console(stderr=True).status("deciding messages") as status:
             tally = compared(
                 data / STORE,
                 versions,
-                came(rows),
+                messages,
                 channel=channel,
                 accepted=expected,
                 processes=processes,
                 progress=lambda done: status.update(f"{done:,} messages decided under both"),
             )
-        result = result_of(versions[0].called, versions[1].called, tally, expected)
+        result = result_of(versions[0].called, versions[1].called, tally, expected, left_out)
         if not result.messages:
             must_be_known(operations, {"source": source})
         if values:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from hl7bridge.changes import traffic, versions
 from hl7bridge.cli.main import main
+from hl7bridge.engine.operating.replay import Order, Replaying
 from hl7bridge.places import STORE
 from hl7bridge.store.sqlite.reader import SqliteReader
 from hl7bridge.testing.world import write_folder
@@ -78,7 +79,34 @@ def differences(result: Result) -> dict[str, Any]:
 def test_a_folder_and_its_copy_decide_alike(compare: Compare, old: Path, new: Path) -> None:
     result = compare(old, new)
     assert result.exit_code == 0
-    assert result.stdout == f"{COUNT} messages: 0 decided otherwise, {COUNT} as before; 0 differences\n"
+    said = f"{COUNT} messages (without 1 repetition): 0 decided otherwise, {COUNT} as before; 0 differences\n"
+    assert result.stdout == said
+
+
+def test_copies_of_replays_are_no_traffic_but_what_a_person_edited_or_a_file_held_is(tmp_path: Path) -> None:
+    stored = Stored(tmp_path, FILES)
+    stored.world.hospital(6701)
+    engine = stored.world.start()
+    stored.receives(message(0), message(1))
+    file = tmp_path / "messages.hl7"
+    file.write_bytes(message(7))
+    for steps in (
+        Replaying(engine).from_store(Order("nurse")),
+        Replaying(engine).from_store(Order("nurse", as_it_was=True)),
+        Replaying(engine).from_store(Order("nurse", message=1, edited=message(0).replace(b"TAB", b"CAP"))),
+        Replaying(engine).from_file("pharmacy", str(file), Order("nurse")),
+    ):
+        for _ in steps:
+            stored.world.run(1)
+    folder = stored.world.folder
+    result = stored.command("compare", folder, folder, "--since", "2000-01-01", "--json")
+    found = json.loads(result.stdout)
+    assert found["messages"] == 4
+    assert found["left_out"] == {"repetitions": 0, "copies_of_replays": 4}
+    result = stored.command("compare", folder, folder, "--since", "2000-01-01", "--limit", 3)
+    assert result.stdout.startswith("3 messages (without 4 copies of replays): ")
+    result = stored.command("compare", folder, folder, "--since", "2000-01-01", "--source", "programme")
+    assert "nothing was compared" in result.stdout
 
 
 def test_a_broken_mapping_is_caught_and_counted_and_shows_no_patient(
