@@ -181,7 +181,7 @@ class Planning:
         to: list[str] = []
         fails: list[str] = []
         theirs: list[str] = []
-        for again in payloads_again(self._configuration, detail.deliveries, self._wish.to):
+        for again in payloads_again(self._configuration, detail, self._wish.to):
             reason = again.unfit or self._refused(row, again)
             if reason is not None:
                 fails.append(f"{again.destination}: {reason}")

@@ -9,6 +9,7 @@ import click
 
 from hl7bridge.cli.options import MOST_ID, data_option, echo_json, json_option, must_be_known
 from hl7bridge.cli.queue_view import show_queue
+from hl7bridge.engine.operating.replaywhere import UNMADE, unmade
 from hl7bridge.operations import Operations
 from hl7bridge.store.base import DeliveryQuery, DeliveryStatus
 from hl7bridge.words import counted
@@ -88,8 +89,15 @@ def resend(deliveries: tuple[int, ...], all_failed: str | None, data: Path, as_j
     if all_failed:
         with Operations(data) as operations:
             query = DeliveryQuery(destination=all_failed, status=DeliveryStatus.FAILED)
-            ids += [row.id for row in operations.deliveries(query)]
-            if not ids:
+            failed = list(operations.deliveries(query))
+            never = {row.id for row in failed if unmade(row, operations.message(row.message_id))}
+            for row in failed:
+                if row.id in never:
+                    click.echo(
+                        f"left out: delivery {row.id}: {UNMADE} (replay --id {row.message_id})", err=True
+                    )
+            ids += [row.id for row in failed if row.id not in never]
+            if not failed:
                 # A name that is none has nothing failed either, and 'none queued again' would sound like good news.
                 must_be_known(operations, {"destination": all_failed})
     if not ids and not all_failed:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from hl7bridge.changes.versions import Version
 from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.deciding.decide import Decision
-from hl7bridge.channel.rules.trace import Event, Kind, Trace
+from hl7bridge.channel.rules.trace import NOT_COVERED, Event, Kind, Trace
 from hl7bridge.channel.written.mistake import meant
 from hl7bridge.engine.keeping.identity import StoredRoster
 from hl7bridge.engine.receiving.in_time import bounded, decide
@@ -151,7 +151,15 @@ def answer_for(explained: Explained, name: str) -> str:
             code="unknown-destination",
             hint=meant(name, known, ", ".join(sorted(known))),
         )
-    reasons = [each.because for each in explained.events if each.kind is Kind.NOT_TO and each.says == name]
+    goes = any(each.kind is Kind.TO and each.says == name for each in explained.events)
+    reasons = [
+        each.because
+        for each in explained.events
+        # A route that does not cover it is no reason where another takes it there.
+        if each.kind is Kind.NOT_TO
+        and each.says == name
+        and not (goes and each.because.startswith(NOT_COVERED))
+    ]
     stopped = [
         f"channel {outcome.channel}: {outcome.reason}"
         for outcome in explained.decision.outcomes

@@ -15,6 +15,8 @@ OLDEST: Final = 89
 _LOINC: Final = frozenset({"21611-9", "21612-7", "29553-5", "30525-0", "30972-4", "39016-1"})
 #: What sites and LOINC call an age, and what is counted in days and weeks of a child that is not born.
 _AGE: Final = re.compile(r"(?<![a-z])(pt|pat|patient)?age(in)?(y|yrs?|years?)?(?![a-z])", re.IGNORECASE)
+#: Where a word begins within one, as in CurrentAge.
+_WORDS: Final = re.compile("(?<=[a-z])(?=[A-Z])")
 _UNBORN: Final = re.compile("gestation|fetal|fetus", re.IGNORECASE)
 #: How many of a unit a year has (UCUM's names of units, and people's), never more than it has.
 _IN_A_YEAR: Final = {
@@ -32,7 +34,7 @@ def in_a_year(observed: Iterable[str], unit: str) -> int | None:
     """How many of its units a year has, where what is observed (the components of OBX-3) is an age; None where it is none. Units that
     are not known, or not there, are years.
     """
-    named = tuple(observed)
+    named = tuple(_WORDS.sub(" ", each) for each in observed)
     if not any(each in _LOINC or _AGE.search(each) for each in named) or any(map(_UNBORN.search, named)):
         return None
     return next((_IN_A_YEAR[word] for word in _WORD.findall(unit.casefold()) if word in _IN_A_YEAR), 1)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hl7bridge.engine.operating.operate import Refused
 from hl7bridge.engine.operating.replay import Order, Replaying, run_steps
+from tests.engine.site import act
 from tests.stored import Stored
 
 AFFILIATE = (
@@ -73,3 +75,26 @@ def test_what_was_never_shared_with_an_affiliate_goes_to_none(stored: Stored) ->
     assert world.run(100, lambda: bool(ended))
     world.run(30)
     assert not world.ledger.ids(6703), "nobody has said that rush may have it"
+
+
+def test_what_its_own_map_failed_on_goes_to_nobody(tmp_path: Path) -> None:
+    mask = "map: [{remove: PID-5}, {PID-8: {from: PID-8, else: error}}]\n"
+    stored = Stored(tmp_path, {**FILES, "affiliates/rush.yaml": FILES["affiliates/rush.yaml"] + mask})
+    for port in (6701, 6703):
+        stored.world.hospital(port)
+    stored.world.start()
+    world = stored.world
+    stored.receives(message("RDE^O11"))
+    [row] = [each for each in world.store.message(1).deliveries if each.destination == "rush"]
+    with pytest.raises(Refused, match="only the channel can make it"):
+        act(world, "resend", [row.id])
+    for to in (None, ("rush",)):
+        ended: list[object] = []
+        steps = Replaying(world.engine).from_store(Order("nurse", as_it_was=True, to=to))
+        run_steps(steps, world.engine.clock, 0.0, lambda progress: None, ended.append)
+        assert world.run(100, lambda done=ended: bool(done))
+        world.run(30)
+    assert not world.ledger.ids(6703), "the name is still in what was kept of it"
+    shown = stored.command("replay", "--id", 1, "--as-it-was", "--to", "rush", "--dry-run", "--json").stdout
+    assert json.loads(shown.splitlines()[0])["fails"][0].startswith("rush: it was never made")
+    assert "left out: delivery" in stored.command("queue", "resend", "--all-failed", "rush").output

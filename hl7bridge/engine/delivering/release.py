@@ -20,7 +20,7 @@ from hl7bridge.engine.keeping.identity import StoredRoster, day
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
-from hl7bridge.store.base import BODY_BITS, StoreReader
+from hl7bridge.store.base import BODY_BITS, MessageRow, StoreReader
 
 COMPOSED_BEFORE = "withheld: it was composed before the rules of what is withheld changed"
 #: Tables that say what is withheld, and what products are made of.
@@ -94,7 +94,7 @@ class Releasing:
             detail = self._store.message(about.message_id)
             reason = privacy.refusal(leaving, None if detail is None else detail.row.source)
             if reason is None and detail is not None:
-                reason = self._composed_before(detail.row.version)
+                reason = self._composed_before(detail.row)
         return reason or privacy.refusal_of_came(leaving, came, day(about.event_date) or today)
 
     def _provider_withheld(self, destination: str, about: About) -> str | None:
@@ -105,12 +105,19 @@ class Releasing:
         detail = self._store.message(about.message_id)
         if detail is None or detail.row.source != PROGRAMME:
             return None
-        return self._composed_before(detail.row.version)
+        return self._composed_before(detail.row)
 
-    def _composed_before(self, version: str) -> str | None:
-        """Why a document that the programme composed under a version must not leave now, or None: nobody can look into it, so it
-        leaves only while what is withheld, and how that is recognised, stands as it stood then.
+    def _composed_before(self, row: MessageRow) -> str | None:
+        """Why a document that the programme composed must not leave now, or None: nobody can look into it, so it leaves only while
+        what is withheld, and how that is recognised, stands as it stood then. A copy that a replay made holds what was composed for
+        its original.
         """
+        while row.original is not None:
+            detail = self._store.message(row.original)
+            if detail is None:
+                return COMPOSED_BEFORE
+            row = detail.row
+        version = row.version
         if version == self.configuration.version:
             return None
         kept = self._store.configuration(version)

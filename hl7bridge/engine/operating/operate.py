@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hl7bridge.delivery.queue import Entry
 from hl7bridge.engine.delivering.deliver import Delivery
 from hl7bridge.engine.keeping.about import About
-from hl7bridge.engine.operating.replaywhere import changed_keys
+from hl7bridge.engine.operating.replaywhere import UNMADE, changed_keys, unmade
 from hl7bridge.errors import HL7BridgeError
 from hl7bridge.store.base import (
     Act,
@@ -193,6 +193,12 @@ class Operators:
         detail = self._engine.store.message(row.message_id)
         if detail is None:
             raise Refused(f"the message of delivery {row.id} is no longer kept", code="no-message")
+        if unmade(row, detail):
+            raise Refused(
+                f"delivery {row.id}: {UNMADE}",
+                code="unmade",
+                hint=f"mend the map, then: hl7bridge replay --id {row.message_id} --to {row.destination}",
+            )
         newer = self._newer_sent(row, detail)
         text = f"delivery {row.id}: {newer} newer messages of its patient have reached {row.destination}"
         return row, detail, [text] if newer else []

@@ -251,7 +251,7 @@ class Replaying:
     def _as_it_was(self, message: Message, detail: MessageDetail, order: Order, progress: Progress) -> None:
         engine = self._engine
         row = detail.row
-        chosen = payloads_again(engine.configuration, detail.deliveries, order.to)
+        chosen = payloads_again(engine.configuration, detail, order.to)
         outgoing: list[Outgoing] = []
         identifiers = (*patient_identifiers(message), *merge_identifiers(message))
         for again in chosen:

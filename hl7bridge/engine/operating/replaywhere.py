@@ -48,6 +48,9 @@ def changed_keys(engine: Engine, delivery: DeliveryRow, detail: MessageDetail) -
     return tuple([engine.hashes.order(key) for key in order_keys(settings.order, identifiers, detail.row)])
 
 
+UNMADE = "it was never made, since its map failed: only the channel can make it"
+
+
 class Again(NamedTuple):
     """A stored payload that goes again. `unfit`: why this destination cannot have it, or None."""
 
@@ -62,21 +65,29 @@ class Again(NamedTuple):
 
 
 def payloads_again(
-    configuration: Configuration, deliveries: Sequence[DeliveryRow], to: Sequence[str] | None
+    configuration: Configuration, detail: MessageDetail, to: Sequence[str] | None
 ) -> list[Again]:
     """Which stored payloads go where: each to its own destination, or to those named; a destination that is new to the message
     gets the first payload, an affiliate the first that was shared with one: whether it may have it hangs on what was shared.
     """
+    deliveries = detail.deliveries
     left = [each for each in deliveries if each.status is not DeliveryStatus.CANCELLED] or list(deliveries)
     chosen: list[tuple[DeliveryRow, str]] = []
     if to is None:
         chosen = [(each, each.destination) for each in left]
     for destination in to or ():
         own = [each for each in left if each.destination == destination]
-        shared = [each for each in left if each.scope is not None]
-        new = shared or left if destination in configuration.affiliates else left
+        made = [each for each in left if not unmade(each, detail)] or left
+        shared = [each for each in made if each.scope is not None]
+        new = shared or made if destination in configuration.affiliates else made
         chosen += [(each, destination) for each in own or new[:1]]
-    return [Again(each, name, _unfit(configuration, each, name)) for each, name in chosen]
+    return [Again(each, name, _unfit(configuration, detail, each, name)) for each, name in chosen]
+
+
+def unmade(delivery: DeliveryRow, detail: MessageDetail) -> bool:
+    """Whether a delivery failed because its own map did: what is kept of it was there before that map, and never meant to leave."""
+    tried = any(each.delivery_id == delivery.id for each in detail.attempts)
+    return delivery.status is DeliveryStatus.FAILED and not delivery.attempts and not tried
 
 
 def payload_again(configuration: Configuration, again: Again, payload: bytes) -> bytes:
@@ -87,11 +98,15 @@ def payload_again(configuration: Configuration, again: Again, payload: bytes) ->
     return privacy.share.reduced(Message(payload)).emit()
 
 
-def _unfit(configuration: Configuration, delivery: DeliveryRow, name: str) -> str | None:
+def _unfit(
+    configuration: Configuration, detail: MessageDetail, delivery: DeliveryRow, name: str
+) -> str | None:
     if name not in configuration.destinations:
         return "it is no longer configured"
     if (delivery.reason or "").startswith("withheld: "):
         return "what was withheld has no payload that was ever meant to leave: only the channel can make one"
+    if unmade(delivery, detail):
+        return UNMADE
     if name in configuration.affiliates and name != delivery.destination and delivery.scope is None:
         return "it was never shared with an affiliate: only the channel can say whether it may be"
     return None
