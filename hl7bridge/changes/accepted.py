@@ -17,6 +17,8 @@ from hl7bridge.changes.tally import Found, Tally
 from hl7bridge.errors import HL7BridgeError
 
 FILE: Final = "compare.accepted"
+#: The source and the channel that were compared; None is all of them.
+Only = tuple[str | None, str | None]
 _ABOUT: Final = "What a change is expected to do; `hl7bridge compare --accept` writes this file."
 #: With so many messages for each value, those of messages to come are taken to be among them.
 _SETTLED: Final = 4
@@ -48,7 +50,7 @@ def _others(expected: Expected, signature: Signature, found: Found, tally: Tally
     return found.within - found.same - found.otherwise > expected.messages - len(expected.seen) + grown
 
 
-def read_accepted(path: Path, old: str, key: bytes) -> Accepted:
+def read_accepted(path: Path, old: str, key: bytes, only: Only = (None, None)) -> Accepted:
     """What a file accepts of a change from the old configuration of this version, in the store of this key; nothing where there is
     none, or it is of another change.
     """
@@ -73,6 +75,10 @@ def read_accepted(path: Path, old: str, key: bytes) -> Accepted:
             return Accepted(
                 remark=f"{path} was accepted on another data folder: accept anew on this one, with --accept"
             )
+        if tuple(whole["only"]) != only:
+            return Accepted(
+                remark=f"{path} was accepted for other messages (--source, --channel): accept anew, with --accept"
+            )
         first, last = map(int, whole["messages"])
         return Accepted(first, last, dict(map(_read, whole["accepted"])))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -92,13 +98,14 @@ def _read(each: dict[str, Any]) -> tuple[Name, Expected]:
     )
 
 
-def write_accepted(path: Path, old: str, key: bytes, tally: Tally) -> int:
+def write_accepted(path: Path, old: str, key: bytes, tally: Tally, only: Only = (None, None)) -> int:
     """Accepts what was found of a change from the old configuration, and nothing else; how many differences. Raises OSError."""
     found = sorted(tally.found.items(), key=lambda each: (each[0].of, each[0].what))
     whole = {
         "about": _ABOUT,
         "from": old,
         "store": store_mark(key),
+        "only": only,
         "messages": [tally.first, tally.last],
         "accepted": [_plain(signature, each, tally.total(signature.of)) for signature, each in found],
     }

@@ -31,12 +31,15 @@ class Signature(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A signature, and the values of this message on both sides. `became`: all that came of it, where `after` is not all."""
+    """A signature, and the values of this message on both sides. `became`: all that came of it, where `after` is not all; `came_of`:
+    all that it was.
+    """
 
     signature: Signature
     before: str = ""
     after: str = ""
     became: tuple[str, ...] = ()
+    came_of: tuple[str, ...] = ()
 
 
 def concerns(*decisions: Decision | None) -> set[str]:
@@ -214,7 +217,8 @@ def _payload(of: str, before: bytes, after: bytes) -> Iterator[Difference]:
         same.setdefault(Signature(FIELD, of, f"{each.path} {each.what}", each.path), []).append(each)
     for signature, several in same.items():
         first = several[0]
-        yield Difference(signature, first.before, first.after, tuple(each.after for each in several))
+        became = tuple(each.after for each in several)
+        yield Difference(signature, first.before, first.after, became, tuple(each.before for each in several))
     if not found:
         what = "only ends of lines differ"
         yield Difference(Signature(OTHER, of, what), became=(after.decode("latin-1"),))

@@ -42,8 +42,8 @@ class Found:
         if self.examples[:1] != first:
             self.before, self.after = before, after
 
-    def mark(self, marks: Marks, name: Name, message_id: int, became: list[str]) -> None:
-        """What a message became is kept, and held against what was accepted."""
+    def mark(self, marks: Marks, name: Name, message_id: int, became: list[str], came_of: list[str]) -> None:
+        """What a message became, and of what, is kept, and held against what was accepted."""
         expected = marks.accepted.differences.get(name)
         few = None if expected is None else expected.values
         if self.values is not None or few is not None:
@@ -53,7 +53,7 @@ class Found:
         known = None if expected is None else expected.seen.get(message_id)
         chosen = marks.chosen(name, message_id)
         if chosen or known is not None:
-            mark = marks.message(name, message_id, became)
+            mark = marks.message(name, message_id, [*came_of, *became])
             if chosen:
                 self._keep({message_id: mark})
             self.same += known == mark
@@ -128,7 +128,8 @@ class Tally:
             of_all.add(1, [message_id], several[0].before, several[0].after)
             if marks is not None:
                 became = [text for each in several for text in each.became or (each.after,)]
-                of_all.mark(marks, (signature.of, signature.what), message_id, became)
+                came_of = [text for each in several for text in each.came_of or (each.before,)]
+                of_all.mark(marks, (signature.of, signature.what), message_id, became, came_of)
         self.differing += bool(found)
 
     def _saw(self, first: int, last: int) -> None:

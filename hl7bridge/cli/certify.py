@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import ssl
 from contextlib import suppress
 from datetime import datetime
@@ -15,6 +16,7 @@ from hl7bridge.certify.hospital import Hospital
 from hl7bridge.certify.link import Endpoint
 from hl7bridge.certify.messages import Messages
 from hl7bridge.certify.report import Check, Verdict, failed, page, plain, undone
+from hl7bridge.channel.deciding.configuration import Configuration
 from hl7bridge.channel.settings import ClientTls, DestinationSettings
 from hl7bridge.channel.written.mistake import meant
 from hl7bridge.cli.options import Number, OutputFile, echo_json, json_option
@@ -99,6 +101,29 @@ def certify(
         raise SystemExit(1)
 
 
+def _must_be_nobodys_production(configuration: Configuration, host: str, port: int) -> None:
+    """Raises HL7BridgeError for an address that the file of a destination names that is not for tests, however it is spelled."""
+    wanted: set[str] | None = None
+    for name, each in configuration.destinations.items():
+        if each.mllp is not None and each.status != "test" and each.mllp.port == port:
+            wanted = _addresses(host) if wanted is None else wanted
+            if wanted & _addresses(each.mllp.host):
+                raise HL7BridgeError(
+                    f"{host}:{port} is what the file of {name} names, which is {each.status}: it may be its production",
+                    code="not-a-test",
+                    hint="if that is a test endpoint, the file says so: status: test",
+                )
+
+
+def _addresses(host: str) -> set[str]:
+    """The name of a host and the addresses that it stands for."""
+    name = host.casefold().rstrip(".")
+    try:
+        return {name, *(str(found[4][0]) for found in socket.getaddrinfo(name, None))}
+    except OSError:
+        return {name}
+
+
 def _endpoint(
     affiliate: str, config: Path, to: tuple[str, int] | None, timeout_s: float, made: datetime
 ) -> tuple[Endpoint, Messages, dict[str, str]]:
@@ -109,16 +134,14 @@ def _endpoint(
         raise HL7BridgeError(f"there is no destination {affiliate}", code="unknown-destination", hint=hint)
     if settings.mllp is None:
         raise HL7BridgeError(f"{affiliate} is no MLLP endpoint", code="no-endpoint")
-    named = (settings.mllp.host, settings.mllp.port)
-    if to in (None, named) and settings.status != "test":
+    if to is None and settings.status != "test":
         raise HL7BridgeError(
             f"{affiliate} is {settings.status}: what its file names may be its production",
             code="not-a-test",
-            hint="name its test endpoint: --to HOST:PORT"
-            if to is None
-            else "if that is its test endpoint, its file says so: status: test",
+            hint="name its test endpoint: --to HOST:PORT",
         )
-    host, port = to or named
+    host, port = to or (settings.mllp.host, settings.mllp.port)
+    _must_be_nobodys_production(configuration, host, port)
     tls = settings.mllp.tls
     context = None if tls is None else _context(config, tls)
     name = None if tls is None else tls.name or settings.mllp.host

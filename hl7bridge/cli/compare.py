@@ -92,7 +92,9 @@ def compare(
     with Operations(data) as operations:
         beside, versions = _versions(operations, old, new)
         accepted = accepted or beside / FILE
-        expected = read_accepted(accepted, versions[0].digest, key := operations.reader.key)
+        expected = read_accepted(
+            accepted, versions[0].digest, key := operations.reader.key, (source, channel)
+        )
         if expected.remark and not accept:
             click.echo(expected.remark, err=True)
         query = MessageQuery(source=source, since_us=since_us, until_us=until_us)
@@ -120,7 +122,7 @@ def compare(
     else:
         _show(result, values)
     if accept:
-        count = write_accepted(accepted, versions[0].digest, key, tally)
+        count = write_accepted(accepted, versions[0].digest, key, tally, (source, channel))
         click.echo(f"{accepted}: {count} accepted", err=True)
         return
     if result.unexpected or result.unread or not result.messages:

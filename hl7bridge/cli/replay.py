@@ -34,6 +34,7 @@ from hl7bridge.words import counted
 
 #: Seconds in which the process that writes the store ends what it was doing when the engine was lost.
 _LAST_COMMIT_S = 1.0
+_MOST_LOOKS = 10
 
 
 @click.command()
@@ -293,8 +294,10 @@ def _run(
         click.echo(f"stopped after about {counted(last.get('replayed', 0), 'message')}{where}", err=True)
         raise SystemExit(1) from None
     except HL7BridgeError as error:
-        if error.code in (HUNG_UP, NO_ANSWER):
-            _say_how_far(operations, begun_us, by_filter=not request.get("message") and verb == "replay")
+        if error.code == HUNG_UP and verb == "replay" and not request.get("message"):
+            _say_how_far(operations, begun_us, last.get("last_id") or 0)
+        elif error.code in (HUNG_UP, NO_ANSWER):
+            click.echo("what of it was kept, `hl7bridge messages` shows: look before it goes again", err=True)
         raise
     if as_json:
         echo_json(last)
@@ -308,15 +311,22 @@ def _run(
         raise SystemExit(1)
 
 
-def _say_how_far(operations: Operations, begun_us: int, *, by_filter: bool) -> None:
-    """What of a replay the store has kept, where the engine can no longer say it; it would be sent twice by who begins anew."""
-    time.sleep(_LAST_COMMIT_S)
-    try:
-        last = operations.last_replayed(operator(), begun_us)
-    except HL7BridgeError:
-        return
-    if last is None:
-        click.echo("nothing of it was kept", err=True)
-    else:
-        where = f": --after {last} goes on" if by_filter else ""
-        click.echo(f"the last that was kept is the copy of message {last}{where}", err=True)
+def _say_how_far(operations: Operations, begun_us: int, through: int) -> None:
+    """What of a replay the store has kept, where the engine can no longer say it: who begins anew would send it twice. `through`: what
+    the engine had said last.
+    """
+    last: int | None = None
+    for _ in range(_MOST_LOOKS):  # the process that writes the store ends what it was doing
+        time.sleep(_LAST_COMMIT_S)
+        try:
+            before, last = last, operations.last_replayed(operator(), begun_us)
+        except HL7BridgeError:
+            return
+        if last is not None and last == before and last >= through:
+            click.echo(
+                f"the last that was kept is the copy of message {last}: --after {last} goes on, if you replayed nothing else "
+                "meanwhile",
+                err=True,
+            )
+            return
+    click.echo("what of it was kept is not known: `hl7bridge messages` shows the copies", err=True)

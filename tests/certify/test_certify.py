@@ -218,8 +218,10 @@ def test_production_is_never_tried(tmp_path: Path) -> None:
     result = certify(tmp_path, "rush")
     assert result.exit_code == 2
     assert "name its test endpoint: --to HOST:PORT" in result.output
-    named = certify(tmp_path, "rush", "--to", "127.0.0.1:6701")
-    assert (named.exit_code, "its file says so: status: test" in named.output) == (2, True)
+    for spelling in ("127.0.0.1:6701", "localhost:6701", "LOCALHOST.:6701"):
+        for name in ("rush", "mercy"):
+            named = certify(tmp_path, name, "--to", spelling)
+            assert (named.exit_code, "is what the file of rush names" in named.output) == (2, True)
     assert "Connection refused" in certify(tmp_path, "mercy").stdout, "its file says that it is for tests"
     assert "did you mean rush?" in certify(tmp_path, "rsh").output
     assert certify(tmp_path).exit_code == 2

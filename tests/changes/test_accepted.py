@@ -224,3 +224,18 @@ def test_a_file_of_another_form_or_folder_is_accepted_anew(change: Change, tmp_p
         change.file.write_text(text)
         result = change.compare()
         assert (result.exit_code, "compare.accepted" in result.output) == (2, True), text
+
+
+def test_the_same_of_another_occurrence_is_not_what_was_accepted(change: Change) -> None:
+    change.maps("'OBX[3=A]-5': Z")
+    change.accept()
+    change.maps("'OBX[3=B]-5': Z")
+    assert change.why() == [(40, "to other values than were accepted")]
+
+
+def test_what_was_accepted_of_one_source_says_nothing_of_all(change: Change) -> None:
+    change.maps("PID-5.1: X")
+    change.accept("--source", "pharmacy")
+    result = change.compare()
+    assert result.exit_code == 1
+    assert "was accepted for other messages (--source, --channel): accept anew" in result.stderr

@@ -133,6 +133,25 @@ def test_a_document_of_the_programme_leaves_only_under_the_rules_by_which_it_was
     assert ends(queued)[1] == SENT
 
 
+def test_a_copy_of_a_document_is_as_old_as_its_original(queued: World) -> None:
+    summary = order("a", more=DOCUMENT).replace(b"|HUB|HUB|", b"|HUB|rush|")
+    kept: list[object] = []
+    queued.engine.programme.teller.enter(summary, None, kept.append)
+    assert queued.run(5, lambda: kept == [None])
+    act(queued, "release", "rush")
+    assert queued.run(10, queued.settled)
+    assert ends(queued) == [SENT]
+    write(queued, "affiliates/rush.yaml", AFFILIATE + "withhold: hiv\n")
+    list(queued.engine.reload())
+    ended: list[object] = []
+    steps = Replaying(queued.engine).from_store(Order("nurse", as_it_was=True))
+    run_steps(steps, queued.engine.clock, 0.0, lambda progress: None, ended.append)
+    assert queued.run(100, lambda: bool(ended))
+    assert queued.run(10, queued.settled)
+    composed_before = "withheld: it was composed before the rules of what is withheld changed"
+    assert ends(queued) == [SENT, ("CANCELLED", composed_before)]
+
+
 def test_what_was_withheld_is_not_sent_as_it_was_even_when_nothing_is_withheld_any_more(
     queued: World,
 ) -> None:
