@@ -92,9 +92,8 @@ def compare(
     with Operations(data) as operations:
         beside, versions = _versions(operations, old, new)
         accepted = accepted or beside / FILE
-        expected = read_accepted(
-            accepted, versions[0].digest, key := operations.reader.key, (source, channel)
-        )
+        key, only = operations.reader.key, (source, channel)
+        expected = read_accepted(accepted, versions[0].digest, key, only)
         if expected.remark and not accept:
             click.echo(expected.remark, err=True)
         query = MessageQuery(source=source, since_us=since_us, until_us=until_us)
@@ -122,7 +121,7 @@ def compare(
     else:
         _show(result, values)
     if accept:
-        count = write_accepted(accepted, versions[0].digest, key, tally, (source, channel))
+        count = write_accepted(accepted, versions[0].digest, key, tally, only)
         click.echo(f"{accepted}: {count} accepted", err=True)
         return
     if result.unexpected or result.unread or not result.messages:
