@@ -25,7 +25,7 @@ from hl7bridge.hl7.batch import read_file
 from hl7bridge.hl7.delimiters import Unreadable
 from hl7bridge.hl7.message import Message
 from hl7bridge.operations import Operations, Wait
-from hl7bridge.store.base import DeliveryRow
+from hl7bridge.store.base import Attempt, DeliveryRow
 from hl7bridge.words import counted
 
 _COLOURS = {YES: "green", NO: "red", DID: "cyan", TO: "green"}
@@ -184,20 +184,23 @@ def _show_deliveries(found: Explained, to: str | None, waits: Mapping[int, Wait]
         )
         for attempt, asked in tried(found.detail.attempts):
             if attempt.delivery_id == each.id:
-                what = (
-                    f"attempt {attempt.attempts}: {attempt.code or 'no answer'}"
-                    if asked
-                    else attempt.status.name
-                )
-                click.echo(
-                    f"  {zoned(attempt.at_us)}  {what}{f': {attempt.reason}' if attempt.reason else ''}"
-                )
+                click.echo(f"  {zoned(attempt.at_us)}  {_change(attempt, asked)}")
                 for line in message_lines(attempt.answer or b""):
                     click.echo(f"      {line}")
 
 
+def _change(attempt: Attempt, asked: bool) -> str:
+    """An attempt with its answer, which most reasons begin with; or what else changed."""
+    reason = attempt.reason or ""
+    said = (attempt.code or "no answer") if asked else attempt.status.name
+    words = (
+        reason if reason.startswith(f"answered {attempt.code}") else ": ".join(filter(None, [said, reason]))
+    )
+    return f"attempt {attempt.attempts}: {words}" if asked else words
+
+
 def _state(each: DeliveryRow, wait: Wait) -> str:
     words = [each.status.name, counted(each.attempts, "attempt")]
-    if each.code:
+    if each.code and f"answered {each.code}" not in (each.reason or ""):
         words.append(f"answered {each.code}")
     return ", ".join(filter(None, [*words, everything(each, wait)]))

@@ -91,7 +91,8 @@ def test_why_tells_each_rule_with_its_place_and_what_it_saw_and_did(run: Run) ->
         "* MSH-5 (Receiving Application): 'HUB' -> 'EPIC'  affiliates/rush.yaml:6:8",
         "- when MSH-4 = S9: does not hold",
         "x not to other: its `when` does not hold",
-        "to rush: FAILED, 1 attempt, answered AR",
+        "to rush: FAILED, 1 attempt, answered AR\n",
+        " attempt 1: answered AR\n",
         "MSA|AR|",
     ):
         assert line in said, line
