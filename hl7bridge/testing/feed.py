@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 
+from hl7bridge.connectors.unreached import unreached
 from hl7bridge.hl7 import ack, mllp
 
 
@@ -112,7 +113,7 @@ class _Sender:
         self.feed.clock.callLater(self.feed._wait_s(), self.send)
 
     def not_connected(self, failure: Failure) -> None:
-        self.feed.last_error = failure.getErrorMessage()
+        self.feed.last_error = unreached(failure)
         self.again()
 
     def send(self) -> None:
