@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from hl7bridge.store.base import MessageQuery, MessageStatus
 from hl7bridge.store.sqlite.reader import SqliteReader
 from hl7bridge.testing.engineprocess import EngineProcess
 from tests.engine.site import order
+from tests.process.waiting import until
 
 COUNT = 1000
 FILES = {
@@ -37,14 +37,6 @@ def kept(data: Path) -> int:
         return len(found)
     finally:
         reader.close()
-
-
-def until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    """Waits for another process."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.process

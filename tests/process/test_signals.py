@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from hl7bridge.testing.engineprocess import EngineProcess
 from hl7bridge.testing.peer import free_port
+from tests.process.waiting import until
 
 pytestmark = pytest.mark.process
 Start = Callable[..., EngineProcess]
@@ -23,13 +23,6 @@ while not (here / "go").exists():
 def nothing(message):
     pass
 """
-
-
-def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come to that"
-        time.sleep(0.02)
 
 
 @pytest.fixture
