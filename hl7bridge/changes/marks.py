@@ -52,7 +52,6 @@ class Marks:
     def __init__(self, key: bytes, accepted: Accepted) -> None:
         self.accepted = accepted
         self._key = key
-
         self._chosen: dict[Name, list[int]] = {}
 
         @lru_cache(64)  # what most messages come to is the same; a few of them may be large

@@ -90,7 +90,11 @@ def resend(deliveries: tuple[int, ...], all_failed: str | None, data: Path, as_j
         with Operations(data) as operations:
             query = DeliveryQuery(destination=all_failed, status=DeliveryStatus.FAILED)
             failed = list(operations.deliveries(query))
-            never = {row.id for row in failed if unmade(row, operations.message(row.message_id))}
+            never = {
+                row.id
+                for row in failed
+                if not row.attempts and unmade(row, operations.message(row.message_id))
+            }
             for row in failed:
                 if row.id in never:
                     click.echo(
